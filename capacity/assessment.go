@@ -1,0 +1,184 @@
+package capacity
+
+// Status is a run's own verdict, before the system under test gets one.
+type Status string
+
+// The statuses of a run.
+const (
+	Valid        Status = "VALID"
+	Invalid      Status = "INVALID"      // the generator is at fault; no prediction is printed
+	Inconclusive Status = "INCONCLUSIVE" // the data does not carry a conclusion
+)
+
+// CheckStatus is the result of one check.
+type CheckStatus string
+
+// The results of a check.
+const (
+	Passed        CheckStatus = "passed"
+	CheckFailed   CheckStatus = "failed"
+	NotApplicable CheckStatus = "not_applicable"
+)
+
+// Check is one named condition that a run must meet to be believed.
+type Check struct {
+	Name   string      `json:"name"`
+	Status CheckStatus `json:"status"`
+	Value  string      `json:"value"` // the figure, with its unit
+	Bound  string      `json:"bound"`
+	Hint   string      `json:"hint,omitempty"` // what to do where it failed
+	// Blames is the status that the check's failure gives the run.
+	Blames Status `json:"-"`
+}
+
+// Verdict says whether a run can be believed, and by which checks.
+type Verdict struct {
+	Status Status  `json:"status"`
+	Checks []Check `json:"checks"`
+}
+
+// Grade says how far a predicted rate lies from what was tested.
+type Grade string
+
+// The grades of a prediction. Arithmetic is no prediction.
+const (
+	Tested     Grade = "tested"     // up to the highest tested rate
+	Supported  Grade = "supported"  // to 1.5 times it
+	Indicative Grade = "indicative" // to 3 times it
+	Refused    Grade = "refused"    // beyond: no rate is printed
+	Arithmetic Grade = "arithmetic"
+)
+
+// Estimate is a figure with its 95 % interval.
+type Estimate struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+// Prediction is a rate in arrivals per second of the loads that charge a quota.
+// Rate, Low and High are nil where the grade is Refused.
+type Prediction struct {
+	Rate  *float64 `json:"rate"`
+	Low   *float64 `json:"low"`
+	High  *float64 `json:"high"`
+	Grade Grade    `json:"grade"`
+}
+
+// Times is a distribution of times in seconds. A percentile p is nil where
+// n(1-p) < 10.
+type Times struct {
+	N    int64    `json:"n"`
+	Mean *float64 `json:"mean"`
+	P50  *float64 `json:"p50"`
+	P90  *float64 `json:"p90"`
+	P95  *float64 `json:"p95"`
+	P99  *float64 `json:"p99"`
+	P999 *float64 `json:"p999"`
+	Max  *float64 `json:"max"`
+}
+
+// TokenUse is the token ledger of one operation. Its fields are nil where no
+// answer carried the header.
+type TokenUse struct {
+	Total *int64   `json:"total"`
+	N     int64    `json:"n"` // answers that carried the header
+	Mean  *float64 `json:"mean"`
+	P99   *float64 `json:"p99"`
+	Max   *float64 `json:"max"`
+}
+
+// OperationResult is what one operation did in the measured stages.
+type OperationResult struct {
+	Load            string           `json:"load"`
+	Name            string           `json:"name"`
+	Planned         int64            `json:"planned"`
+	Sent            int64            `json:"sent"`
+	Dropped         int64            `json:"dropped"`
+	NotDue          int64            `json:"not_due"`
+	Completed       int64            `json:"completed"`
+	TimedOut        int64            `json:"timed_out"`
+	GeneratorErrors int64            `json:"generator_errors"`
+	Unfinished      int64            `json:"unfinished"`
+	OK              int64            `json:"ok"`
+	Throttled       int64            `json:"throttled"`
+	Failed          int64            `json:"failed"`
+	Rejected        int64            `json:"rejected"`
+	Unclassified    int64            `json:"unclassified"`
+	ResponseTime    Times            `json:"response_time"`
+	ServiceTime     Times            `json:"service_time"`
+	Lag             Times            `json:"lag"`
+	Tokens          TokenUse         `json:"tokens"`
+	Reasons         map[string]int64 `json:"reasons,omitempty"`
+}
+
+// OperationCost is an operation's own unit cost of a quota.
+type OperationCost struct {
+	Load     string  `json:"load"`
+	Name     string  `json:"name"`
+	UnitCost float64 `json:"unit_cost"`
+}
+
+// Requirement is what a target rate needs of a quota: target times unit cost,
+// arithmetic and not a prediction.
+type Requirement struct {
+	Target float64 `json:"target"` // arrivals per second
+	Quota  float64 `json:"quota"`  // in the quota's unit, per second for a rate
+	Grade  Grade   `json:"grade"`  // always Arithmetic
+}
+
+// QuotaResult is what a run says of one quota. Pointers are nil where the run
+// doesn't say.
+type QuotaResult struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Kind        QuotaKind `json:"kind"`
+	Limit       float64   `json:"limit"`
+	Unit        string    `json:"unit"`
+	Period      *string   `json:"period"` // "s", or null for a level
+	Origin      Origin    `json:"origin"`
+	Source      string    `json:"source,omitempty"`
+	AsOf        string    `json:"as_of,omitempty"`
+	Code        string    `json:"code,omitempty"`
+	Peak        *float64  `json:"peak"`        // highest use, per second for a rate
+	PeakAt      *float64  `json:"peak_at"`     // seconds from the run's start
+	Utilization *float64  `json:"utilization"` // Peak / Limit
+	Headroom    *float64  `json:"headroom"`    // 1 - Utilization
+	// UnitCost is the mean charge of one arrival of the loads that charge the
+	// quota; for a level, the mean time it is held, in seconds.
+	UnitCost    *Estimate       `json:"unit_cost"`
+	ByOperation []OperationCost `json:"by_operation"`
+	BindsAt     *Prediction     `json:"binds_at"`
+	SafeRate    *Prediction     `json:"safe_rate"`
+	Required    *Requirement    `json:"required"`
+	// Resolution says in which steps the use is known and how: "1s ledger",
+	// "60s sum, spread over the client's seconds", "60s maximum".
+	Resolution string   `json:"resolution"`
+	Coverage   *float64 `json:"coverage"` // share of the run's minutes that had a point; nil for the ledger
+	Throttled  *int64   `json:"throttled"`
+	// TestedRate is the highest rate, in arrivals per second of the loads that
+	// charge the quota, that the run sent for a whole second.
+	TestedRate float64 `json:"tested_rate"`
+	// Notes are remarks a reader must see beside the figures.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// ThresholdResult is one threshold of the scenario and whether the run met it.
+// Value is nil where the run does not say; such a threshold is not passed.
+type ThresholdResult struct {
+	Expression string   `json:"expression"`
+	Value      *float64 `json:"value"`
+	Passed     bool     `json:"passed"`
+}
+
+// Assessment is everything that a run says.
+type Assessment struct {
+	Verdict     Verdict           `json:"verdict"`
+	Operations  []OperationResult `json:"operations"`
+	Quotas      []QuotaResult     `json:"quotas"`
+	FirstToBind *string           `json:"first_to_bind"`
+	// FirstToBindReason is one sentence: the quota, its binding rate and what
+	// the target rate requires, or why there is no answer.
+	FirstToBindReason string            `json:"first_to_bind_reason"`
+	Thresholds        []ThresholdResult `json:"thresholds"`
+}

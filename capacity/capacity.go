@@ -1,0 +1,205 @@
+// Package capacity is the room that says what load costs: which quotas it
+// charged, how much of each it used, at which rate each one binds, and whether
+// the run that says so can be believed.
+//
+// A Run is a whole rehearsal as its record holds it. VerdictOf and Assess turn
+// a Run into figures; both are pure: no clock, no network, no files. Measured,
+// simulated and imported runs go through the same two functions.
+package capacity
+
+import (
+	"time"
+
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// Kind says how a run came about.
+type Kind string
+
+// The kinds of run.
+const (
+	Measured  Kind = "measured"
+	Simulated Kind = "simulated"
+	Imported  Kind = "imported"
+)
+
+// State says how far a run came.
+type State string
+
+// The states of a run. A record that still says Running was cut off.
+const (
+	Running     State = "running"
+	Complete    State = "complete"
+	Interrupted State = "interrupted" // by the user
+	Stopped     State = "stopped"     // by a stop rule
+)
+
+// Origin says where a quota's limit came from. A later origin in this list is
+// overridden by an earlier one.
+type Origin string
+
+// The origins of a limit.
+const (
+	FromScenario      Origin = "scenario"       // the scenario's quotas:
+	FromServiceQuotas Origin = "service-quotas" // the applied value that AWS answered
+	FromSystem        Origin = "system"         // the sandbox's System file
+	FromCatalogue     Origin = "catalogue"      // the dated default of the embedded catalogue
+)
+
+// QuotaKind says what a limit bounds.
+type QuotaKind string
+
+// The kinds of quota.
+const (
+	RateQuota  QuotaKind = "rate"  // an amount per period
+	LevelQuota QuotaKind = "level" // an amount at one instant, such as concurrency
+)
+
+// Quota is one limit that load can run into.
+type Quota struct {
+	ID     string    `json:"id"`   // "appsync.request-tokens"
+	Name   string    `json:"name"` // as the service's documentation calls it
+	Kind   QuotaKind `json:"kind"`
+	Limit  float64   `json:"limit"`            // per second for a rate, the level itself otherwise
+	Unit   string    `json:"unit"`             // of package unit: "tokens", "ops", "B", "environments", "RCU"
+	Period string    `json:"period,omitempty"` // "s" for a rate
+	Burst  float64   `json:"burst,omitempty"`  // bucket size where known, in Unit; 0: unknown
+	Origin Origin    `json:"origin"`
+	// Source is the page, API or file that the limit was read from, and AsOf
+	// the date of that reading (YYYY-MM-DD).
+	Source     string `json:"source,omitempty"`
+	AsOf       string `json:"as_of,omitempty"`
+	Service    string `json:"service,omitempty"` // Service Quotas service code
+	Code       string `json:"code,omitempty"`    // Service Quotas quota code
+	Adjustable bool   `json:"adjustable"`
+	// Overrides lists what the limit would have been by the origins it
+	// overrides, nearest first.
+	Overrides []Overridden `json:"overrides,omitempty"`
+	// Loads names the loads that charge the quota; empty: all of them.
+	Loads []string `json:"loads,omitempty"`
+	// Operations names the operations that charge it; empty: all of the loads'.
+	Operations []string `json:"operations,omitempty"`
+}
+
+// Overridden is a limit that lost to one of a stronger origin.
+type Overridden struct {
+	Origin Origin  `json:"origin"`
+	Limit  float64 `json:"limit"`
+}
+
+// Role says what a series tells about its quota.
+type Role = string
+
+// Roles of a series.
+const (
+	RoleUsage       Role = "usage"       // amount charged, in the quota's unit
+	RoleThrottles   Role = "throttles"   // requests refused
+	RoleRequests    Role = "requests"    // requests that reached the service
+	RoleDuration    Role = "duration"    // how long a unit of a level is held, in seconds (Sum over requests)
+	RoleProvisioned Role = "provisioned" // the part of a level that was allocated in advance
+)
+
+// Run is one rehearsal, as its record holds it.
+type Run struct {
+	Manifest Manifest
+	// Rows is sorted by second, load, operation and measured, each at most once.
+	Rows []measure.Row
+	// Latency holds the histograms of each flush interval.
+	Latency []measure.Interval
+	Series  []measure.Series
+	Events  []Event
+	// Damage says what of the record could not be read; empty for a whole one.
+	Damage []string
+}
+
+// Manifest describes a run: everything that was settled before its first byte,
+// and how it ended.
+type Manifest struct {
+	Schema   string    `json:"schema"` // "headroom.record/1"
+	ID       string    `json:"id"`
+	Kind     Kind      `json:"kind"`
+	State    State     `json:"state"`
+	Start    time.Time `json:"start"`            // the instant that all durations of the run count from
+	End      time.Time `json:"end"`              // the last answer, or the instant of giving up
+	Reason   string    `json:"reason,omitempty"` // why State is Interrupted or Stopped
+	Scenario Scenario  `json:"scenario"`
+	Target   string    `json:"target"` // for readers; no secrets
+	Sandbox  bool      `json:"sandbox"`
+	Loads    []Load    `json:"loads"`
+	Quotas   []Quota   `json:"quotas"`
+	// Expected lists the cloud series that were asked for, so that one that
+	// never came is seen as missing.
+	Expected []measure.Series `json:"expected,omitempty"`
+	Settle   float64          `json:"settle_s"` // seconds waited for cloud data after the run
+	Tool     Tool             `json:"tool"`
+	Machine  Machine          `json:"machine"`
+	// Notes are remarks that every report of the run must show, such as an
+	// override of a refusal.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Scenario is what a record keeps of its scenario file.
+type Scenario struct {
+	Name        string                `json:"name"`
+	Description string                `json:"description,omitempty"`
+	Digest      string                `json:"digest"`
+	Source      string                `json:"source"`
+	Forecast    float64               `json:"forecast,omitempty"` // arrivals per second
+	Thresholds  []scenarios.Threshold `json:"thresholds,omitempty"`
+	Stop        []scenarios.Threshold `json:"stop,omitempty"`
+}
+
+// Load is what a record keeps of a load: its plan, with defaults filled in.
+type Load struct {
+	Name       string      `json:"name"`
+	Arrivals   string      `json:"arrivals"`
+	Seed       uint64      `json:"seed"`
+	Start      float64     `json:"start_s"`
+	Stages     []Stage     `json:"stages"`
+	Operations []Operation `json:"operations"`
+	InFlight   int         `json:"in_flight"`
+	Late       string      `json:"late"`
+	Lateness   float64     `json:"lateness_s"`
+	Timeout    float64     `json:"timeout_s"`
+	Planned    int64       `json:"planned"` // arrivals of the realised schedule
+}
+
+// Stage is one stretch of a load's profile; rates are arrivals per second.
+type Stage struct {
+	Name    string  `json:"name"`
+	From    float64 `json:"from"`
+	To      float64 `json:"to"`
+	For     float64 `json:"for_s"`
+	Measure bool    `json:"measure"`
+}
+
+// Operation is one operation of a load's mix.
+type Operation struct {
+	Name  string  `json:"name"`
+	Kind  string  `json:"kind"`  // "graphql"
+	Share float64 `json:"share"` // of the load's arrivals
+}
+
+// Tool is the program that made the record.
+type Tool struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Dirty    bool   `json:"dirty,omitempty"`
+	Go       string `json:"go"`
+}
+
+// Machine is where the generator ran.
+type Machine struct {
+	OS    string `json:"os"`
+	Arch  string `json:"arch"`
+	CPUs  int    `json:"cpus"`
+	Files int    `json:"files,omitempty"` // limit of open files
+}
+
+// Event is something that happened at an instant of the run.
+type Event struct {
+	At   float64 `json:"at_s"` // from the run's start
+	Kind string  `json:"kind"` // "stage", "stop", "interrupt", "settle", "source-error"
+	Text string  `json:"text"`
+}

@@ -1,0 +1,243 @@
+// Package scenarios is the room that says what load is: a Scenario names a
+// target, the loads that are sent to it on one clock, what else is observed,
+// the quotas that override the account's, and the thresholds and stop rules
+// that judge the run.
+//
+// ParseFile turns a YAML file into values and reports every fault at once, each
+// with file, line, column and the path of its key. Shape is checked here;
+// meaning that needs another room (GraphQL documents, quota names) is checked
+// by that room, which reports its faults through Scenario.Fault so that both
+// are shown together.
+//
+// The ready-made scenarios are the *.yaml files of this folder, embedded in the
+// program and run on the sandbox.
+package scenarios
+
+import (
+	"io/fs"
+	"time"
+
+	"github.com/headroom-load/headroom/scenarios/strict"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// Scenario is one parsed scenario file. Values are complete: defaults are
+// filled in, environment variables are replaced and times are checked.
+type Scenario struct {
+	Version     int
+	Name        string
+	Description string
+	Target      Target
+	Loads       []Load
+	Observe     []Observe
+	// Quotas override Service Quotas and the catalogue, by quota id.
+	Quotas []QuotaOverride
+	// Forecast is the arrival rate per second that the launch must survive. It
+	// may lie far above what the run sends: what it requires of each quota is
+	// arithmetic. Zero: the highest planned rate is taken.
+	Forecast   float64
+	Thresholds []Threshold
+	Stop       []Threshold
+	// Settle is how long cloud metrics may take to arrive after the run;
+	// negative where the file leaves it to the target's default.
+	Settle time.Duration
+
+	// Files is the folder that the file's relative paths start from.
+	Files fs.FS
+	// Source is the file as it was read; environment variables appear in it by
+	// name only, so it holds no secret.
+	Source []byte
+	// Digest is the SHA-256 of Source and of every file it names, in hex.
+	Digest string
+
+	document *strict.Document
+}
+
+// Fault returns a fault at the key with the given path ("loads[0].name"), or at
+// its nearest ancestor in the file.
+func (s *Scenario) Fault(path, problem, hint string) strict.Fault {
+	return s.document.Fault(path, problem, hint)
+}
+
+// Target says where the load goes: to a sandbox, or to real endpoints.
+type Target struct {
+	// Sandbox is the name of a ready-made System or the path of a System file,
+	// relative to the scenario. With it, nothing else of Target is set.
+	Sandbox string
+	AWS     AWS
+	GraphQL *GraphQL
+}
+
+// AWS says which account's quotas and metrics belong to the target. Region ""
+// means that no AWS API is asked.
+type AWS struct {
+	Region  string
+	Account string
+}
+
+// GraphQL is a GraphQL endpoint over HTTP.
+type GraphQL struct {
+	Endpoint string
+	Auth     Auth
+	// Schema is the path of an SDL file that documents are checked against;
+	// empty: documents are checked for syntax only.
+	Schema string
+	// Headers are sent with every request, in the file's order.
+	Headers []Header
+}
+
+// Auth is how requests are authorised; at most one field is set.
+type Auth struct {
+	APIKey string // header x-api-key
+	Bearer string // header Authorization: an OIDC, Cognito or Lambda authorizer token, sent as it is written
+	IAM    bool   // AWS Signature Version 4, service appsync, credentials from the AWS chain
+}
+
+// Header is one HTTP header.
+type Header struct{ Name, Value string }
+
+// Arrivals is the random process that places a load's arrivals.
+type Arrivals string
+
+// The arrival processes.
+const (
+	Poisson Arrivals = "poisson"
+	Uniform Arrivals = "uniform"
+)
+
+// Late says what happens to an arrival that can't be sent within its lateness
+// budget.
+type Late string
+
+// Late policies.
+const (
+	Drop Late = "drop" // count it as dropped, with its cause
+	Send Late = "send" // send it late; its response time counts from its intended instant
+)
+
+// Load is one stream of arrivals with its own profile and operation mix.
+type Load struct {
+	Name     string
+	Arrivals Arrivals
+	Seed     uint64
+	// Start is when the load begins, from the beginning of the run.
+	Start      time.Duration
+	Profile    []Stage
+	Operations []Operation
+	// InFlight bounds the requests that wait for an answer; 0: sized from the
+	// plan (peak rate x 5 s within 64 and 20,000).
+	InFlight int
+	Late     Late
+	Lateness time.Duration
+	Timeout  time.Duration
+}
+
+// Duration returns the length of the load's profile, without its Start.
+func (l Load) Duration() time.Duration {
+	var d time.Duration
+	for _, s := range l.Profile {
+		d += s.For
+	}
+	return d
+}
+
+// PeakRate returns the highest planned rate of the profile, per second.
+func (l Load) PeakRate() float64 {
+	var peak float64
+	for _, s := range l.Profile {
+		peak = max(peak, s.From, s.To)
+	}
+	return peak
+}
+
+// Stage is one stretch of a profile. A hold keeps To throughout; a ramp goes
+// linearly from From, the rate at which the previous stage ended (0 for the
+// first), to To; From of a hold equals To. Rates are arrivals per second.
+type Stage struct {
+	Name     string
+	Ramp     bool
+	From, To float64
+	For      time.Duration
+	// Measure is false for stages, such as a warm-up, whose requests are sent
+	// and counted against quotas but left out of the operations' statistics.
+	Measure bool
+}
+
+// Operation is one kind of request in a load's mix.
+type Operation struct {
+	Name    string
+	Weight  float64 // share within the load is Weight over the load's sum
+	GraphQL *GraphQLOperation
+}
+
+// GraphQLOperation is a GraphQL request.
+type GraphQLOperation struct {
+	Document      string // the text, whether it stood inline (query) or in a file (document)
+	DocumentFile  string // the file it came from, or ""
+	OperationName string // which operation of the document; "" where it has only one
+	// Variables is the variables object as JSON with ${row.x} placeholders kept
+	// inside strings. A string that is one placeholder and nothing else takes
+	// the row value's own type. Nil: no variables.
+	Variables []byte
+	Rows      *Rows
+	Headers   []Header
+}
+
+// Rows is data for placeholders, one row for each arrival in turn of the
+// arrival's number.
+type Rows struct {
+	File    string
+	Columns []string
+	// Values holds each row's values in the order of Columns, each a JSON value.
+	Values [][]string
+}
+
+// Observe names something whose usage is read while the run goes on. Exactly
+// one field is set.
+type Observe struct {
+	Lambda   string // function name
+	DynamoDB string // table name
+	Momento  string // cache name
+}
+
+// QuotaOverride is a quota set by the scenario: an amount for a level, an
+// amount and a period for a rate.
+type QuotaOverride struct {
+	ID     string
+	Amount float64 // per Per where Per > 0
+	Thing  string
+	Per    time.Duration
+}
+
+// PerSecond returns the override's limit per second, or the level itself.
+func (q QuotaOverride) PerSecond() float64 {
+	if q.Per == 0 {
+		return q.Amount
+	}
+	return unit.Rate{Amount: q.Amount, Thing: q.Thing, Per: q.Per}.PerSecond()
+}
+
+// Threshold is a bound on one figure of a run: metric, what it is of, a
+// comparison and a value, such as "p99(listPrograms) < 800ms".
+type Threshold struct {
+	Text   string
+	Metric string // p50 p90 p95 p99 p999 mean max, errors throttled dropped, tokens, rate, headroom utilization binds_at
+	Of     string // an operation or a quota id; "" where the metric is of the whole run
+	Op     string // < <= > >=
+	// Value is in base units: seconds, a fraction, a number per second, tokens.
+	Value float64
+}
+
+// Holds reports whether the figure v satisfies the threshold.
+func (t Threshold) Holds(v float64) bool {
+	switch t.Op {
+	case "<":
+		return v < t.Value
+	case "<=":
+		return v <= t.Value
+	case ">":
+		return v > t.Value
+	default:
+		return v >= t.Value
+	}
+}

@@ -1,0 +1,117 @@
+package unit
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// FormatBytes prints a number of bytes with the largest decimal prefix that
+// keeps it exact: "1.5GB", "200B".
+func FormatBytes(v float64) string {
+	for _, p := range []struct {
+		suffix string
+		size   float64
+	}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}} {
+		if v >= p.size && math.Mod(v*100, p.size) == 0 {
+			return number(v/p.size) + p.suffix
+		}
+	}
+	return number(v) + "B"
+}
+
+// Human prints v for a reader: three significant digits below 100, whole and
+// grouped in thousands above ("1,000,000", "10.0", "0.25").
+func Human(v float64) string {
+	a := math.Abs(v)
+	switch {
+	case math.IsNaN(v):
+		return "n/a"
+	case a == 0:
+		return "0"
+	case a >= 99.95:
+		return group(strconv.FormatFloat(math.Round(v), 'f', 0, 64))
+	case a >= 9.995:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	case a >= 0.9995:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
+}
+
+// HumanQuantity prints an amount of a thing for a reader: "2,000 tokens",
+// "1.20 GB".
+func HumanQuantity(v float64, thing string) string {
+	switch thing {
+	case Arrivals:
+		return Human(v)
+	case Bytes:
+		return HumanBytes(v)
+	}
+	return Human(v) + " " + thing
+}
+
+// HumanRate prints an amount of a thing per second for a reader:
+// "2,000 tokens/s", "10.0/s".
+func HumanRate(perSecond float64, thing string) string { return HumanQuantity(perSecond, thing) + "/s" }
+
+// HumanBytes prints a number of bytes for a reader, rounded: "1.20 GB".
+func HumanBytes(v float64) string {
+	for _, p := range []struct {
+		suffix string
+		size   float64
+	}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}} {
+		if math.Abs(v) >= p.size {
+			return Human(v/p.size) + " " + p.suffix
+		}
+	}
+	return Human(v) + " B"
+}
+
+// HumanSeconds prints a duration given in seconds for a reader: "80.1 ms".
+func HumanSeconds(s float64) string {
+	a := math.Abs(s)
+	switch {
+	case math.IsNaN(s):
+		return "n/a"
+	case a == 0:
+		return "0 s"
+	case a < 1e-3:
+		return Human(s*1e6) + " µs"
+	case a < 1:
+		return Human(s*1e3) + " ms"
+	}
+	return Human(s) + " s"
+}
+
+// HumanShare prints a fraction as a percentage for a reader: "12.5 %".
+func HumanShare(f float64) string { return Human(f*100) + " %" }
+
+// FormatDuration prints d as short as ParseDuration reads it: "2m30s", "20s".
+func FormatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func group(digits string) string {
+	sign := ""
+	if strings.HasPrefix(digits, "-") {
+		sign, digits = "-", digits[1:]
+	}
+	var b strings.Builder
+	for i, c := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(c)
+	}
+	return fmt.Sprint(sign, b.String())
+}

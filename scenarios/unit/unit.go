@@ -1,0 +1,264 @@
+// Package unit is the room where numbers get their units: rates, quantities,
+// sizes, durations and shares as types that are parsed from and printed to the
+// notation of scenario and System files.
+//
+// A rate is an amount, a thing and a period: "5000/s", "300000/min",
+// "2000 tokens/s", "1.5GB/s". A bare number never parses where a unit belongs;
+// that is how per second and per minute get mixed up. Inside the program a
+// period-free value is always per second, bytes or seconds; periods and
+// prefixes exist at the edges only.
+package unit
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Things that a rate or a quantity can count, in canonical spelling. The empty
+// thing means arrivals of whatever the context sends.
+const (
+	Arrivals     = ""
+	Requests     = "requests"
+	Tokens       = "tokens"
+	Operations   = "ops"
+	Bytes        = "B"
+	Records      = "records"
+	ReadUnits    = "RCU"
+	WriteUnits   = "WCU"
+	Environments = "environments"
+)
+
+// things maps each accepted spelling to its canonical one.
+var things = map[string]string{
+	"request": Requests, "requests": Requests, "req": Requests,
+	"token": Tokens, "tokens": Tokens,
+	"op": Operations, "ops": Operations, "operation": Operations, "operations": Operations,
+	"record": Records, "records": Records,
+	"RCU": ReadUnits, "rcu": ReadUnits,
+	"WCU": WriteUnits, "wcu": WriteUnits,
+	"environment": Environments, "environments": Environments,
+}
+
+// sizes maps each accepted size suffix to its number of bytes. Decimal
+// prefixes are powers of 1,000 and binary ones of 1,024.
+var sizes = map[string]float64{
+	"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
+	"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+}
+
+var periods = map[string]time.Duration{
+	"s": time.Second, "sec": time.Second, "second": time.Second,
+	"m": time.Minute, "min": time.Minute, "minute": time.Minute,
+	"h": time.Hour, "hour": time.Hour,
+}
+
+// SyntaxError says what is wrong with a text that should have been a value
+// with a unit, and what would have been right.
+type SyntaxError struct {
+	Text    string
+	Problem string
+	Hint    string // may be empty
+}
+
+func (e *SyntaxError) Error() string {
+	if e.Hint == "" {
+		return fmt.Sprintf("%q %s", e.Text, e.Problem)
+	}
+	return fmt.Sprintf("%q %s (%s)", e.Text, e.Problem, e.Hint)
+}
+
+// Quantity is an amount of a thing: "2000 tokens", "1MB", "100 ops". Bytes are
+// held in bytes, whatever prefix was written.
+type Quantity struct {
+	Amount float64
+	Thing  string
+}
+
+// Rate is an amount of a thing per period. The zero Rate is a pause.
+type Rate struct {
+	Amount float64
+	Thing  string
+	Per    time.Duration // 1 s, 1 min or 1 h; 0 only in the zero Rate
+}
+
+// PerSecond returns the rate's amount per second.
+func (r Rate) PerSecond() float64 {
+	if r.Per == 0 {
+		return 0
+	}
+	return r.Amount / r.Per.Seconds()
+}
+
+// String prints the rate in the notation that ParseRate reads.
+func (r Rate) String() string {
+	p := "s"
+	switch r.Per {
+	case time.Minute:
+		p = "min"
+	case time.Hour:
+		p = "h"
+	}
+	return Quantity{r.Amount, r.Thing}.String() + "/" + p
+}
+
+// String prints the quantity in the notation that ParseQuantity reads.
+func (q Quantity) String() string {
+	switch q.Thing {
+	case Arrivals:
+		return number(q.Amount)
+	case Bytes:
+		return FormatBytes(q.Amount)
+	}
+	return number(q.Amount) + " " + q.Thing
+}
+
+// ParseRate parses an amount, an optional thing and a period.
+func ParseRate(s string) (Rate, error) {
+	const hint = "write an amount, what is counted and a period, such as 5000/s, 300000/min or 2000 tokens/s"
+	head, period, ok := strings.Cut(s, "/")
+	if !ok {
+		return Rate{}, &SyntaxError{s, "is not a rate: it has no period", hint}
+	}
+	per, ok := periods[strings.TrimSpace(period)]
+	if !ok {
+		return Rate{}, &SyntaxError{s, fmt.Sprintf("has the unknown period %q", strings.TrimSpace(period)), "periods are s, min and h"}
+	}
+	q, err := parseQuantity(s, head, hint)
+	if err != nil {
+		return Rate{}, err
+	}
+	return Rate{q.Amount, q.Thing, per}, nil
+}
+
+// ParseQuantity parses an amount and a thing. The thing may not be left out.
+func ParseQuantity(s string) (Quantity, error) {
+	const hint = "write an amount and what is counted, such as 2000 tokens, 100 ops or 1MB"
+	q, err := parseQuantity(s, s, hint)
+	if err == nil && q.Thing == Arrivals {
+		err = &SyntaxError{s, "has no unit", hint}
+	}
+	return q, err
+}
+
+// ParseSize parses a size in bytes, such as "200B", "1KB" or "64KiB".
+func ParseSize(s string) (int64, error) {
+	const hint = "write an amount and B, KB, MB, GB, KiB, MiB or GiB, such as 200B"
+	q, err := parseQuantity(s, s, hint)
+	if err != nil {
+		return 0, err
+	}
+	if q.Thing != Bytes {
+		return 0, &SyntaxError{s, "is not a size", hint}
+	}
+	if q.Amount != math.Trunc(q.Amount) || q.Amount >= 1<<63 {
+		return 0, &SyntaxError{s, "is not a whole number of bytes", ""}
+	}
+	return int64(q.Amount), nil
+}
+
+// ParseShare parses a percentage from "0%" up and returns it as a fraction.
+func ParseShare(s string) (float64, error) {
+	const hint = "write a percentage, such as 0.1%"
+	head, ok := strings.CutSuffix(strings.TrimSpace(s), "%")
+	if !ok {
+		return 0, &SyntaxError{s, "is not a percentage", hint}
+	}
+	v, err := amount(s, strings.TrimSpace(head), hint)
+	return v / 100, err
+}
+
+// ParseDuration parses a duration of zero or more in Go's notation ("2m30s",
+// "800ms"), with d for days in front ("1d12h").
+func ParseDuration(s string) (time.Duration, error) {
+	const hint = "write a number and ms, s, m, h or d, such as 30s or 2m30s"
+	rest := strings.TrimSpace(s)
+	var days time.Duration
+	if head, tail, ok := strings.Cut(rest, "d"); ok {
+		n, err := strconv.ParseUint(head, 10, 16)
+		if err != nil || n > 36500 {
+			return 0, &SyntaxError{s, "is not a duration", hint}
+		}
+		days, rest = time.Duration(n)*24*time.Hour, tail
+		if rest == "" {
+			return days, nil
+		}
+	}
+	d, err := time.ParseDuration(rest)
+	switch {
+	case err != nil && isNumber(rest):
+		return 0, &SyntaxError{s, "has no unit of time", hint}
+	case err != nil:
+		return 0, &SyntaxError{s, "is not a duration", hint}
+	case rest == "0" || rest == "+0":
+		return 0, &SyntaxError{s, "has no unit of time", hint}
+	case d < 0 || strings.HasPrefix(rest, "-"):
+		return 0, &SyntaxError{s, "is negative", ""}
+	case days > 0 && d > math.MaxInt64-days:
+		return 0, &SyntaxError{s, "is too long", ""}
+	}
+	return days + d, nil
+}
+
+// parseQuantity parses text, a part of whole, as an amount and an optional thing.
+func parseQuantity(whole, text, hint string) (Quantity, error) {
+	text = strings.TrimSpace(text)
+	i := 0
+	for i < len(text) && strings.IndexByte("+-.0123456789_", text[i]) >= 0 {
+		i++
+	}
+	if i < len(text) && (text[i] == 'e' || text[i] == 'E') && i+1 < len(text) && strings.IndexByte("+-0123456789", text[i+1]) >= 0 {
+		i += 2
+		for i < len(text) && text[i] >= '0' && text[i] <= '9' {
+			i++
+		}
+	}
+	name := strings.TrimSpace(text[i:])
+	scale, thing := 1.0, Arrivals
+	if name == "k" || strings.HasPrefix(name, "k ") || strings.HasPrefix(name, "M ") || name == "M" {
+		scale = map[byte]float64{'k': 1e3, 'M': 1e6}[name[0]]
+		name = strings.TrimSpace(name[1:])
+	}
+	if name != "" {
+		if bytes, ok := sizes[name]; ok {
+			scale *= bytes
+			thing = Bytes
+		} else if canonical, ok := things[name]; ok {
+			thing = canonical
+		} else {
+			return Quantity{}, &SyntaxError{whole, fmt.Sprintf("has the unknown unit %q", name), "units are requests, tokens, ops, records, RCU, WCU, environments and sizes from B to TiB"}
+		}
+	}
+	v, err := amount(whole, text[:i], hint)
+	if err != nil {
+		return Quantity{}, err
+	}
+	v *= scale
+	if math.IsInf(v, 0) {
+		return Quantity{}, &SyntaxError{whole, "is too large", ""}
+	}
+	return Quantity{v, thing}, nil
+}
+
+func amount(whole, digits, hint string) (float64, error) {
+	v, err := strconv.ParseFloat(strings.ReplaceAll(digits, "_", ""), 64)
+	switch {
+	case err != nil && strings.HasSuffix(err.Error(), "out of range"):
+		return 0, &SyntaxError{whole, "is too large", ""}
+	case err != nil || math.IsNaN(v) || math.IsInf(v, 0):
+		return 0, &SyntaxError{whole, "has no amount", hint}
+	case v < 0 || strings.HasPrefix(digits, "-"):
+		return 0, &SyntaxError{whole, "is negative", ""}
+	}
+	return v, nil
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil
+}
+
+// number prints v with no exponent and no more digits than it needs.
+func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
