@@ -84,6 +84,42 @@ type Rate struct {
 	Per    time.Duration // 1 s, 1 min or 1 h; 0 only in the zero Rate
 }
 
+// The following types are the values of YAML keys: each reads its own notation
+// through encoding.TextUnmarshaler and refuses a number without a unit.
+type (
+	// Duration is a length of time, such as "2m30s".
+	Duration time.Duration
+	// Size is a number of bytes, such as "64KiB".
+	Size int64
+	// Share is a fraction written as a percentage, such as "0.1%".
+	Share float64
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParseRate.
+func (r *Rate) UnmarshalText(b []byte) error { return unmarshal(r, b, ParseRate) }
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParseQuantity.
+func (q *Quantity) UnmarshalText(b []byte) error { return unmarshal(q, b, ParseQuantity) }
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParseDuration.
+func (d *Duration) UnmarshalText(b []byte) error {
+	return unmarshal((*time.Duration)(d), b, ParseDuration)
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParseSize.
+func (s *Size) UnmarshalText(b []byte) error { return unmarshal((*int64)(s), b, ParseSize) }
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParseShare.
+func (s *Share) UnmarshalText(b []byte) error { return unmarshal((*float64)(s), b, ParseShare) }
+
+func unmarshal[T any](into *T, b []byte, parse func(string) (T, error)) error {
+	v, err := parse(string(b))
+	if err == nil {
+		*into = v
+	}
+	return err
+}
+
 // PerSecond returns the rate's amount per second.
 func (r Rate) PerSecond() float64 {
 	if r.Per == 0 {
