@@ -1,0 +1,48 @@
+# Run make without a target to see what there is.
+GO ?= go
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check race fuzz bench interop schema clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/headroom
+	$(GO) build -trimpath -o bin/headroom ./cmd/headroom
+
+demo: build ## rehearse two ready-made scenarios on the embedded sandbox, compare them, print the reports' paths
+	bin/headroom run premiere --out runs/before
+	bin/headroom run premiere-cached --out runs/after
+	bin/headroom compare runs/before runs/after
+	@echo
+	@echo "reports: runs/before/report.html  runs/after/report.html"
+
+test: ## run all tests; needs Go alone
+	$(GO) test ./...
+
+check: bin/staticcheck bin/gofumpt ## formatting, vet, staticcheck, a tidy go.mod, an up-to-date schema
+	@out=$$(bin/gofumpt -l cmd scenarios capacity reports); if [ -n "$$out" ]; then echo "run gofumpt -w on:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	bin/staticcheck ./...
+	$(GO) mod tidy -diff
+
+race: ## run all tests under the race detector
+	$(GO) test -race ./...
+
+fuzz: ## fuzz every parser for FUZZTIME (10s each)
+	.ci/fuzz $(or $(FUZZTIME),10s)
+
+bench: ## run the benchmarks of the hot paths
+	$(GO) test -run '^$$' -bench . -benchmem ./scenarios/... ./capacity/... ./reports/...
+
+interop: build ## run against a GraphQL server and AWS SDKs written by others; needs node and npm
+	.ci/interop
+
+schema: ## write the JSON Schema of scenario files anew
+	$(GO) generate ./scenarios
+
+clean: ## remove what was built and rehearsed
+	rm -rf bin runs
+
+bin/staticcheck bin/gofumpt: .tools/go.mod .tools/go.sum
+	cd .tools && $(GO) build -o ../bin/ tool
