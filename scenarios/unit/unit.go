@@ -64,10 +64,17 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	if e.Hint == "" {
-		return fmt.Sprintf("%q %s", e.Text, e.Problem)
+	problem, hint := e.Fault()
+	if hint == "" {
+		return problem
 	}
-	return fmt.Sprintf("%q %s (%s)", e.Text, e.Problem, e.Hint)
+	return problem + " (" + hint + ")"
+}
+
+// Fault returns the two parts of the error's text. The hint does not depend on
+// Text.
+func (e *SyntaxError) Fault() (problem, hint string) {
+	return fmt.Sprintf("%.60q %s", e.Text, e.Problem), e.Hint
 }
 
 // Quantity is an amount of a thing: "2000 tokens", "1MB", "100 ops". Bytes are
