@@ -5,23 +5,121 @@
 // and returns what becomes of it. The sandbox calls it with wall-clock offsets
 // behind real protocols and the simulator with virtual time, so both refuse
 // the same requests. Nothing here reads a clock, starts a goroutine or opens a
-// file.
+// file of its own accord: Open reads through the fs.FS it is given.
+//
+// Parse and Open turn a System file into a System, which never changes. Start
+// gives it state: a Backend, whose limiters are those of package limiter and
+// whose random draws follow from a seed. A new kind of limiter is a file in
+// package limiter, a Kind with its keys in parse.go and a case in newGate.
 package model
 
 import "time"
+
+// System is a backend as a System file describes it. It is immutable.
+type System struct {
+	Version     int
+	Name        string
+	Description string
+	AsOf        string // the date that the limits were true, YYYY-MM-DD; may be empty
+	// Schema names the GraphQL SDL file beside the System file, "" if there is
+	// none. SDL is its text, read by Open; Parse leaves it nil.
+	Schema     string
+	SDL        []byte
+	Limiters   []Limiter
+	Operations []Operation
+}
+
+// Kind is the rule that a limiter follows.
+type Kind string
+
+// The kinds of limiter; package limiter says what each does.
+const (
+	TokenBucket Kind = "token_bucket"
+	Window      Kind = "window"
+	Concurrency Kind = "concurrency"
+	Partitions  Kind = "partitions"
+)
+
+// Limiter is one limit of a System with its parameters. Which of them are set
+// depends on Kind.
+type Limiter struct {
+	ID   string
+	Kind Kind
+	// Limit is an amount per second, or the level itself of a concurrency
+	// limiter. Of partitions it is all of them together, which only evenly
+	// spread keys can use: see ChargeSpec.Hottest.
+	Limit float64
+	Unit  string // of package unit
+	// Burst is the most that can be charged at one instant: the capacity of a
+	// token bucket or of one partition, else 0.
+	Burst float64
+
+	Partitions int           // of partitions: how many share Limit equally
+	Saved      time.Duration // of partitions: how much time's unused capacity each one saves up
+
+	// The following are a concurrency limiter's.
+	Scaling     Scaling
+	Provisioned int           // environments that are there from the start
+	Init        time.Duration // start of a created environment, added to its first request
+	KeepAlive   time.Duration // idle time after which a created environment goes away
+}
+
+// Scaling bounds how fast environments are created: Step at once, and as many
+// again every Per, continuously. The zero Scaling is no bound.
+type Scaling struct {
+	Step int
+	Per  time.Duration
+}
+
+// Operation is one kind of request that a System answers.
+type Operation struct {
+	Name        string
+	ServiceTime Distribution
+	Response    Response
+	// Charges are tried in this order.
+	Charges []ChargeSpec
+}
+
+// Response describes the answer of an operation.
+type Response struct {
+	Bytes int64 // size of the body; 0: not stated
+}
+
+// ChargeSpec is what one request of an operation charges to a limiter.
+type ChargeSpec struct {
+	Limiter string
+	Amount  Amount
+	// Hold says that an environment is held for the service time, which is how
+	// a concurrency limiter is charged. Amount is 1 then.
+	Hold bool
+	// Keys says how requests spread over the limiter's partitions, and Hottest
+	// which share of them meets in the one that is charged most: the limiter
+	// binds at Limit/Partitions/Hottest. Both are of partitions only.
+	Keys    Keys
+	Hottest float64
+}
+
+// Amount is how much is charged, in the limiter's unit: Cold until After has
+// passed since the operation's first served request, Warm from then on.
+type Amount struct {
+	Cold, Warm float64
+	After      time.Duration
+}
 
 // Outcome is what becomes of one arrival.
 type Outcome struct {
 	// RefusedBy is the id of the limiter that refused the request, "" if it was
 	// served.
 	RefusedBy string
-	// ServiceTime is how long the backend takes to answer; of a refused request
-	// too.
+	// ServiceTime is how long the backend takes to answer, with the start of
+	// the environments that were created. A refused request is answered at once
+	// (0), or when the environment lets go that it already holds.
 	ServiceTime time.Duration
 	// Charges lists what was charged, in the order of the System file, up to
-	// and with the refusal. What was charged stays charged.
+	// and with the refusal. What was charged stays charged. The slice is the
+	// Backend's: it is valid until the next call of Serve.
 	Charges []Charge
-	// Tokens is the sum of the charges of appsync.request-tokens.
+	// Tokens is the sum of what was charged to appsync.request-tokens.
 	Tokens int64
 	// ResponseBytes is the size of the answer's body where the System names
 	// one, else 0.
@@ -31,8 +129,8 @@ type Outcome struct {
 // Charge is one limiter's part in an outcome.
 type Charge struct {
 	Limiter string
-	Amount  float64       // in the limiter's unit: tokens, bytes, environments
-	Hold    time.Duration // how long a concurrency limiter's environment is held
+	Amount  float64       // in the limiter's unit: tokens, bytes, environments; of a refused charge what it asked for
+	Hold    time.Duration // how long a concurrency limiter's environment is held, with its start
 	Level   float64       // of a concurrency limiter: environments in use, with this one
 	Refused bool
 }

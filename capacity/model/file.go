@@ -1,0 +1,126 @@
+package model
+
+import (
+	"strconv"
+
+	"github.com/headroom-load/headroom/scenarios/strict"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// The following types are the System file as it is written.
+type (
+	systemFile struct {
+		Version     int             `yaml:"version,required"`
+		Name        string          `yaml:"name,required"`
+		Description string          `yaml:"description"`
+		AsOf        string          `yaml:"as_of"`
+		Schema      string          `yaml:"schema"`
+		Limiters    []limiterFile   `yaml:"limiters"`
+		Operations  []operationFile `yaml:"operations,required"`
+	}
+	limiterFile struct {
+		ID          string        `yaml:"id,required"`
+		Kind        Kind          `yaml:"kind,required"`
+		Rate        unit.Rate     `yaml:"rate"`
+		Burst       burst         `yaml:"burst"`
+		Partitions  int           `yaml:"partitions"`
+		Limit       int           `yaml:"limit"`
+		Scaling     scaling       `yaml:"scaling"`
+		Provisioned int           `yaml:"provisioned"`
+		Init        unit.Duration `yaml:"init"`
+		KeepAlive   unit.Duration `yaml:"keep_alive"`
+	}
+	scaling struct {
+		Step int           `yaml:"step,required"`
+		Per  unit.Duration `yaml:"per,required"`
+	}
+	operationFile struct {
+		Name        string       `yaml:"name,required"`
+		ServiceTime serviceTime  `yaml:"service_time"`
+		Response    response     `yaml:"response"`
+		Charges     []chargeFile `yaml:"charges"`
+	}
+	response struct {
+		Bytes unit.Size `yaml:"bytes,required"`
+	}
+	chargeFile struct {
+		Limiter string `yaml:"limiter,required"`
+		Amount  amount `yaml:"amount"`
+		Hold    string `yaml:"hold"`
+		Key     keys   `yaml:"key"`
+	}
+	// burst is a quantity of a token bucket and a duration of partitions.
+	burst struct {
+		quantity    unit.Quantity
+		duration    unit.Duration
+		quantityErr error
+		durationErr error
+	}
+	// quantity is an amount in the limiter's unit, which may be left out.
+	quantity unit.Quantity
+	// amount is a quantity or {cold, warm, after}.
+	amount struct {
+		plain  *quantity
+		change *struct {
+			Cold  quantity      `yaml:"cold,required"`
+			Warm  quantity      `yaml:"warm,required"`
+			After unit.Duration `yaml:"after,required"`
+		}
+	}
+	// serviceTime is a duration or one of the mappings.
+	serviceTime struct {
+		constant *unit.Duration
+		mapping  *struct {
+			Exponential *struct {
+				Mean unit.Duration `yaml:"mean,required"`
+			} `yaml:"exponential"`
+			Lognormal *struct {
+				P50 unit.Duration `yaml:"p50,required"`
+				P99 unit.Duration `yaml:"p99,required"`
+			} `yaml:"lognormal"`
+		}
+	}
+	keys struct {
+		Uniform int `yaml:"uniform"`
+		Zipf    int `yaml:"zipf"`
+	}
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler. Which of the two readings
+// is meant shows when the kind is known.
+func (b *burst) UnmarshalText(text []byte) error {
+	b.quantityErr = b.quantity.UnmarshalText(text)
+	b.durationErr = b.duration.UnmarshalText(text)
+	return nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (q *quantity) UnmarshalText(text []byte) error {
+	if v, err := strconv.ParseFloat(string(text), 64); err == nil {
+		*q = quantity{Amount: v}
+		return nil
+	}
+	return (*unit.Quantity)(q).UnmarshalText(text)
+}
+
+// Choose implements strict.Choice.
+func (a *amount) Choose(k strict.Kind) any {
+	switch k {
+	case strict.Scalar:
+		return &a.plain
+	case strict.Mapping:
+		return &a.change
+	}
+	return nil
+}
+
+// Choose implements strict.Choice.
+func (t *serviceTime) Choose(k strict.Kind) any {
+	switch k {
+	case strict.Scalar:
+		return &t.constant
+	case strict.Mapping:
+		return &t.mapping
+	}
+	return nil
+}

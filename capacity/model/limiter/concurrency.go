@@ -1,0 +1,138 @@
+package limiter
+
+import "time"
+
+// Concurrency runs every request in an environment of its own, as AWS Lambda
+// does. A request takes an idle environment, provisioned ones first and then
+// the one used last. If none is idle a new one is created, which needs two
+// things: fewer environments in use than the limit, and a unit of creation
+// credit. Without either the request is refused.
+//
+// Creation credit is a token bucket: step environments per period, refilled
+// continuously, at most step saved up (Lambda Developer Guide, "Lambda scaling
+// behavior": 1,000 environments per 10 s and function, unused ones don't
+// accrue). Provisioned environments are there from the start, need no credit
+// and never go away; a created one does when it has been idle for the
+// keep-alive time.
+type Concurrency struct {
+	limit           int
+	init, keepAlive time.Duration
+	credit          *TokenBucket // nil: creation is unlimited
+
+	busy  []lease // min-heap by until
+	ready int     // idle provisioned environments
+	// idle holds the instants since when created environments have been idle,
+	// oldest first, from index oldest on.
+	idle   []time.Duration
+	oldest int
+}
+
+// lease is an environment in use.
+type lease struct {
+	until       time.Duration
+	provisioned bool
+}
+
+// Environments are the parameters of a Concurrency.
+type Environments struct {
+	Limit       int           // environments in use at once
+	Provisioned int           // of Limit, those there from the start
+	Step        int           // environments that may be created per Per; 0: as many as Limit allows
+	Per         time.Duration // > 0 where Step is
+	Init        time.Duration // added to the first request of a created environment
+	KeepAlive   time.Duration // idle time after which a created environment goes away
+}
+
+// NewConcurrency returns a limiter whose provisioned environments are idle.
+func NewConcurrency(e Environments) *Concurrency {
+	c := &Concurrency{limit: e.Limit, init: e.Init, keepAlive: e.KeepAlive, ready: e.Provisioned}
+	if e.Step > 0 {
+		c.credit = NewTokenBucket(float64(e.Step)/e.Per.Seconds(), float64(e.Step))
+	}
+	return c
+}
+
+// Admit lets a request run for the service time from the instant at on, if
+// there is an environment for it. It returns how long the environment is held:
+// the service time, and the init time where it had to be created.
+func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok bool) {
+	c.advance(at)
+	hold = service
+	provisioned := false
+	switch {
+	case c.ready > 0:
+		c.ready--
+		provisioned = true
+	case len(c.idle) > c.oldest:
+		c.idle = c.idle[:len(c.idle)-1]
+	case len(c.busy) < c.limit && (c.credit == nil || c.credit.Admit(at, 1)):
+		hold += c.init
+	default:
+		return 0, false
+	}
+	c.push(lease{at + hold, provisioned})
+	return hold, true
+}
+
+// InUse returns the environments in use at the instant of the last Admit.
+func (c *Concurrency) InUse() int { return len(c.busy) }
+
+// advance frees the environments whose requests have ended and drops those
+// that have been idle too long.
+func (c *Concurrency) advance(at time.Duration) {
+	for len(c.busy) > 0 && c.busy[0].until <= at {
+		l := c.pop()
+		if l.provisioned {
+			c.ready++
+		} else {
+			c.idle = append(c.idle, l.until)
+		}
+	}
+	for c.oldest < len(c.idle) && at-c.idle[c.oldest] >= c.keepAlive {
+		c.oldest++
+	}
+	if c.oldest > len(c.idle)/2 {
+		c.idle = c.idle[:copy(c.idle, c.idle[c.oldest:])]
+		c.oldest = 0
+	}
+}
+
+func (c *Concurrency) push(l lease) {
+	c.busy = append(c.busy, l)
+	i := len(c.busy) - 1
+	for i > 0 {
+		parent := (i - 1) / 2
+		if c.busy[parent].until <= l.until {
+			break
+		}
+		c.busy[i] = c.busy[parent]
+		i = parent
+	}
+	c.busy[i] = l
+}
+
+func (c *Concurrency) pop() lease {
+	first, last := c.busy[0], c.busy[len(c.busy)-1]
+	c.busy = c.busy[:len(c.busy)-1]
+	n := len(c.busy)
+	if n == 0 {
+		return first
+	}
+	i := 0
+	for {
+		child := 2*i + 1
+		if child >= n {
+			break
+		}
+		if child+1 < n && c.busy[child+1].until < c.busy[child].until {
+			child++
+		}
+		if last.until <= c.busy[child].until {
+			break
+		}
+		c.busy[i] = c.busy[child]
+		i = child
+	}
+	c.busy[i] = last
+	return first
+}

@@ -1,0 +1,34 @@
+package limiter
+
+import "time"
+
+// TokenBucket admits a charge while its level covers it. The level rises at a
+// constant rate up to the burst, and a refused charge takes nothing:
+//
+//	level = min(burst, level + rate*dt); admit iff level >= cost
+//
+// Over any stretch of d seconds it admits at most burst + rate*d. API Gateway
+// throttles this way; for AppSync, which doesn't publish its rule, it is the
+// working assumption.
+type TokenBucket struct {
+	rate, burst float64 // per second; capacity
+	level       float64
+	last        time.Duration
+}
+
+// NewTokenBucket returns a full bucket of the given refill rate per second and
+// capacity.
+func NewTokenBucket(rate, burst float64) *TokenBucket {
+	return &TokenBucket{rate: rate, burst: burst, level: burst}
+}
+
+// Admit takes cost out of the bucket at the instant at, if it is there.
+func (b *TokenBucket) Admit(at time.Duration, cost float64) bool {
+	b.level = min(b.burst, b.level+b.rate*(at-b.last).Seconds())
+	b.last = at
+	if b.level+slack*b.burst < cost {
+		return false
+	}
+	b.level -= cost
+	return true
+}

@@ -1,0 +1,430 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity/model/limiter"
+	"github.com/headroom-load/headroom/scenarios/strict"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// Bounds of what a System file may say. They are far above any service's
+// limits and keep sums, instants and memory within what the program can hold.
+const (
+	largest       = 1e15           // of an amount or a rate per second
+	maxLevel      = 10_000_000     // environments
+	maxPartitions = 10_000         // of one limiter
+	maxKeys       = 1_000_000      // of one charge
+	maxTime       = 24 * time.Hour // of a service time or an environment's start
+)
+
+// DefaultKeepAlive is how long an idle environment stays where the System file
+// doesn't say. AWS doesn't publish it; 5 to 15 minutes are seen in practice.
+const DefaultKeepAlive = 5 * time.Minute
+
+// Parse reads a System file. Its error is strict.Faults with everything that is
+// wrong. The file that schema: names isn't read; Open does that.
+func Parse(file string, src []byte) (*System, error) {
+	s, _, faults := parse(file, src)
+	if faults != nil {
+		return nil, faults
+	}
+	return s, nil
+}
+
+// parse reads a System file, and returns its Document for faults that are found
+// later.
+func parse(file string, src []byte) (*System, *strict.Document, strict.Faults) {
+	var f systemFile
+	doc, faults := strict.Decode(file, src, &f)
+	p := &parser{Document: doc, faults: faults, marked: map[string]bool{}, limiters: map[string]Limiter{}}
+	for _, f := range faults {
+		p.mark(f.Path)
+	}
+	if !p.marked[""] {
+		p.header(f)
+		for i, l := range f.Limiters {
+			p.limiter(fmt.Sprintf("limiters[%d]", i), l)
+		}
+		for i, o := range f.Operations {
+			p.operation(fmt.Sprintf("operations[%d]", i), o)
+		}
+	}
+	return &p.system, doc, strict.Merge(p.faults)
+}
+
+// parser checks what a System file means and turns it into a System.
+type parser struct {
+	*strict.Document
+	faults   strict.Faults
+	marked   map[string]bool // paths of keys with faults, and of the keys above them
+	system   System
+	limiters map[string]Limiter // by id
+}
+
+// fault adds a fault at the key, unless the key or a part of its value has one
+// already: then the value in hand isn't what the file says.
+func (p *parser) fault(path, problem, hint string) {
+	if !p.marked[path] {
+		p.faults = append(p.faults, p.Fault(path, problem, hint))
+		p.mark(path)
+	}
+}
+
+func (p *parser) mark(path string) {
+	p.marked[path] = true
+	for i := len(path) - 1; i > 0; i-- {
+		if path[i] == '.' || path[i] == '[' {
+			p.marked[path[:i]] = true
+		}
+	}
+}
+
+// need reports whether the key has a usable value; a missing key is a fault.
+func (p *parser) need(path, hint string) bool {
+	if !p.Has(path) {
+		p.fault(path, "is missing", hint)
+	}
+	return !p.marked[path]
+}
+
+func (p *parser) header(f systemFile) {
+	s := &p.system
+	*s = System{Version: f.Version, Name: f.Name, Description: f.Description, AsOf: f.AsOf, Schema: f.Schema}
+	if p.Has("version") && s.Version != 1 {
+		p.fault("version", fmt.Sprintf("is %d; this program reads version 1", s.Version), "")
+	}
+	if p.Has("name") && s.Name == "" {
+		p.fault("name", "is empty", "")
+	}
+	if p.Has("as_of") {
+		if _, err := time.Parse(time.DateOnly, s.AsOf); err != nil {
+			p.fault("as_of", p.Quote("as_of", s.AsOf)+" is not a date", "write it as 2026-11-21")
+		}
+	}
+	if p.Has("schema") && (!fs.ValidPath(path.Clean(s.Schema)) || s.Schema == "" || path.Clean(s.Schema) == ".") {
+		p.fault("schema", p.Quote("schema", s.Schema)+" is not a file beside the System file", "write a relative path that doesn't leave the folder, such as schema.graphql")
+	}
+	if p.Has("operations") && !p.Has("operations[0]") {
+		p.fault("operations", "is empty", "name at least one operation")
+	}
+}
+
+// kindKeys lists the keys that each kind of limiter takes besides id and kind.
+var kindKeys = map[Kind][]string{
+	TokenBucket: {"rate", "burst"},
+	Window:      {"rate"},
+	Concurrency: {"limit", "scaling", "provisioned", "init", "keep_alive"},
+	Partitions:  {"partitions", "rate", "burst"},
+}
+
+// kinds is in the order in which hints list them.
+var kinds = []string{string(TokenBucket), string(Window), string(Concurrency), string(Partitions)}
+
+var (
+	limiterID     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	operationName = regexp.MustCompile(`^_?[A-Za-z0-9][A-Za-z0-9_]*$`)
+)
+
+func (p *parser) limiter(at string, f limiterFile) {
+	l := Limiter{ID: f.ID, Kind: f.Kind}
+	p.newName(at+".id", f.ID, limiterID, "letters, digits, dots, - and _, such as momento.operations", func(id string) bool { _, twice := p.limiters[id]; return twice })
+	taken, known := kindKeys[f.Kind]
+	switch {
+	case p.Has(at+".kind") && !known:
+		p.fault(at+".kind", p.Quote(at+".kind", string(f.Kind))+" is not a kind of limiter", oneOf(string(f.Kind), kinds))
+	case known:
+		for _, key := range slices.Concat(kindKeys[TokenBucket], kindKeys[Concurrency], kindKeys[Partitions][:1]) {
+			if p.Has(at+"."+key) && !slices.Contains(taken, key) {
+				p.fault(at+"."+key, fmt.Sprintf("is not a key of a %s limiter", f.Kind), "its keys are id, kind, "+strings.Join(taken, ", "))
+			}
+		}
+		if f.Kind == Concurrency {
+			p.environments(at, f, &l)
+		} else {
+			p.rate(at, f, &l)
+		}
+	}
+	if l.ID == RequestTokens && l.Unit != "" && l.Unit != unit.Tokens {
+		p.fault(at+".rate", fmt.Sprintf("%s is counted in tokens, not in %s", l.ID, l.Unit), "")
+	}
+	if _, twice := p.limiters[f.ID]; !twice {
+		p.limiters[f.ID] = l
+	}
+	p.system.Limiters = append(p.system.Limiters, l)
+}
+
+// rate reads a limiter that bounds an amount per second. Its Limit stays 0 where
+// the file is at fault.
+func (p *parser) rate(at string, f limiterFile, l *Limiter) {
+	path := at + ".rate"
+	if !p.need(path, "write an amount, what is counted and a period, such as 2000 tokens/s") {
+		return
+	}
+	perSecond := f.Rate.PerSecond()
+	switch {
+	case f.Rate.Thing == unit.Arrivals:
+		p.fault(path, fmt.Sprintf("%q doesn't say what is counted", f.Rate), "write it as 2000 tokens/s, 100 ops/s, 3000 RCU/s or 1MB/s")
+		return
+	case perSecond <= 0:
+		p.fault(path, "is zero: nothing would ever be served", "")
+		return
+	case perSecond > largest:
+		p.fault(path, "is too large", fmt.Sprintf("the most is %g per second", largest))
+		return
+	}
+	l.Unit = f.Rate.Thing
+	n := 1
+	switch path := at + ".burst"; f.Kind {
+	case TokenBucket:
+		l.Burst = perSecond
+		if p.Has(path) {
+			l.Burst = p.bucketBurst(path, f.Burst, l.Unit)
+		}
+	case Partitions:
+		if p.Has(path) && f.Burst.durationErr != nil {
+			p.textFault(path, f.Burst.durationErr)
+			return
+		}
+		if !p.need(at+".partitions", "write how many, such as 4") {
+			return
+		}
+		if n = f.Partitions; n < 1 || n > maxPartitions {
+			p.fault(at+".partitions", fmt.Sprintf("is %d", n), fmt.Sprintf("from 1 to %d are possible", maxPartitions))
+			return
+		}
+		l.Partitions, l.Saved = n, time.Duration(f.Burst.duration)
+		if l.Saved > maxTime {
+			p.fault(path, "is longer than 24h", "")
+			return
+		}
+		l.Burst = limiter.PartitionBurst(perSecond, l.Saved)
+	}
+	l.Limit = perSecond * float64(n)
+}
+
+func (p *parser) bucketBurst(path string, b burst, thing string) float64 {
+	q := b.quantity
+	switch {
+	case b.quantityErr != nil:
+		p.textFault(path, b.quantityErr)
+	case q.Thing != thing:
+		p.fault(path, fmt.Sprintf("%q is not in the unit of the rate, %s", q, thing), "")
+	case q.Amount <= 0:
+		p.fault(path, "is zero: nothing would ever be served", "")
+	case q.Amount > largest:
+		p.fault(path, "is too large", fmt.Sprintf("the most is %g", largest))
+	}
+	return q.Amount
+}
+
+// environments reads a concurrency limiter.
+func (p *parser) environments(at string, f limiterFile, l *Limiter) {
+	l.Unit = unit.Environments
+	l.Scaling = Scaling{f.Scaling.Step, time.Duration(f.Scaling.Per)}
+	l.Provisioned, l.Init, l.KeepAlive = f.Provisioned, time.Duration(f.Init), DefaultKeepAlive
+	if p.Has(at + ".keep_alive") {
+		l.KeepAlive = time.Duration(f.KeepAlive)
+	}
+	if l.Init > maxTime {
+		p.fault(at+".init", "is longer than 24h", "")
+	}
+	if p.Has(at + ".scaling") {
+		if p.Has(at+".scaling.step") && (l.Scaling.Step < 1 || l.Scaling.Step > maxLevel) {
+			p.fault(at+".scaling.step", fmt.Sprintf("is %d", l.Scaling.Step), fmt.Sprintf("from 1 to %d are possible", maxLevel))
+		}
+		if p.Has(at+".scaling.per") && l.Scaling.Per <= 0 {
+			p.fault(at+".scaling.per", "is zero", "leave scaling out where environments are created at any rate")
+		}
+	}
+	if !p.need(at+".limit", "write the environments that may be in use at once, such as 1000") {
+		return
+	}
+	switch {
+	case f.Limit < 1 || f.Limit > maxLevel:
+		p.fault(at+".limit", fmt.Sprintf("is %d", f.Limit), fmt.Sprintf("from 1 to %d are possible", maxLevel))
+	case f.Provisioned < 0:
+		p.fault(at+".provisioned", "is negative", "")
+	case f.Provisioned > f.Limit:
+		p.fault(at+".provisioned", fmt.Sprintf("is more than the limit of %d", f.Limit), "")
+	}
+	l.Limit = float64(f.Limit)
+}
+
+func (p *parser) operation(at string, f operationFile) {
+	o := Operation{Name: f.Name, Response: Response{int64(f.Response.Bytes)}}
+	p.newName(at+".name", f.Name, operationName, "the name of a GraphQL operation: letters, digits and _, such as listPrograms", func(name string) bool {
+		return slices.ContainsFunc(p.system.Operations, func(o Operation) bool { return o.Name == name })
+	})
+	o.ServiceTime = p.serviceTime(at+".service_time", f.ServiceTime)
+	for i, c := range f.Charges {
+		path := fmt.Sprintf("%s.charges[%d]", at, i)
+		charge := p.charge(path, c)
+		if charge.Hold && !p.Has(at+".service_time") {
+			p.fault(path+".hold", "the operation has no service_time", "say how long it takes, such as service_time: 80ms")
+		}
+		o.Charges = append(o.Charges, charge)
+	}
+	p.system.Operations = append(p.system.Operations, o)
+}
+
+func (p *parser) serviceTime(path string, f serviceTime) Distribution {
+	d := Distribution{Shape: Constant}
+	switch m := f.mapping; {
+	case f.constant != nil:
+		d.Mean = time.Duration(*f.constant)
+	case m == nil:
+		return d
+	case m.Exponential != nil && m.Lognormal == nil:
+		d = Distribution{Shape: Exponential, Mean: time.Duration(m.Exponential.Mean)}
+	case m.Lognormal != nil && m.Exponential == nil:
+		d = Distribution{Shape: Lognormal, P50: time.Duration(m.Lognormal.P50), P99: time.Duration(m.Lognormal.P99)}
+		if d.P50 <= 0 {
+			p.fault(path+".lognormal.p50", "is zero", "")
+		} else if d.P99 < d.P50 {
+			p.fault(path+".lognormal.p99", "is shorter than p50", "")
+		}
+	default:
+		p.fault(path, "is not a distribution", "write a duration, {exponential: {mean: 80ms}} or {lognormal: {p50: 80ms, p99: 400ms}}")
+	}
+	if max(d.Mean, d.P99) > maxTime {
+		p.fault(path, "is longer than 24h", "")
+	}
+	return d
+}
+
+func (p *parser) charge(at string, f chargeFile) ChargeSpec {
+	c := ChargeSpec{Limiter: f.Limiter}
+	l, known := p.limiters[f.Limiter]
+	if !known {
+		if p.Has(at + ".limiter") {
+			ids := make([]string, len(p.system.Limiters))
+			for i, l := range p.system.Limiters {
+				ids[i] = l.ID
+			}
+			p.fault(at+".limiter", p.Quote(at+".limiter", f.Limiter)+" is not the id of a limiter of this file", oneOf(f.Limiter, ids))
+		}
+		return c
+	}
+	if l.Kind == Concurrency {
+		for _, key := range []string{"amount", "key"} {
+			if p.Has(at + "." + key) {
+				p.fault(at+"."+key, "is not a key of a charge on a concurrency limiter", "a request takes one environment: write hold: service_time")
+			}
+		}
+		if p.need(at+".hold", "write hold: service_time") && f.Hold != "service_time" {
+			p.fault(at+".hold", p.Quote(at+".hold", f.Hold)+" is not known", "write hold: service_time")
+		}
+		c.Amount, c.Hold = Amount{Cold: 1, Warm: 1}, true
+		return c
+	}
+	if p.Has(at + ".hold") {
+		p.fault(at+".hold", fmt.Sprintf("a %s limiter is not held", l.Kind), "write an amount")
+	}
+	if p.need(at+".amount", "write how much a request charges, in the limiter's unit") {
+		c.Amount = p.amount(at+".amount", f.Amount, l)
+	}
+	if l.Kind != Partitions {
+		if p.Has(at + ".key") {
+			p.fault(at+".key", fmt.Sprintf("a %s limiter has no keys", l.Kind), "")
+		}
+		return c
+	}
+	c.Keys = p.keys(at+".key", f.Key)
+	if l.Partitions > 0 && !p.marked[at+".key"] {
+		c.Hottest = slices.Max(c.Keys.shares(l.Partitions))
+	}
+	return c
+}
+
+func (p *parser) amount(path string, f amount, l Limiter) Amount {
+	if f.change == nil {
+		v := p.quantity(path, *f.plain, l)
+		return Amount{Cold: v, Warm: v}
+	}
+	return Amount{
+		Cold:  p.quantity(path+".cold", f.change.Cold, l),
+		Warm:  p.quantity(path+".warm", f.change.Warm, l),
+		After: time.Duration(f.change.After),
+	}
+}
+
+// quantity reads an amount that is charged to l.
+func (p *parser) quantity(path string, q quantity, l Limiter) float64 {
+	v := q.Amount
+	capacity := l.Burst
+	if l.Kind == Window {
+		capacity = l.Limit
+	}
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		p.fault(path, "is not a number", "")
+	case v < 0:
+		p.fault(path, "is negative", "")
+	case q.Thing != unit.Arrivals && l.Unit != "" && q.Thing != l.Unit:
+		p.fault(path, fmt.Sprintf("%q is not in the unit of %s, %s", unit.Quantity(q), l.ID, l.Unit), "")
+	case l.ID == RequestTokens && v != math.Trunc(v):
+		p.fault(path, fmt.Sprintf("%g is not a whole number of tokens", v), "")
+	case capacity > 0 && v > capacity:
+		p.fault(path, fmt.Sprintf("could never be served: %s admits at most %s at once", l.ID, unit.Quantity{Amount: capacity, Thing: l.Unit}), "charge less, or raise the limiter's burst or rate")
+	}
+	return v
+}
+
+func (p *parser) keys(path string, f keys) Keys {
+	k := Keys{}
+	switch uniform, zipf := p.Has(path+".uniform"), p.Has(path+".zipf"); {
+	case uniform && !zipf:
+		k, path = Keys{UniformKeys, f.Uniform}, path+".uniform"
+	case zipf && !uniform:
+		k, path = Keys{ZipfKeys, f.Zipf}, path+".zipf"
+	default:
+		if p.Has(path) {
+			p.fault(path, "is not a distribution of keys", "write {uniform: 500} or {zipf: 500}, or leave it out")
+		}
+		return k
+	}
+	if k.N < 1 || k.N > maxKeys {
+		p.fault(path, fmt.Sprintf("is %d", k.N), fmt.Sprintf("from 1 to %d keys are possible", maxKeys))
+	}
+	return k
+}
+
+// newName checks a name that must be of a form and stand once.
+func (p *parser) newName(path, name string, form *regexp.Regexp, hint string, taken func(string) bool) {
+	switch {
+	case !p.Has(path):
+	case !form.MatchString(name):
+		p.fault(path, p.Quote(path, name)+" is not a name that can be used here", "use "+hint)
+	case taken(name):
+		p.fault(path, p.Quote(path, name)+" is used twice", "")
+	}
+}
+
+// textFault reports what a value's own notation says is wrong with it.
+func (p *parser) textFault(path string, err error) {
+	problem, hint := err.Error(), ""
+	if s, ok := errors.AsType[strict.Problem](err); ok {
+		problem, hint = s.Fault()
+	}
+	p.fault(path, problem, hint)
+}
+
+// oneOf is the hint for a word that is not among the known ones.
+func oneOf(word string, known []string) string {
+	if near := strict.Nearest(word, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(known) == 0 {
+		return "the file has none"
+	}
+	return "one of " + strings.Join(known, ", ")
+}
