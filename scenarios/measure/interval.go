@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"math"
 	"time"
 
 	hdrhistogram "github.com/HdrHistogram/hdrhistogram-go"
@@ -14,6 +15,24 @@ const (
 	TokenCounts   = "tokens"   // tokens of one answer
 )
 
+// kinds lists what the recorder keeps of each operation; response, service, lag
+// and tokens are its indices.
+var kinds = [...]string{ResponseTimes, ServiceTimes, Lags, TokenCounts}
+
+const (
+	response = iota
+	service
+	lag
+	tokens
+)
+
+// Histograms count values from 1 to highest (an hour in microseconds) with
+// three significant digits, which is 188 kB each.
+const (
+	highest = int64(time.Hour / time.Microsecond)
+	digits  = 3
+)
+
 // Interval is one operation's histogram over one flush interval. Only requests
 // of measured stages are in it.
 type Interval struct {
@@ -21,4 +40,114 @@ type Interval struct {
 	Kind            string
 	Start, End      time.Duration // from the run's start
 	Histogram       *hdrhistogram.Histogram
+	// Max is the largest value exactly, where Histogram knows it to three
+	// digits; 0 where it is not known.
+	Max int64
+}
+
+// Distribution is any number of intervals of one kind in one. Its values are in
+// the kind's unit: microseconds or tokens. The zero value is empty.
+type Distribution struct{ window }
+
+// Add merges an interval into d.
+func (d *Distribution) Add(i Interval) {
+	d.merge(&window{histogram: i.Histogram, max: max(i.Max, 0)})
+}
+
+// Record counts one value. Values outside 0 to an hour in microseconds count as
+// the nearest end.
+func (d *Distribution) Record(v int64) { d.record(v) }
+
+// Interval returns d as an interval, which shares d's memory.
+func (d *Distribution) Interval(load, operation, kind string, start, end time.Duration) Interval {
+	d.open()
+	return Interval{Load: load, Operation: operation, Kind: kind, Start: start, End: end, Histogram: d.histogram, Max: d.max}
+}
+
+// N returns the number of values.
+func (d *Distribution) N() int64 {
+	if d.histogram == nil {
+		return 0
+	}
+	return d.histogram.TotalCount()
+}
+
+// Max returns the largest value, exactly where the intervals knew it. It is NaN
+// where d is empty, as are Mean and Quantile.
+func (d *Distribution) Max() float64 {
+	if d.N() == 0 {
+		return math.NaN()
+	}
+	return float64(d.max)
+}
+
+// Mean returns the mean of the values, within 0.05 %.
+func (d *Distribution) Mean() float64 {
+	if d.N() == 0 {
+		return math.NaN()
+	}
+	return d.histogram.Mean()
+}
+
+// Quantile returns the smallest value that at least the fraction p of the
+// values does not exceed, within 0.1 %: p is 0.99 for the 99th percentile.
+// Quantile(1) is Max.
+func (d *Distribution) Quantile(p float64) float64 {
+	switch {
+	case d.N() == 0 || math.IsNaN(p):
+		return math.NaN()
+	case p >= 1:
+		return d.Max()
+	}
+	// The histogram takes percent, rounds to the nearest rank and answers with
+	// the upper end of a bucket. The rank asked for is whole, less the error of
+	// the product.
+	n := float64(d.N())
+	rank := max(math.Ceil(p*n*(1-1e-12)), 1)
+	return min(float64(d.histogram.ValueAtPercentile(100*rank/n)), d.Max())
+}
+
+// window is a histogram with its exact maximum. It takes no memory before its
+// first value.
+type window struct {
+	histogram *hdrhistogram.Histogram
+	max       int64
+	clipped   int64 // values that were out of range
+}
+
+func (w *window) open() {
+	if w.histogram == nil {
+		w.histogram = hdrhistogram.New(1, highest, digits)
+	}
+}
+
+func (w *window) record(v int64) {
+	w.open()
+	w.max = max(w.max, v)
+	if v < 0 || v > highest {
+		w.clipped++
+		v = min(max(v, 0), highest)
+	}
+	// Only a value out of range can be refused.
+	_ = w.histogram.RecordValue(v)
+}
+
+func (w *window) merge(o *window) {
+	if o.histogram == nil || o.histogram.TotalCount() == 0 {
+		return
+	}
+	w.open()
+	w.clipped += o.clipped + w.histogram.Merge(o.histogram)
+	if o.max > 0 {
+		w.max = max(w.max, o.max)
+	} else {
+		w.max = max(w.max, o.histogram.Max())
+	}
+}
+
+func (w *window) reset() {
+	if w.histogram != nil && w.histogram.TotalCount() > 0 {
+		w.histogram.Reset()
+	}
+	w.max, w.clipped = 0, 0
 }

@@ -1,0 +1,96 @@
+package measure
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// Completed reports whether o is an outcome of a request whose answer was read
+// to its end, or was cut or refused by the other side.
+func (o Outcome) Completed() bool { return o <= Unclassified }
+
+// count returns the counter of an outcome.
+func (r *Row) count(o Outcome) *int64 {
+	return [...]*int64{
+		OK: &r.OK, Throttled: &r.Throttled, Failed: &r.Failed, Rejected: &r.Rejected, Unclassified: &r.Unclassified,
+		TimedOut: &r.TimedOut, GeneratorError: &r.GeneratorErrors, Unfinished: &r.Unfinished,
+	}[o]
+}
+
+// Dropped returns the arrivals that were dropped, whatever the cause.
+func (r *Row) Dropped() int64 { return r.DroppedGenerator + r.DroppedSaturation }
+
+// Completed returns the requests with a completed outcome.
+func (r *Row) Completed() int64 {
+	return r.OK + r.Throttled + r.Failed + r.Rejected + r.Unclassified
+}
+
+// Add adds the counters of o to r. Second, Load, Operation and Measured stay as
+// they are.
+func (r *Row) Add(o *Row) {
+	r.Planned += o.Planned
+	r.Sent += o.Sent
+	r.DroppedGenerator += o.DroppedGenerator
+	r.DroppedSaturation += o.DroppedSaturation
+	r.NotDue += o.NotDue
+	r.OK += o.OK
+	r.Throttled += o.Throttled
+	r.Failed += o.Failed
+	r.Rejected += o.Rejected
+	r.Unclassified += o.Unclassified
+	r.TimedOut += o.TimedOut
+	r.GeneratorErrors += o.GeneratorErrors
+	r.Unfinished += o.Unfinished
+	r.TokensSent += o.TokensSent
+	r.TokensDone += o.TokensDone
+	r.TokensN += o.TokensN
+	r.TokensNSent += o.TokensNSent
+	r.BytesIn += o.BytesIn
+	r.BytesOut += o.BytesOut
+	r.InFlight += o.InFlight
+	for i := range r.PlannedSlots {
+		r.PlannedSlots[i] += o.PlannedSlots[i]
+		r.SentSlots[i] += o.SentSlots[i]
+	}
+	if len(o.Reasons) > 0 {
+		if r.Reasons == nil {
+			r.Reasons = make(map[string]int64, len(o.Reasons))
+		}
+		for k, n := range o.Reasons {
+			r.Reasons[k] += n
+		}
+	}
+}
+
+// Sum adds up the rows of the same second, load, operation and measured, and
+// returns one row for each, sorted by these four. The given rows stay as they
+// are.
+func Sum(rows []Row) []Row {
+	sorted := slices.SortedStableFunc(slices.Values(rows), compareRows)
+	sum := sorted[:0]
+	for _, row := range sorted {
+		if n := len(sum); n > 0 && compareRows(sum[n-1], row) == 0 {
+			sum[n-1].Add(&row)
+			continue
+		}
+		row.Reasons = maps.Clone(row.Reasons)
+		sum = append(sum, row)
+	}
+	return sum
+}
+
+func compareRows(a, b Row) int {
+	measured := func(r Row) int {
+		if r.Measured {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(
+		cmp.Compare(a.Second, b.Second),
+		cmp.Compare(a.Load, b.Load),
+		cmp.Compare(a.Operation, b.Operation),
+		cmp.Compare(measured(a), measured(b)),
+	)
+}
