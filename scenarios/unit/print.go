@@ -8,15 +8,18 @@ import (
 	"time"
 )
 
+var decimalSizes = []struct {
+	suffix string
+	size   float64
+}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}}
+
 // FormatBytes prints a number of bytes with the largest decimal prefix that
-// keeps it exact: "1.5GB", "200B".
+// takes at most two decimals: "1.5GB", "200B".
 func FormatBytes(v float64) string {
-	for _, p := range []struct {
-		suffix string
-		size   float64
-	}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}} {
-		if v >= p.size && math.Mod(v*100, p.size) == 0 {
-			return number(v/p.size) + p.suffix
+	for _, p := range decimalSizes {
+		q := v / p.size
+		if q >= 1 && q == math.Round(q*100)/100 && q*p.size == v {
+			return number(q) + p.suffix
 		}
 	}
 	return number(v) + "B"
@@ -59,11 +62,8 @@ func HumanRate(perSecond float64, thing string) string { return HumanQuantity(pe
 
 // HumanBytes prints a number of bytes for a reader, rounded: "1.20 GB".
 func HumanBytes(v float64) string {
-	for _, p := range []struct {
-		suffix string
-		size   float64
-	}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}} {
-		if math.Abs(v) >= p.size {
+	for _, p := range decimalSizes {
+		if math.Abs(v) >= 0.9995*p.size {
 			return Human(v/p.size) + " " + p.suffix
 		}
 	}
@@ -78,9 +78,9 @@ func HumanSeconds(s float64) string {
 		return "n/a"
 	case a == 0:
 		return "0 s"
-	case a < 1e-3:
+	case a < 0.9995e-3:
 		return Human(s*1e6) + " µs"
-	case a < 1:
+	case a < 0.9995:
 		return Human(s*1e3) + " ms"
 	}
 	return Human(s) + " s"

@@ -12,6 +12,8 @@ package unit
 import (
 	"fmt"
 	"math"
+	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +33,20 @@ const (
 	Environments = "environments"
 )
 
+// The notations as regular expressions (of Go and of ECMAScript alike). They
+// describe form alone: a text that matches may still be out of range.
+const (
+	amountPattern = `[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?`
+	bytesPattern  = `(?:[KMGT]i?|k)?B`
+	thingPattern  = `(?:[kM] *)?(?:requests?|req|tokens?|ops?|operations?|records?|RCU|rcu|WCU|wcu|environments?)`
+
+	RatePattern     = `^` + amountPattern + ` *(?:` + bytesPattern + `|` + thingPattern + `|[kM])? */ *(?:s|sec|second|m|min|minute|h|hour)$`
+	QuantityPattern = `^` + amountPattern + ` *(?:` + bytesPattern + `|` + thingPattern + `)$`
+	SizePattern     = `^` + amountPattern + ` *` + bytesPattern + `$`
+	SharePattern    = `^` + amountPattern + ` *%$`
+	DurationPattern = `^(?:[0-9]+d)?(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))*$`
+)
+
 // things maps each accepted spelling to its canonical one.
 var things = map[string]string{
 	"request": Requests, "requests": Requests, "req": Requests,
@@ -44,7 +60,7 @@ var things = map[string]string{
 
 // sizes maps each accepted size suffix to its number of bytes. Decimal
 // prefixes are powers of 1,000 and binary ones of 1,024.
-var sizes = map[string]float64{
+var sizes = map[string]int64{
 	"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
 	"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 }
@@ -165,11 +181,12 @@ func ParseRate(s string) (Rate, error) {
 	if !ok {
 		return Rate{}, &SyntaxError{s, "is not a rate: it has no period", hint}
 	}
-	per, ok := periods[strings.TrimSpace(period)]
+	period = strings.TrimLeft(period, " ")
+	per, ok := periods[period]
 	if !ok {
-		return Rate{}, &SyntaxError{s, fmt.Sprintf("has the unknown period %q", strings.TrimSpace(period)), "periods are s, min and h"}
+		return Rate{}, &SyntaxError{s, fmt.Sprintf("has the unknown period %.20q", period), "periods are s, min and h"}
 	}
-	q, err := parseQuantity(s, head, hint)
+	q, err := parseQuantity(s, strings.TrimRight(head, " "), hint)
 	if err != nil {
 		return Rate{}, err
 	}
@@ -179,9 +196,14 @@ func ParseRate(s string) (Rate, error) {
 // ParseQuantity parses an amount and a thing. The thing may not be left out.
 func ParseQuantity(s string) (Quantity, error) {
 	const hint = "write an amount and what is counted, such as 2000 tokens, 100 ops or 1MB"
+	if strings.Contains(s, "/") {
+		if _, err := ParseRate(s); err == nil {
+			return Quantity{}, &SyntaxError{s, "is a rate, not an amount", hint}
+		}
+	}
 	q, err := parseQuantity(s, s, hint)
 	if err == nil && q.Thing == Arrivals {
-		err = &SyntaxError{s, "has no unit", hint}
+		return Quantity{}, &SyntaxError{s, "has no unit", hint}
 	}
 	return q, err
 }
@@ -190,13 +212,14 @@ func ParseQuantity(s string) (Quantity, error) {
 func ParseSize(s string) (int64, error) {
 	const hint = "write an amount and B, KB, MB, GB, KiB, MiB or GiB, such as 200B"
 	q, err := parseQuantity(s, s, hint)
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, err
-	}
-	if q.Thing != Bytes {
+	case q.Thing == Arrivals:
+		return 0, &SyntaxError{s, "has no unit", hint}
+	case q.Thing != Bytes:
 		return 0, &SyntaxError{s, "is not a size", hint}
-	}
-	if q.Amount != math.Trunc(q.Amount) || q.Amount >= 1<<63 {
+	case q.Amount != math.Trunc(q.Amount):
 		return 0, &SyntaxError{s, "is not a whole number of bytes", ""}
 	}
 	return int64(q.Amount), nil
@@ -205,24 +228,31 @@ func ParseSize(s string) (int64, error) {
 // ParseShare parses a percentage from "0%" up and returns it as a fraction.
 func ParseShare(s string) (float64, error) {
 	const hint = "write a percentage, such as 0.1%"
-	head, ok := strings.CutSuffix(strings.TrimSpace(s), "%")
+	head, ok := strings.CutSuffix(s, "%")
 	if !ok {
 		return 0, &SyntaxError{s, "is not a percentage", hint}
 	}
-	v, err := amount(s, strings.TrimSpace(head), hint)
-	return v / 100, err
+	return parseAmount(s, strings.TrimRight(head, " "), hint, 1, 100)
 }
 
 // ParseDuration parses a duration of zero or more in Go's notation ("2m30s",
 // "800ms"), with d for days in front ("1d12h").
 func ParseDuration(s string) (time.Duration, error) {
 	const hint = "write a number and ms, s, m, h or d, such as 30s or 2m30s"
-	rest := strings.TrimSpace(s)
+	switch {
+	case strings.HasPrefix(s, "-"):
+		return 0, &SyntaxError{s, "is negative", ""}
+	case amountForm.MatchString(s):
+		return 0, &SyntaxError{s, "has no unit of time", hint}
+	case s == "" || !durationForm.MatchString(s):
+		return 0, &SyntaxError{s, "is not a duration", hint}
+	}
+	rest := s
 	var days time.Duration
 	if head, tail, ok := strings.Cut(rest, "d"); ok {
 		n, err := strconv.ParseUint(head, 10, 16)
 		if err != nil || n > 36500 {
-			return 0, &SyntaxError{s, "is not a duration", hint}
+			return 0, &SyntaxError{s, "is too long", ""}
 		}
 		days, rest = time.Duration(n)*24*time.Hour, tail
 		if rest == "" {
@@ -230,77 +260,76 @@ func ParseDuration(s string) (time.Duration, error) {
 		}
 	}
 	d, err := time.ParseDuration(rest)
-	switch {
-	case err != nil && isNumber(rest):
-		return 0, &SyntaxError{s, "has no unit of time", hint}
-	case err != nil:
-		return 0, &SyntaxError{s, "is not a duration", hint}
-	case rest == "0" || rest == "+0":
-		return 0, &SyntaxError{s, "has no unit of time", hint}
-	case d < 0 || strings.HasPrefix(rest, "-"):
-		return 0, &SyntaxError{s, "is negative", ""}
-	case days > 0 && d > math.MaxInt64-days:
+	if err != nil || d > math.MaxInt64-days {
 		return 0, &SyntaxError{s, "is too long", ""}
 	}
 	return days + d, nil
 }
 
+var (
+	amountForm   = regexp.MustCompile(`^` + amountPattern + `$`)
+	quantityForm = regexp.MustCompile(`^(-?` + amountPattern + `) *(.*)$`)
+	durationForm = regexp.MustCompile(DurationPattern)
+)
+
 // parseQuantity parses text, a part of whole, as an amount and an optional thing.
 func parseQuantity(whole, text, hint string) (Quantity, error) {
-	text = strings.TrimSpace(text)
-	i := 0
-	for i < len(text) && strings.IndexByte("+-.0123456789_", text[i]) >= 0 {
-		i++
+	parts := quantityForm.FindStringSubmatch(text)
+	if parts == nil {
+		return Quantity{}, &SyntaxError{whole, "has no amount", hint}
 	}
-	if i < len(text) && (text[i] == 'e' || text[i] == 'E') && i+1 < len(text) && strings.IndexByte("+-0123456789", text[i+1]) >= 0 {
-		i += 2
-		for i < len(text) && text[i] >= '0' && text[i] <= '9' {
-			i++
+	name := parts[2]
+	scale, thing := int64(1), Arrivals
+	if bytes, ok := sizes[name]; ok {
+		scale, thing = bytes, Bytes
+	} else {
+		counted := name
+		if strings.HasPrefix(name, "k") || strings.HasPrefix(name, "M") {
+			scale = map[byte]int64{'k': 1e3, 'M': 1e6}[name[0]]
+			counted = strings.TrimLeft(name[1:], " ")
+		}
+		if thing, ok = things[counted]; !ok && counted != "" {
+			return Quantity{}, &SyntaxError{whole, fmt.Sprintf("has the unknown unit %.40q", name), "units are requests, tokens, ops, records, RCU, WCU, environments and sizes from B to TiB"}
 		}
 	}
-	name := strings.TrimSpace(text[i:])
-	scale, thing := 1.0, Arrivals
-	if name == "k" || strings.HasPrefix(name, "k ") || strings.HasPrefix(name, "M ") || name == "M" {
-		scale = map[byte]float64{'k': 1e3, 'M': 1e6}[name[0]]
-		name = strings.TrimSpace(name[1:])
-	}
-	if name != "" {
-		if bytes, ok := sizes[name]; ok {
-			scale *= bytes
-			thing = Bytes
-		} else if canonical, ok := things[name]; ok {
-			thing = canonical
-		} else {
-			return Quantity{}, &SyntaxError{whole, fmt.Sprintf("has the unknown unit %q", name), "units are requests, tokens, ops, records, RCU, WCU, environments and sizes from B to TiB"}
-		}
-	}
-	v, err := amount(whole, text[:i], hint)
+	v, err := parseAmount(whole, parts[1], hint, scale, 1)
 	if err != nil {
 		return Quantity{}, err
-	}
-	v *= scale
-	if math.IsInf(v, 0) {
-		return Quantity{}, &SyntaxError{whole, "is too large", ""}
 	}
 	return Quantity{v, thing}, nil
 }
 
-func amount(whole, digits, hint string) (float64, error) {
-	v, err := strconv.ParseFloat(strings.ReplaceAll(digits, "_", ""), 64)
-	switch {
-	case err != nil && strings.HasSuffix(err.Error(), "out of range"):
-		return 0, &SyntaxError{whole, "is too large", ""}
-	case err != nil || math.IsNaN(v) || math.IsInf(v, 0):
-		return 0, &SyntaxError{whole, "has no amount", hint}
-	case v < 0 || strings.HasPrefix(digits, "-"):
+// Amounts other than 0 lie between these bounds, so that they print in a few
+// digits and neither they nor their sums overflow.
+const (
+	smallest = 1e-12
+	largest  = 1e18
+)
+
+// parseAmount returns the number times by/over, rounded once. Digits is the
+// number's text within whole.
+func parseAmount(whole, digits, hint string, by, over int64) (float64, error) {
+	if strings.HasPrefix(digits, "-") {
 		return 0, &SyntaxError{whole, "is negative", ""}
 	}
+	if !amountForm.MatchString(digits) {
+		return 0, &SyntaxError{whole, "has no amount", hint}
+	}
+	if len(digits) > 60 {
+		return 0, &SyntaxError{whole, "has too many digits", ""}
+	}
+	exact, ok := new(big.Rat).SetString(strings.ReplaceAll(digits, "_", ""))
+	if !ok {
+		return 0, &SyntaxError{whole, "has no amount", hint}
+	}
+	v, _ := exact.Mul(exact, big.NewRat(by, over)).Float64()
+	switch {
+	case v > largest:
+		return 0, &SyntaxError{whole, "is too large", ""}
+	case exact.Sign() != 0 && v < smallest:
+		return 0, &SyntaxError{whole, "is too small", ""}
+	}
 	return v, nil
-}
-
-func isNumber(s string) bool {
-	_, err := strconv.ParseFloat(s, 64)
-	return err == nil
 }
 
 // number prints v with no exponent and no more digits than it needs.
