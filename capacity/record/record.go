@@ -1,0 +1,357 @@
+// Package record is the room of the run on disk: one folder that holds all
+// that reports, comparisons and what-ifs need, readable at any moment.
+//
+//	manifest.json   what was settled before the first byte, and how the run ended
+//	windows.ndjson  counters, a line for each second and operation; lines add up
+//	latency.hlog    histograms, in the HdrHistogram log format
+//	metrics.ndjson  series from the cloud and of the generator; points of equal series join
+//	events.ndjson   what happened when
+//
+// Files are only appended to, in whole lines, and each line stands for itself,
+// so a record that was cut off anywhere can be read up to the cut. A finished
+// manifest carries every file's length and SHA-256; Read compares them and says
+// in Run.Damage what does not fit.
+package record
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// Schema is the format that this package writes and the only one it reads.
+const Schema = "headroom.record/1"
+
+const (
+	manifestFile = "manifest.json"
+	windowsFile  = "windows.ndjson"
+	latencyFile  = "latency.hlog"
+	metricsFile  = "metrics.ndjson"
+	eventsFile   = "events.ndjson"
+)
+
+// ours lists what a record's folder may hold: the record and what is rebuilt
+// from it.
+var ours = []string{manifestFile, windowsFile, latencyFile, metricsFile, eventsFile,
+	"report.json", "report.md", "report.html", "junit.xml", "plots"}
+
+// ErrNotARecord says that a folder holds something that is no record and must
+// not be replaced.
+var ErrNotARecord = errors.New("folder is not empty and holds no headroom record")
+
+// manifest is manifest.json: the run's manifest and the sums of its files.
+type manifest struct {
+	capacity.Manifest
+	Files map[string]sum `json:"files,omitempty"`
+}
+
+type sum struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// Writer appends to the record of a run that goes on. It is not safe for
+// concurrent use.
+type Writer struct {
+	dir   string
+	files map[string]*file
+}
+
+type file struct {
+	*os.File
+	hash  hash.Hash
+	bytes int64
+}
+
+// Write appends whole lines.
+func (f *file) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	f.hash.Write(b[:n])
+	f.bytes += int64(n)
+	return n, err
+}
+
+// Check reports whether Create would accept the folder: one that is missing,
+// empty or holds a record. Its error wraps ErrNotARecord otherwise.
+func Check(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := readManifest(dir); err != nil {
+		return fmt.Errorf("%s: %w", dir, ErrNotARecord)
+	}
+	return nil
+}
+
+// Create begins the record of a run in dir. It replaces a record that is there
+// already, and leaves other files of that folder alone.
+func Create(dir string, m capacity.Manifest) (*Writer, error) {
+	if err := Check(dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	for _, name := range ours {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	w := &Writer{dir: dir, files: map[string]*file{}}
+	for _, name := range []string{windowsFile, latencyFile, metricsFile, eventsFile} {
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+		w.files[name] = &file{File: f, hash: sha256.New()}
+	}
+	m.Schema = Schema
+	if err := errors.Join(w.Manifest(m), measure.WriteLogHeader(w.files[latencyFile], m.Start)); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// Manifest replaces the manifest of a run that goes on.
+func (w *Writer) Manifest(m capacity.Manifest) error {
+	m.Schema = Schema
+	return w.writeManifest(manifest{Manifest: m})
+}
+
+// Window appends what a Recorder flushed.
+func (w *Writer) Window(win measure.Window) error {
+	var log []byte
+	for _, iv := range win.Intervals {
+		var err error
+		if log, err = measure.AppendLog(log, iv); err != nil {
+			return err
+		}
+	}
+	_, err := w.files[latencyFile].Write(log)
+	return errors.Join(appendLines(w.files[windowsFile], win.Rows), err)
+}
+
+// Series appends series; points of a series that is there already join it.
+func (w *Writer) Series(series ...measure.Series) error {
+	return appendLines(w.files[metricsFile], series)
+}
+
+// Event appends events.
+func (w *Writer) Event(events ...capacity.Event) error {
+	return appendLines(w.files[eventsFile], events)
+}
+
+// Finish writes the manifest of a run that has ended, with the sums of all
+// files, and closes the record.
+func (w *Writer) Finish(m capacity.Manifest) error {
+	m.Schema = Schema
+	done := manifest{Manifest: m, Files: map[string]sum{}}
+	for name, f := range w.files {
+		if err := f.Sync(); err != nil {
+			return errors.Join(err, w.close())
+		}
+		done.Files[name] = sum{Bytes: f.bytes, SHA256: hex.EncodeToString(f.hash.Sum(nil))}
+	}
+	return errors.Join(w.close(), w.writeManifest(done))
+}
+
+func (w *Writer) close() error {
+	var errs []error
+	for _, f := range w.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (w *Writer) writeManifest(m manifest) error {
+	b, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(w.dir, manifestFile)
+	if err := os.WriteFile(path+".new", append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+func appendLines[T any](w io.Writer, values []T) error {
+	if len(values) == 0 {
+		return nil
+	}
+	var lines bytes.Buffer
+	out := json.NewEncoder(&lines)
+	out.SetEscapeHTML(false)
+	for i := range values {
+		if err := out.Encode(&values[i]); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(lines.Bytes())
+	return err
+}
+
+// Read reads the record in dir, whether it is finished, goes on or was cut off.
+// Its error says that there is no record, or one of another schema; anything
+// else that is wrong with it stands in Run.Damage.
+func Read(dir string) (*capacity.Run, error) {
+	m, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := reader{dir: dir, run: &capacity.Run{Manifest: m.Manifest}, sums: m.Files}
+	rows := lines[measure.Row](&r, windowsFile)
+	r.run.Rows = measure.Sum(rows)
+	r.run.Series = join(lines[measure.Series](&r, metricsFile))
+	r.run.Events = lines[capacity.Event](&r, eventsFile)
+	r.latency()
+	if m.State == capacity.Running {
+		r.damaged("the run was cut off before it ended")
+	}
+	return r.run, nil
+}
+
+func readManifest(dir string) (manifest, error) {
+	path := filepath.Join(dir, manifestFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%s: no headroom record there (no %s)", dir, manifestFile)
+		}
+		return manifest{}, err
+	}
+	var m manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return manifest{}, fmt.Errorf("%s: not a manifest: %w", path, err)
+	}
+	if m.Schema != Schema {
+		return manifest{}, fmt.Errorf("%s: schema %q is not %q", path, m.Schema, Schema)
+	}
+	return m, nil
+}
+
+// reader collects a record's parts and what is wrong with them.
+type reader struct {
+	dir  string
+	run  *capacity.Run
+	sums map[string]sum
+}
+
+func (r *reader) damaged(format string, args ...any) {
+	r.run.Damage = append(r.run.Damage, fmt.Sprintf(format, args...))
+}
+
+// read hands the file to parse, which returns how many lines it could not use.
+func (r *reader) read(name string, parse func(io.Reader) (int, error)) {
+	f, err := os.Open(filepath.Join(r.dir, name))
+	if err != nil {
+		r.damaged("%s can't be read", name)
+		return
+	}
+	defer f.Close()
+	h := sha256.New()
+	in := io.TeeReader(f, h)
+	bad, err := parse(in)
+	if err == nil {
+		_, err = io.Copy(io.Discard, in)
+	}
+	if err != nil {
+		r.damaged("%s can't be read to its end: %v", name, err)
+	}
+	if bad > 0 {
+		r.damaged("%s: %d lines can't be read", name, bad)
+	}
+	if want, ok := r.sums[name]; ok && hex.EncodeToString(h.Sum(nil)) != want.SHA256 {
+		r.damaged("%s is not as it was written: its SHA-256 differs from the manifest's", name)
+	}
+}
+
+func (r *reader) latency() {
+	r.read(latencyFile, func(in io.Reader) (bad int, err error) {
+		r.run.Latency, bad, err = measure.ReadLog(in)
+		return bad, err
+	})
+}
+
+// lines reads a file of one JSON value a line. A line without its end is one
+// that was cut.
+func lines[T any](r *reader, name string) []T {
+	var values []T
+	r.read(name, func(in io.Reader) (bad int, err error) {
+		buf := bufio.NewReaderSize(in, 1<<16)
+		for {
+			line, err := buf.ReadBytes('\n')
+			if len(line) > 0 {
+				var v T
+				if err != nil || json.Unmarshal(line, &v) != nil {
+					bad++
+				} else {
+					values = append(values, v)
+				}
+			}
+			if err == io.EOF {
+				return bad, nil
+			}
+			if err != nil {
+				return bad, err
+			}
+		}
+	})
+	return values
+}
+
+// join puts the points of equal series together, ordered by time.
+func join(parts []measure.Series) []measure.Series {
+	var all []measure.Series
+	index := map[string]int{}
+	for _, s := range parts {
+		points := s.Points
+		s.Points = nil
+		id, err := json.Marshal(s)
+		if err != nil {
+			continue
+		}
+		i, ok := index[string(id)]
+		if !ok {
+			i = len(all)
+			index[string(id)] = i
+			all = append(all, s)
+		}
+		all[i].Points = append(all[i].Points, points...)
+	}
+	for _, s := range all {
+		slices.SortStableFunc(s.Points, func(a, b measure.Point) int { return a.At.Compare(b.At) })
+	}
+	return all
+}
+
+// ID names a run by its scenario and start: "premiere-20261121-220501".
+func ID(scenario string, start time.Time) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
+			return r
+		}
+		return '-'
+	}, scenario)
+	return strings.Trim(name, ".-") + "-" + start.UTC().Format("20060102-150405")
+}

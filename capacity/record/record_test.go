@@ -1,0 +1,201 @@
+package record
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+var start = time.Date(2026, 11, 21, 22, 0, 30, 0, time.UTC)
+
+// write leaves a small finished record and returns its folder.
+func write(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	m := capacity.Manifest{ID: "launch-1", Kind: capacity.Measured, State: capacity.Running, Start: start}
+	w, err := Create(dir, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := measure.NewRecorder([]measure.Operation{{Load: "viewers", Name: "list"}}, 1)
+	for i := range 30 {
+		at := time.Duration(i) * 100 * time.Millisecond
+		rec.Plan(0, at, true)
+		rec.Record(0, &measure.Sample{Measured: true, Intended: at, Sent: at + time.Millisecond, Done: at + 20*time.Millisecond, Tokens: 200, BytesIn: 1000})
+		if i%10 == 9 {
+			flush := time.Duration(i/10+1) * time.Second
+			cpu := measure.Series{
+				Source: "generator", Metric: "cpu", Statistic: "Average", Period: time.Second,
+				Points: []measure.Point{{At: start.Add(flush), Value: 0.25}},
+			}
+			if err := errors.Join(w.Window(rec.Flush(flush)), w.Series(cpu)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	m.State, m.End = capacity.Complete, start.Add(3*time.Second)
+	if err := errors.Join(w.Event(capacity.Event{At: 1, Kind: "stage", Text: "viewers: steady"}), w.Finish(m)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestRoundTrip(t *testing.T) {
+	run, err := Read(write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Damage != nil {
+		t.Errorf("damage: %v", run.Damage)
+	}
+	var sent, tokens, n int64
+	for _, r := range run.Rows {
+		sent += r.Sent
+		tokens += r.TokensDone
+	}
+	for _, iv := range run.Latency {
+		if iv.Kind == measure.ResponseTimes {
+			n += iv.Histogram.TotalCount()
+		}
+	}
+	if sent != 30 || tokens != 6000 || n != 30 {
+		t.Errorf("sent %d, tokens %d, response times %d; want 30, 6000, 30", sent, tokens, n)
+	}
+	if len(run.Series) != 1 || len(run.Series[0].Points) != 3 {
+		t.Errorf("the parts of a series did not join: %+v", run.Series)
+	}
+	if len(run.Events) != 1 || run.Manifest.State != capacity.Complete || run.Manifest.ID != "launch-1" {
+		t.Errorf("events %+v, manifest %+v", run.Events, run.Manifest)
+	}
+}
+
+// A record that was cut anywhere in any file is read, its whole lines
+// counted and no more, and the cut is reported.
+func TestCutAnywhere(t *testing.T) {
+	dir := write(t)
+	whole, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{windowsFile, latencyFile, metricsFile, eventsFile} {
+		path := filepath.Join(dir, name)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Every byte of a histogram log is cut at in package measure's own test.
+		step := max(1, len(content)/150)
+		for n := 0; n < len(content); n += step {
+			if err := os.WriteFile(path, content[:n], 0o644); err != nil {
+				t.Fatal(err)
+			}
+			run, err := Read(dir)
+			if err != nil {
+				t.Fatalf("%s cut at %d: %v", name, n, err)
+			}
+			if len(run.Damage) == 0 {
+				t.Fatalf("%s cut at %d is called whole", name, n)
+			}
+			if len(run.Rows) > len(whole.Rows) || len(run.Latency) > len(whole.Latency) || len(run.Events) > len(whole.Events) {
+				t.Fatalf("%s cut at %d holds more than the whole", name, n)
+			}
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := Read(dir)
+	if err != nil || cmp.Diff(whole.Rows, again.Rows) != "" || again.Damage != nil {
+		t.Errorf("the restored record differs: %v %v", err, again.Damage)
+	}
+}
+
+func TestChangedByte(t *testing.T) {
+	dir := write(t)
+	path := filepath.Join(dir, windowsFile)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(content), `"sent":10`, `"sent":11`, 1)
+	if changed == string(content) {
+		t.Fatal("nothing to change")
+	}
+	if err := os.WriteFile(path, []byte(changed), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run, err := Read(dir)
+	if err != nil || len(run.Damage) != 1 || !strings.Contains(run.Damage[0], "SHA-256") {
+		t.Errorf("damage %v, error %v", run.Damage, err)
+	}
+}
+
+// A folder with a record is replaced, files of the user's in it stay; a folder
+// with anything else is refused and untouched.
+func TestCreateReplacesOnlyRecords(t *testing.T) {
+	dir := write(t)
+	mine := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(mine, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w, err := Create(dir, capacity.Manifest{State: capacity.Running, Start: start})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(capacity.Manifest{State: capacity.Complete, Start: start}); err != nil {
+		t.Fatal(err)
+	}
+	run, err := Read(dir)
+	if err != nil || len(run.Rows) != 0 {
+		t.Errorf("rows of the replaced run are still there: %v %v", run.Rows, err)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Error(err)
+	}
+
+	other := t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, "thesis.md"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create(other, capacity.Manifest{}); !errors.Is(err, ErrNotARecord) {
+		t.Errorf("got %v, want ErrNotARecord", err)
+	}
+	if entries, _ := os.ReadDir(other); len(entries) != 1 {
+		t.Errorf("the refused folder was changed: %v", entries)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	for name, content := range map[string]string{
+		"no manifest":    "",
+		"not JSON":       "{",
+		"another schema": `{"schema":"headroom.record/9"}`,
+	} {
+		dir := t.TempDir()
+		if content != "" {
+			if err := os.WriteFile(filepath.Join(dir, manifestFile), []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Read(dir); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+}
+
+func TestID(t *testing.T) {
+	if got := ID("Launch day / Tokyo", start); got != "Launch-day---Tokyo-20261121-220030" {
+		t.Error(got)
+	}
+	if got := ID("../..", start); strings.ContainsAny(got, "/") || strings.HasPrefix(got, ".") {
+		t.Error(got)
+	}
+}
