@@ -80,6 +80,8 @@ type Quota struct {
 	Loads []string `json:"loads,omitempty"`
 	// Operations names the operations that charge it; empty: all of the loads'.
 	Operations []string `json:"operations,omitempty"`
+	// Notes are remarks on the limit that a reader must see beside it.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Overridden is a limit that lost to one of a stronger origin.
