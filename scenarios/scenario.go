@@ -78,6 +78,9 @@ type AWS struct {
 // GraphQL is a GraphQL endpoint over HTTP.
 type GraphQL struct {
 	Endpoint string
+	// Literal says that the file itself names the endpoint's host: no part of
+	// it came from an environment variable.
+	Literal bool
 	Auth     Auth
 	// Schema is the path of an SDL file that documents are checked against;
 	// empty: documents are checked for syntax only.

@@ -1,0 +1,344 @@
+// Package rehearsal is the room of one execution: it takes a scenario, the
+// drivers that send its load and the source that reads its quotas' use, runs
+// them on one clock, and leaves a complete record, whatever happens.
+//
+// The way of a run: plan (schedules, in-flight limits, manifest), drive (load
+// is sent; each second is written to the record, stop rules are asked), drain,
+// settle and collect (the cloud's series), finish. Nothing is reported from
+// memory: what a run says is read back from its record.
+package rehearsal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/observe"
+	"github.com/headroom-load/headroom/capacity/record"
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/load"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// Config is what a run is made of.
+type Config struct {
+	// ID names the run.
+	ID       string
+	Scenario *scenarios.Scenario
+	// Target says for readers where the load goes, without secrets.
+	Target  string
+	Sandbox bool
+	// Driver makes the driver of a load that may have up to inFlight requests
+	// waiting for their answers.
+	Driver func(l scenarios.Load, inFlight int) (load.Driver, error)
+	// Quotas are the resolved limits, and Want the series that show their use.
+	Quotas []capacity.Quota
+	Want   []measure.Series
+	// Source reads Want; nil: no cloud is asked.
+	Source observe.Source
+	// Settle is how long the source's values may take to arrive.
+	Settle time.Duration
+	// Events are what happened before the run, such as a refused look-up.
+	Events []capacity.Event
+	Notes  []string
+	Tool   capacity.Tool
+	// Files is the limit of open files, or 0 where there is none.
+	Files int
+	// Progress is called about once a second while load is sent, if not nil.
+	Progress func(Progress)
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Elapsed, Total time.Duration
+	Stage          string // what goes on: a load's stage, "draining", "waiting for metrics"
+	// Figures of the last whole second, over all loads.
+	Planned, Sent, OK, Throttled, Errors, Dropped int64
+	Tokens                                        int64
+	Unfinished                                    int64 // requests that wait for an answer
+}
+
+// lead is the time between the plan and the first instant of the run, for the
+// drivers to get their first requests ready.
+const lead = 250 * time.Millisecond
+
+// Plan returns the manifest of the run that the configuration describes, and
+// what each load will do.
+func Plan(c Config) (capacity.Manifest, []load.Plan, []measure.Operation) {
+	s := c.Scenario
+	m := capacity.Manifest{
+		ID: c.ID, Kind: capacity.Measured, State: capacity.Running,
+		Scenario: capacity.Scenario{
+			Name: s.Name, Description: s.Description, Digest: s.Digest, Source: string(s.Source),
+			Forecast: s.Forecast, Thresholds: s.Thresholds, Stop: s.Stop,
+		},
+		Target: c.Target, Sandbox: c.Sandbox,
+		Quotas: c.Quotas, Expected: c.Want, Settle: c.Settle.Seconds(),
+		Tool: c.Tool, Machine: machine(c.Files), Notes: c.Notes,
+	}
+	var plans []load.Plan
+	var operations []measure.Operation
+	for _, l := range s.Loads {
+		schedule := load.NewSchedule(l)
+		plan := load.Plan{Load: l, Schedule: schedule, InFlight: load.InFlightLimit(l, c.Files)}
+		info := capacity.Load{
+			Name: l.Name, Arrivals: string(l.Arrivals), Seed: l.Seed, Start: l.Start.Seconds(), InFlight: plan.InFlight,
+			Late: string(l.Late), Lateness: l.Lateness.Seconds(), Timeout: l.Timeout.Seconds(), Planned: schedule.Len(),
+		}
+		for _, st := range l.Profile {
+			info.Stages = append(info.Stages, capacity.Stage{Name: st.Name, From: st.From, To: st.To, For: st.For.Seconds(), Measure: st.Measure})
+		}
+		var weights float64
+		for _, op := range l.Operations {
+			weights += op.Weight
+		}
+		for _, op := range l.Operations {
+			plan.Ops = append(plan.Ops, len(operations))
+			operations = append(operations, measure.Operation{Load: l.Name, Name: op.Name})
+			info.Operations = append(info.Operations, capacity.Operation{Name: op.Name, Kind: "graphql", Share: op.Weight / weights})
+		}
+		plans = append(plans, plan)
+		m.Loads = append(m.Loads, info)
+	}
+	return m, plans, operations
+}
+
+// Run executes the rehearsal and leaves its record in dir. When ctx is done no
+// new request is sent, what is in flight drains, and the record says that the
+// run was interrupted; when abort is closed, what is still in flight is given
+// up. The returned manifest is that of the finished record. An error means that
+// the record could not be made or written.
+func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capacity.Manifest, error) {
+	m, plans, operations := Plan(c)
+	for i := range plans {
+		d, err := c.Driver(plans[i].Load, plans[i].InFlight)
+		if err != nil {
+			return m, err
+		}
+		defer d.Close()
+		plans[i].Driver = d
+	}
+	start := time.Now().Add(lead)
+	m.Start = start.Round(0)
+	w, err := record.Create(dir, m)
+	if err != nil {
+		return m, err
+	}
+	x := &execution{
+		config: c, manifest: &m, writer: w,
+		recorder: measure.NewRecorder(operations, recorderShards()),
+		start:    start,
+		total:    total(c.Scenario),
+		rules:    newRules(c.Scenario.Stop, c.Quotas),
+	}
+	err = errors.Join(w.Event(c.Events...), w.Event(stageEvents(c.Scenario)...))
+	if err == nil {
+		err = x.drive(ctx, abort, plans)
+	}
+	if err == nil {
+		err = x.collect(ctx, abort)
+	}
+	if m.State == capacity.Running {
+		m.State = capacity.Complete
+	}
+	if err != nil {
+		m.State, m.Reason = capacity.Interrupted, "the record could not be written: "+err.Error()
+	}
+	return m, errors.Join(err, w.Finish(m))
+}
+
+// execution is a run while it goes on. Its methods are called by one goroutine.
+type execution struct {
+	config   Config
+	manifest *capacity.Manifest
+	writer   *record.Writer
+	recorder *measure.Recorder
+	start    time.Time // with its monotonic reading
+	total    time.Duration
+	rules    *rules
+	cpu      cpuMeter
+	flushed  time.Duration
+}
+
+// drive sends the load and writes each second until every request has its
+// outcome.
+func (x *execution) drive(ctx context.Context, abort <-chan struct{}, plans []load.Plan) error {
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		load.Run(sending, abort, x.start, plans, x.recorder)
+	}()
+	x.cpu.read() // from here on it measures
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	interrupted := ctx.Done()
+	var failure error
+	for {
+		select {
+		case <-finished:
+			x.manifest.End = x.start.Add(time.Since(x.start)).Round(0)
+			return errors.Join(failure, x.second(stop))
+		case <-interrupted:
+			interrupted = nil
+			x.end(capacity.Interrupted, "interrupted by the user", "interrupt")
+		case <-tick.C:
+			if err := x.second(stop); err != nil && failure == nil {
+				failure = err
+				stop() // nothing more can be written: don't go on sending
+			}
+		}
+	}
+}
+
+// end notes why the run ends before its plan does; the first reason stays.
+func (x *execution) end(state capacity.State, reason, kind string) {
+	if x.manifest.State != capacity.Running {
+		return
+	}
+	x.manifest.State, x.manifest.Reason = state, reason
+	// A failed write shows at the next window.
+	_ = x.writer.Event(capacity.Event{At: time.Since(x.start).Seconds(), Kind: kind, Text: reason})
+}
+
+// second writes what was recorded since the last call and asks the stop rules.
+func (x *execution) second(stop context.CancelFunc) error {
+	now := time.Since(x.start)
+	if now <= 0 {
+		return nil
+	}
+	win := x.recorder.Flush(now)
+	err := x.writer.Window(win)
+	if used, ok := x.cpu.read(); ok && now > x.flushed {
+		at := x.start.Add(x.flushed).UTC().Round(0)
+		err = errors.Join(err, x.writer.Series(measure.Series{
+			Source: "generator", Metric: "cpu", Statistic: "Average", Unit: "fraction", Period: time.Second,
+			Points: []measure.Point{{At: at, Value: used}},
+		}))
+	}
+	x.flushed = now
+	if reason := x.rules.broken(win.Rows); reason != "" && x.manifest.State == capacity.Running {
+		x.end(capacity.Stopped, reason, "stop")
+		stop()
+	}
+	if x.config.Progress != nil {
+		x.config.Progress(x.progress(now, win.Rows))
+	}
+	return err
+}
+
+func (x *execution) progress(now time.Duration, rows []measure.Row) Progress {
+	p := Progress{Elapsed: now, Total: x.total, Stage: stageAt(x.config.Scenario, now)}
+	for _, r := range rows {
+		p.Planned += r.Planned
+		p.Sent += r.Sent
+		p.OK += r.OK
+		p.Throttled += r.Throttled
+		p.Errors += r.Failed + r.Rejected + r.Unclassified + r.TimedOut + r.GeneratorErrors
+		p.Dropped += r.DroppedGenerator + r.DroppedSaturation
+		p.Tokens += r.TokensDone
+	}
+	return p
+}
+
+// collect waits for the cloud's series and writes them.
+func (x *execution) collect(ctx context.Context, abort <-chan struct{}) error {
+	if x.config.Source == nil || len(x.config.Want) == 0 {
+		return nil
+	}
+	if ctx.Err() != nil {
+		// The user has asked to end: read what is there, without waiting.
+		ctx = context.WithoutCancel(ctx)
+		x.config.Settle = 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, x.config.Settle+2*time.Minute)
+	defer cancel()
+	go func() {
+		select {
+		case <-abort:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if x.config.Progress != nil && x.config.Settle > 0 {
+		x.config.Progress(Progress{Elapsed: time.Since(x.start), Total: x.total, Stage: fmt.Sprintf("waiting %s for metrics", x.config.Settle)})
+	}
+	series, events := observe.Collector{Source: x.config.Source, Settle: x.config.Settle}.Collect(ctx, x.config.Want, x.manifest.Start, x.manifest.End)
+	return errors.Join(x.writer.Series(series...), x.writer.Event(events...))
+}
+
+// total returns the length of the scenario's plan.
+func total(s *scenarios.Scenario) time.Duration {
+	var d time.Duration
+	for _, l := range s.Loads {
+		d = max(d, l.Start+l.Duration())
+	}
+	return d
+}
+
+// stageEvents returns the beginning of each stage as an event.
+func stageEvents(s *scenarios.Scenario) []capacity.Event {
+	var events []capacity.Event
+	for _, l := range s.Loads {
+		at := l.Start
+		for _, st := range l.Profile {
+			events = append(events, capacity.Event{At: at.Seconds(), Kind: "stage", Text: l.Name + ": " + st.Name})
+			at += st.For
+		}
+	}
+	return events
+}
+
+// stageAt names the stage of each load at an instant.
+func stageAt(s *scenarios.Scenario, now time.Duration) string {
+	var names []string
+	for _, l := range s.Loads {
+		at := l.Start
+		for _, st := range l.Profile {
+			if now >= at && now < at+st.For {
+				names = append(names, st.Name)
+			}
+			at += st.For
+		}
+	}
+	if len(names) == 0 {
+		return "draining"
+	}
+	return strings.Join(names, ", ")
+}
+
+// Guard refuses a target that the scenario does not name. Loopback hosts, the
+// hosts written out in the scenario and those in allow are let through; a host
+// that came from an environment variable is not named, because the same file
+// would reach somewhere else tomorrow.
+func Guard(s *scenarios.Scenario, allow []string) error {
+	if s.Target.GraphQL == nil {
+		return nil
+	}
+	u, err := url.Parse(s.Target.GraphQL.Endpoint)
+	if err != nil {
+		return err
+	}
+	host := strings.ToLower(u.Hostname())
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return nil
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	if s.Target.GraphQL.Literal {
+		return nil
+	}
+	for _, a := range allow {
+		if strings.EqualFold(a, host) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the scenario doesn't name the host %s that it would send load to: write it in target.graphql.endpoint, or pass --allow-host %s", host, host)
+}

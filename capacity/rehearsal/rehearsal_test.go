@@ -1,0 +1,185 @@
+package rehearsal
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/record"
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/load"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// backend answers each request after its delay, with 200 tokens.
+type backend struct{ delay time.Duration }
+
+func (b backend) Prepare(load.Arrival) (load.Request, error) { return b, nil }
+func (b backend) Close() error                               { return nil }
+
+func (b backend) Send(ctx context.Context, s *measure.Sample) {
+	select {
+	case <-time.After(b.delay):
+		s.Outcome, s.Tokens = measure.OK, 200
+	case <-ctx.Done():
+		s.Outcome, s.Tokens = measure.Unfinished, measure.NoTokens
+	}
+}
+
+func config(rate float64, length time.Duration, b backend, stop ...scenarios.Threshold) Config {
+	return Config{
+		ID: "test",
+		Scenario: &scenarios.Scenario{
+			Name: "test",
+			Loads: []scenarios.Load{{
+				Name: "viewers", Arrivals: scenarios.Poisson, Seed: 1, Late: scenarios.Drop, Lateness: 100 * time.Millisecond, Timeout: 30 * time.Second,
+				Profile:    []scenarios.Stage{{Name: "steady", From: rate, To: rate, For: length, Measure: true}},
+				Operations: []scenarios.Operation{{Name: "list", Weight: 1}},
+			}},
+			Stop: stop,
+		},
+		Target: "a fake",
+		Driver: func(scenarios.Load, int) (load.Driver, error) { return b, nil },
+		Quotas: []capacity.Quota{{ID: "appsync.request-tokens", Kind: capacity.RateQuota, Limit: 20_000, Unit: "tokens", Period: "s"}},
+	}
+}
+
+// rehearse runs the configuration in virtual time and reads its record back.
+func rehearse(t *testing.T, c Config, meanwhile func(cancel context.CancelFunc, abort func())) (run *capacity.Run) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		given := make(chan struct{})
+		if meanwhile != nil {
+			go meanwhile(cancel, func() { close(given) })
+		}
+		if _, err := Run(ctx, given, c, dir); err != nil {
+			t.Fatal(err)
+		}
+	})
+	run, err := record.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Damage != nil {
+		t.Fatalf("the record is damaged: %v", run.Damage)
+	}
+	return run
+}
+
+// sums adds up a run's rows and checks that nothing was lost.
+func sums(t *testing.T, run *capacity.Run) (s measure.Row) {
+	t.Helper()
+	for _, r := range run.Rows {
+		s.Planned += r.Planned
+		s.Sent += r.Sent
+		s.DroppedGenerator += r.DroppedGenerator
+		s.DroppedSaturation += r.DroppedSaturation
+		s.NotDue += r.NotDue
+		s.OK += r.OK
+		s.Unfinished += r.Unfinished
+		s.TokensDone += r.TokensDone
+	}
+	if planned := run.Manifest.Loads[0].Planned; s.Planned != planned {
+		t.Errorf("rows plan %d arrivals, the manifest %d", s.Planned, planned)
+	}
+	if s.Planned != s.Sent+s.DroppedGenerator+s.DroppedSaturation+s.NotDue || s.Sent != s.OK+s.Unfinished {
+		t.Errorf("not conserved: %+v", s)
+	}
+	return s
+}
+
+func TestRunToItsEnd(t *testing.T) {
+	run := rehearse(t, config(50, 20*time.Second, backend{20 * time.Millisecond}), nil)
+	s := sums(t, run)
+	if run.Manifest.State != capacity.Complete || s.OK != s.Planned || s.TokensDone != 200*s.OK {
+		t.Errorf("state %s, %+v", run.Manifest.State, s)
+	}
+	if d := run.Manifest.End.Sub(run.Manifest.Start); d < 19*time.Second || d > 21*time.Second {
+		t.Errorf("it took %s", d)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	run := rehearse(t, config(50, time.Hour, backend{200 * time.Millisecond}), func(cancel context.CancelFunc, _ func()) {
+		time.Sleep(3 * time.Second)
+		cancel()
+	})
+	s := sums(t, run)
+	if run.Manifest.State != capacity.Interrupted || s.NotDue == 0 || s.Unfinished != 0 || s.OK != s.Sent {
+		t.Errorf("state %s, %+v", run.Manifest.State, s)
+	}
+	if d := run.Manifest.End.Sub(run.Manifest.Start); d > 4*time.Second {
+		t.Errorf("it went on for %s", d)
+	}
+	if last := run.Events[len(run.Events)-1]; last.Kind != "interrupt" {
+		t.Errorf("events: %+v", run.Events)
+	}
+}
+
+func TestGivenUp(t *testing.T) {
+	run := rehearse(t, config(50, time.Hour, backend{time.Hour}), func(cancel context.CancelFunc, abort func()) {
+		time.Sleep(3 * time.Second)
+		cancel()
+		time.Sleep(time.Second)
+		abort()
+	})
+	s := sums(t, run)
+	if run.Manifest.State != capacity.Interrupted || s.Unfinished == 0 || s.Unfinished != s.Sent {
+		t.Errorf("state %s, %+v", run.Manifest.State, s)
+	}
+	if d := run.Manifest.End.Sub(run.Manifest.Start); d > 5*time.Second {
+		t.Errorf("it went on for %s", d)
+	}
+}
+
+// The ramp of 10/s per second crosses 90 % of 20,000 tokens/s, 90/s, in second
+// 9; sending must have ended 2 s later.
+func TestStopRule(t *testing.T) {
+	c := config(0, 0, backend{20 * time.Millisecond}, scenarios.Threshold{
+		Text: "utilization(appsync.request-tokens) > 90%", Metric: "utilization", Of: "appsync.request-tokens", Op: ">", Value: 0.9,
+	})
+	l := &c.Scenario.Loads[0]
+	l.Arrivals = scenarios.Uniform
+	l.Profile = []scenarios.Stage{{Name: "ramp", Ramp: true, To: 600, For: time.Minute, Measure: true}}
+	run := rehearse(t, c, nil)
+	sums(t, run)
+	if run.Manifest.State != capacity.Stopped || !strings.Contains(run.Manifest.Reason, "utilization") {
+		t.Errorf("state %s: %s", run.Manifest.State, run.Manifest.Reason)
+	}
+	for _, r := range run.Rows {
+		if r.Second >= 11 && r.Sent > 0 {
+			t.Errorf("%d requests were still sent in second %d", r.Sent, r.Second)
+		}
+	}
+}
+
+func TestGuard(t *testing.T) {
+	for _, c := range []struct {
+		endpoint string
+		literal  bool
+		allow    []string
+		ok       bool
+	}{
+		{"http://127.0.0.1:8080/graphql", false, nil, true},
+		{"http://[::1]/graphql", false, nil, true},
+		{"http://localhost/graphql", false, nil, true},
+		{"https://x.appsync-api.ap-northeast-1.amazonaws.com/graphql", true, nil, true},
+		{"https://x.appsync-api.ap-northeast-1.amazonaws.com/graphql", false, nil, false},
+		{"https://x.appsync-api.ap-northeast-1.amazonaws.com/graphql", false, []string{"X.appsync-api.ap-northeast-1.amazonaws.com"}, true},
+		{"https://x.appsync-api.ap-northeast-1.amazonaws.com/graphql", false, []string{"amazonaws.com"}, false},
+		{"https://127.0.0.1.example.com/", false, nil, false},
+		{"https://user@localhost.example.com/", false, nil, false},
+	} {
+		s := &scenarios.Scenario{Target: scenarios.Target{GraphQL: &scenarios.GraphQL{Endpoint: c.endpoint, Literal: c.literal}}}
+		if err := Guard(s, c.allow); (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package rehearsal
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// Summary says what a run of the configuration would send, for a person to
+// check before the first byte: each rate per second and per minute, and the
+// total.
+func Summary(c Config) string {
+	m, plans, _ := Plan(c)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s -> %s, %s\n", m.Scenario.Name, m.Target, unit.FormatDuration(total(c.Scenario)))
+	for i, l := range m.Loads {
+		peak := plans[i].Load.PeakRate()
+		fmt.Fprintf(&b, "  %s: up to %s/s = %s/min, %s requests in all, %s arrivals, at most %s in flight\n",
+			l.Name, unit.Human(peak), unit.Human(peak*60), unit.Human(float64(l.Planned)), l.Arrivals, unit.Human(float64(l.InFlight)))
+		for _, st := range plans[i].Load.Profile {
+			fmt.Fprintf(&b, "    %-12s %8s  %s\n", st.Name, unit.FormatDuration(st.For), stageRate(st.Ramp, st.From, st.To, st.Measure))
+		}
+		for _, op := range l.Operations {
+			fmt.Fprintf(&b, "    %-12s %8s  %s\n", op.Name, unit.HumanShare(op.Share), op.Kind)
+		}
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func stageRate(ramp bool, from, to float64, measured bool) string {
+	s := unit.Human(to) + "/s"
+	if ramp {
+		s = unit.Human(from) + "/s to " + s
+	}
+	if !measured {
+		s += ", not measured"
+	}
+	return s
+}
