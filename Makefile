@@ -36,7 +36,7 @@ bench: ## run the benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./scenarios/... ./capacity/... ./reports/...
 
 interop: build ## run against a GraphQL server and AWS SDKs written by others; needs node and npm
-	.ci/interop
+	cd .ci/interop && npm ci --ignore-scripts --no-audit --no-fund && node interop.mjs
 
 schema: ## write the JSON Schema of scenario files anew
 	$(GO) generate ./scenarios
