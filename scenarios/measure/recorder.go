@@ -20,6 +20,10 @@ const (
 // into its error types can't fill the memory.
 const maxReasons = 32
 
+// maxFree is how many cells a book keeps for further use. Only the many that are
+// not due after an interrupted run are more.
+const maxFree = 4096
+
 // maxReason is the length in bytes to which a reason is cut.
 const maxReason = 80
 
@@ -178,6 +182,9 @@ func (r *Recorder) drain(b *book, rows []Row) []Row {
 		clear(c.reasons)
 		*c = cell{reasons: c.reasons}
 		b.free = append(b.free, c)
+	}
+	if len(b.cells) > maxFree {
+		b.cells, b.free = make(map[cellKey]*cell), nil
 	}
 	clear(b.cells)
 	b.recent = recent{}

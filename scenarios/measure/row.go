@@ -67,30 +67,36 @@ func (r *Row) Add(o *Row) {
 // returns one row for each, sorted by these four. The given rows stay as they
 // are.
 func Sum(rows []Row) []Row {
-	sorted := slices.SortedStableFunc(slices.Values(rows), compareRows)
-	sum := sorted[:0]
-	for _, row := range sorted {
-		if n := len(sum); n > 0 && compareRows(sum[n-1], row) == 0 {
-			sum[n-1].Add(&row)
+	order := make([]int, len(rows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return cmp.Or(compare(&rows[i], &rows[j]), i-j) })
+	var sum []Row
+	for _, i := range order {
+		row := &rows[i]
+		if n := len(sum); n > 0 && compare(&sum[n-1], row) == 0 {
+			sum[n-1].Add(row)
 			continue
 		}
-		row.Reasons = maps.Clone(row.Reasons)
-		sum = append(sum, row)
+		sum = append(sum, *row)
+		sum[len(sum)-1].Reasons = maps.Clone(row.Reasons)
 	}
 	return sum
 }
 
-func compareRows(a, b Row) int {
-	measured := func(r Row) int {
-		if r.Measured {
-			return 1
-		}
-		return 0
+func compare(a, b *Row) int {
+	if c := cmp.Compare(a.Second, b.Second); c != 0 {
+		return c
 	}
-	return cmp.Or(
-		cmp.Compare(a.Second, b.Second),
-		cmp.Compare(a.Load, b.Load),
-		cmp.Compare(a.Operation, b.Operation),
-		cmp.Compare(measured(a), measured(b)),
-	)
+	if c := cmp.Or(cmp.Compare(a.Load, b.Load), cmp.Compare(a.Operation, b.Operation)); c != 0 {
+		return c
+	}
+	switch {
+	case a.Measured == b.Measured:
+		return 0
+	case b.Measured:
+		return -1
+	}
+	return 1
 }

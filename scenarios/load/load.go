@@ -1,0 +1,74 @@
+// Package load is the room that decides when each request is sent and sends it
+// then: a Schedule knows the intended instant of every arrival of a load before
+// the run begins, a Driver makes its request ahead of time, and Run sends them
+// open loop: at their instants, whatever the target does.
+//
+// An arrival that can't be sent within its load's lateness budget is dropped
+// and counted with its cause, never sent in a burst to catch up. What a slow
+// target holds up is charged to the target: response times count from the
+// intended instant.
+package load
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// Arrival is one planned request of a load. All of it is a pure function of the
+// load and N.
+type Arrival struct {
+	N         int64         // from 0, in the order of the intended instants
+	Intended  time.Duration // from the run's start
+	Stage     int           // index into the load's profile
+	Operation int           // index into the load's operations
+	Measured  bool          // whether its stage is measured
+}
+
+// Driver makes the requests of one load.
+type Driver interface {
+	// Prepare makes the request of an arrival: everything that needs no answer
+	// (variables, body, signature). Run calls it from one goroutine per load,
+	// at most a minute ahead of the intended instant and outside of every
+	// measured time. An arrival whose Prepare failed counts as sent with the
+	// outcome GeneratorError, at once, and the error is its reason.
+	Prepare(a Arrival) (Request, error)
+	// Close releases what the driver holds. Whoever made the driver calls it,
+	// after Run has returned.
+	Close() error
+}
+
+// Request is one request that is ready to be sent.
+type Request interface {
+	// Send sends the request, waits for its whole answer and fills Outcome,
+	// Reason, Tokens, BytesIn and BytesOut of s. Tokens is NoTokens before;
+	// Run stamps Sent and Done around the call. Send keeps the load's timeout
+	// itself, and returns soon after ctx is cancelled, with Unfinished.
+	Send(ctx context.Context, s *measure.Sample)
+}
+
+// Plan is one load of a run, ready to go.
+type Plan struct {
+	Load     scenarios.Load
+	Schedule *Schedule
+	Driver   Driver
+	Ops      []int // the recorder's index of each of the load's operations
+	InFlight int   // how many requests may wait for their answer at once; see InFlightLimit
+}
+
+// InFlightLimit returns how many requests of l may be in flight at once: what
+// the scenario says or else five seconds of its peak rate, within 64 and 20,000
+// and half of files, the process's limit of open files (0: not known).
+func InFlightLimit(l scenarios.Load, files int) int {
+	if l.InFlight > 0 {
+		return l.InFlight
+	}
+	limit := int(min(max(math.Ceil(5*l.PeakRate()), 64), 20_000))
+	if files > 0 {
+		limit = max(min(limit, files/2), 1)
+	}
+	return limit
+}

@@ -1,0 +1,393 @@
+package load
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// How far requests are prepared ahead of their intended instants: signatures
+// age, and memory is bounded.
+const (
+	aheadTime  = 60 * time.Second
+	aheadCount = 1000
+)
+
+// Arrivals of a stage that reaches groupRate per second are released together
+// at the end of each groupTime. Below that rate each is released at its own
+// instant; above it the timer and the wake-up for each would cost more than the
+// request.
+const (
+	groupRate = 3000
+	groupTime = time.Millisecond
+)
+
+// Run sends the arrivals of all plans, whose intended instants count from
+// start, and returns when the last answer is in and every goroutine has ended.
+//
+// When ctx is done no further arrival is sent: those whose turn hasn't come are
+// recorded as not due, and the requests in flight are waited for. When abort is
+// closed these are given up too, and count as Unfinished.
+//
+// Everything is recorded in rec. Every arrival of the schedules is planned once
+// and then either sent (Record), dropped or not due. The cause of a drop is
+// Saturation where all the requests that the in-flight limit allows were waiting
+// for the target, and Generator where this machine had the arrival ready too
+// late. With the policy scenarios.Send nothing is dropped while the run goes on.
+func Run(ctx context.Context, abort <-chan struct{}, start time.Time, plans []Plan, rec *measure.Recorder) {
+	arriving, stop := context.WithCancel(ctx)
+	defer stop()
+	sending, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+
+	var watch, loads sync.WaitGroup
+	ended := make(chan struct{})
+	watch.Go(func() {
+		select {
+		case <-abort:
+			stop()
+			giveUp()
+		case <-ended:
+		}
+	})
+	for _, p := range plans {
+		r := newRunner(p, start, arriving.Done(), sending, rec)
+		loads.Go(r.run)
+	}
+	loads.Wait()
+	close(ended)
+	watch.Wait()
+}
+
+// runner runs one load. Three kinds of goroutine hand its arrivals on: a feeder
+// prepares the requests ahead, a pacer releases each when it is due, and
+// workers, as many as are needed at once, send them.
+type runner struct {
+	plan    Plan
+	rec     *measure.Recorder
+	start   time.Time
+	stopped <-chan struct{}
+	sending context.Context
+	drops   bool
+	budget  time.Duration
+	wait    func(until time.Duration) bool // false: the run was stopped
+
+	// A worker is idle from the moment it offers itself until it is given a
+	// shot, however long it then takes to wake up. So a new one, and with it a
+	// new connection, comes only when all others are waiting for the target,
+	// never because this machine is slow.
+	mu      sync.Mutex
+	idle    []chan shot // the last to fall idle is the first to be used
+	started int
+	waiting queue
+	closed  bool
+	taken   chan struct{} // signalled when a shot leaves waiting
+	workers sync.WaitGroup
+}
+
+// shot is an arrival on its way.
+type shot struct {
+	Arrival
+	request Request // nil where there was no time to prepare one
+	err     error   // of Prepare
+	queued  bool    // it had to wait for a worker
+}
+
+func newRunner(p Plan, start time.Time, stopped <-chan struct{}, sending context.Context, rec *measure.Recorder) *runner {
+	r := &runner{
+		plan: p, rec: rec, start: start, stopped: stopped, sending: sending,
+		drops: p.Load.Late != scenarios.Send, budget: p.Load.Lateness,
+		taken: make(chan struct{}, 1),
+	}
+	r.wait = r.waiter()
+	return r
+}
+
+func (r *runner) now() time.Duration { return time.Since(r.start) }
+
+// expired reports whether it is too late to send a at now.
+func (r *runner) expired(a Arrival, now time.Duration) bool {
+	return r.drops && now-a.Intended > r.budget
+}
+
+func (r *runner) run() {
+	shots := make(chan shot, aheadCount)
+	var feeder sync.WaitGroup
+	feeder.Go(func() { r.feed(shots) })
+
+	next := r.pace(shots)
+	r.settle()
+	r.skip(next)
+
+	r.mu.Lock()
+	r.closed = true
+	for _, w := range r.idle {
+		close(w)
+	}
+	r.mu.Unlock()
+	r.workers.Wait()
+	feeder.Wait()
+}
+
+// feed prepares the requests in turn. Once it is so far behind that one is too
+// late, it leaves out all that are due already: to try each would make all of
+// them just too late.
+func (r *runner) feed(shots chan<- shot) {
+	defer close(shots)
+	wait := r.waiter()
+	behind := false
+	for a := range r.plan.Schedule.Arrivals(0, 1) {
+		if !wait(a.Intended - aheadTime) {
+			return
+		}
+		s := shot{Arrival: a}
+		now := r.now()
+		behind = r.expired(a, now) || behind && a.Intended < now
+		if !behind {
+			s.request, s.err = r.plan.Driver.Prepare(a)
+		}
+		select {
+		case shots <- s:
+		case <-r.stopped:
+			return
+		}
+	}
+}
+
+// pace releases each shot when it is due, and returns the number of the first
+// arrival whose turn did not come.
+func (r *runner) pace(shots <-chan shot) (next int64) {
+	for {
+		var s shot
+		var more bool
+		select {
+		case s, more = <-shots:
+		case <-r.stopped:
+		}
+		if !more {
+			return next
+		}
+		due := s.Intended
+		if st := &r.plan.Load.Profile[s.Stage]; max(st.From, st.To) >= groupRate {
+			due = (due + groupTime - 1).Truncate(groupTime)
+		}
+		if !r.wait(due) || !r.room() {
+			return next
+		}
+		next++
+		r.release(s)
+	}
+}
+
+// waiter returns a function that waits until an instant of the run. It returns
+// false once the run is stopped.
+func (r *runner) waiter() func(until time.Duration) bool {
+	timer := time.NewTimer(0)
+	<-timer.C
+	return func(until time.Duration) bool {
+		d := until - r.now()
+		if d <= 0 {
+			select {
+			case <-r.stopped:
+				return false
+			default:
+				return true
+			}
+		}
+		timer.Reset(d)
+		select {
+		case <-timer.C:
+			return true
+		case <-r.stopped:
+			timer.Stop()
+			return false
+		}
+	}
+}
+
+// room waits until another shot may wait for a worker. Where late arrivals are
+// dropped there always is room, as none waits for longer than its budget.
+func (r *runner) room() bool {
+	if r.drops {
+		return true
+	}
+	for {
+		r.mu.Lock()
+		n := r.waiting.len()
+		r.mu.Unlock()
+		if n < aheadCount {
+			return true
+		}
+		select {
+		case <-r.taken:
+		case <-r.stopped:
+			return false
+		}
+	}
+}
+
+// release hands a shot that is due to a worker, or lets it wait for one.
+func (r *runner) release(s shot) {
+	op, now := r.plan.Ops[s.Operation], r.now()
+	r.rec.Plan(op, s.Intended, s.Measured)
+	switch {
+	case r.expired(s.Arrival, now) || s.request == nil && s.err == nil:
+		r.rec.Drop(op, s.Intended, s.Measured, measure.Generator)
+		return
+	case s.err != nil:
+		r.rec.Record(0, &measure.Sample{
+			Op: op, Measured: s.Measured, Intended: s.Intended, Sent: now, Done: now,
+			Outcome: measure.GeneratorError, Reason: s.err.Error(), Tokens: measure.NoTokens,
+		})
+		return
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.idle); n > 0 {
+		worker := r.idle[n-1]
+		r.idle = r.idle[:n-1]
+		worker <- s // has room: an idle worker was given nothing
+		return
+	}
+	if r.started < max(r.plan.InFlight, 1) {
+		r.employ(s)
+		return
+	}
+	r.expire(now)
+	s.queued = true
+	r.waiting.push(s)
+}
+
+// employ starts a worker on s. r.mu is held.
+func (r *runner) employ(s shot) {
+	id := r.started
+	r.started++
+	r.workers.Go(func() { r.work(id, s) })
+}
+
+// expire drops the waiting shots that have become too late. r.mu is held.
+func (r *runner) expire(now time.Duration) {
+	for r.waiting.len() > 0 && r.expired(r.waiting.first().Arrival, now) {
+		s := r.waiting.pop()
+		r.rec.Drop(r.plan.Ops[s.Operation], s.Intended, s.Measured, measure.Saturation)
+	}
+}
+
+// settle waits until no shot waits for a worker: each was sent, or dropped when
+// its time was over. Shots that wait when the run is stopped are dropped.
+func (r *runner) settle() {
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	for {
+		r.mu.Lock()
+		r.expire(r.now())
+		if r.waiting.len() == 0 {
+			r.mu.Unlock()
+			return
+		}
+		if r.drops {
+			wake.Reset(r.waiting.first().Intended + r.budget + 1 - r.now())
+		} else {
+			wake.Stop()
+		}
+		r.mu.Unlock()
+		select {
+		case <-r.taken:
+		case <-wake.C:
+		case <-r.stopped:
+			r.mu.Lock()
+			for r.waiting.len() > 0 {
+				s := r.waiting.pop()
+				r.rec.Drop(r.plan.Ops[s.Operation], s.Intended, s.Measured, measure.Saturation)
+			}
+			r.mu.Unlock()
+			return
+		}
+	}
+}
+
+// skip records the arrivals from next on as not due.
+func (r *runner) skip(next int64) {
+	counts := make([]int64, len(r.plan.Ops))
+	for span := range r.plan.Schedule.spans(next) {
+		r.plan.Schedule.operations(span.first, span.end, counts)
+		for i, n := range counts {
+			if n > 0 {
+				r.rec.NotDue(r.plan.Ops[i], span.intended, span.measured, n)
+			}
+		}
+	}
+}
+
+// work sends s and then whatever it is given, until the load has ended.
+func (r *runner) work(id int, s shot) {
+	offers := make(chan shot, 1)
+	var sample measure.Sample
+	for ok := true; ok; s, ok = r.next(offers) {
+		op, now := r.plan.Ops[s.Operation], r.now()
+		if r.expired(s.Arrival, now) {
+			cause := measure.Generator
+			if s.queued {
+				cause = measure.Saturation
+			}
+			r.rec.Drop(op, s.Intended, s.Measured, cause)
+			continue
+		}
+		sample = measure.Sample{Op: op, Measured: s.Measured, Intended: s.Intended, Sent: now, Tokens: measure.NoTokens}
+		s.request.Send(r.sending, &sample)
+		sample.Done = r.now()
+		r.rec.Record(id, &sample)
+	}
+}
+
+// next returns the shot that has waited longest, or waits for one through
+// offers. It returns false when the load has ended.
+func (r *runner) next(offers chan shot) (shot, bool) {
+	r.mu.Lock()
+	if r.waiting.len() > 0 {
+		s := r.waiting.pop()
+		r.mu.Unlock()
+		select {
+		case r.taken <- struct{}{}:
+		default:
+		}
+		return s, true
+	}
+	if r.closed {
+		r.mu.Unlock()
+		return shot{}, false
+	}
+	r.idle = append(r.idle, offers)
+	r.mu.Unlock()
+	s, ok := <-offers
+	return s, ok
+}
+
+// queue is shots in the order in which they came.
+type queue struct {
+	shots []shot
+	head  int
+}
+
+func (q *queue) len() int     { return len(q.shots) - q.head }
+func (q *queue) first() *shot { return &q.shots[q.head] }
+
+func (q *queue) push(s shot) {
+	if len(q.shots) == cap(q.shots) && q.head >= len(q.shots)/2 {
+		n := copy(q.shots, q.shots[q.head:])
+		clear(q.shots[n:])
+		q.shots, q.head = q.shots[:n], 0
+	}
+	q.shots = append(q.shots, s)
+}
+
+func (q *queue) pop() shot {
+	s := q.shots[q.head]
+	q.shots[q.head] = shot{}
+	q.head++
+	return s
+}
