@@ -177,6 +177,11 @@ func (e entry) history() []string {
 	return notes
 }
 
+// measured reports whether a metric shows the quota's use.
+func (e entry) measured() bool {
+	return slices.ContainsFunc(e.Metrics, func(m metric) bool { return m.Role == capacity.RoleUsage })
+}
+
 // series returns what is to be read for the quota id of a resource. In the
 // sandbox the resource of an account-wide count has that name too.
 func (e entry) series(id, resource string, sandbox bool) []measure.Series {

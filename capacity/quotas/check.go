@@ -100,8 +100,14 @@ func (c *checker) operations() {
 	}
 	for i, l := range c.Loads {
 		for j, op := range l.Operations {
-			if name := sentName(op); !slices.Contains(known, name) {
-				c.fault(fmt.Sprintf("loads[%d].operations[%d].name", i, j), suggest(name, known), "the System %s has no operation %q", c.sys.Name, name)
+			name, ok := sentName(op)
+			path := fmt.Sprintf("loads[%d].operations[%d].graphql", i, j)
+			switch {
+			case !ok || slices.Contains(known, name):
+			case name == "":
+				c.fault(path, "write \"query NAME {\"; known are "+strings.Join(known, ", "), "the System %s knows operations by their names, and the document's has none", c.sys.Name)
+			default:
+				c.fault(path, suggest(name, known), "the System %s has no operation %q", c.sys.Name, name)
 			}
 		}
 	}

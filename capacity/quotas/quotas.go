@@ -268,7 +268,7 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 			partitions(&c.quota, l, specs)
 		}
 		e, resource, known := lookup(l.ID)
-		if !known || e.Defaults[0].Limit.kind() != c.quota.Kind {
+		if !known || !e.measured() || e.Defaults[0].Limit.kind() != c.quota.Kind {
 			c.want = sandboxSeries(l)
 			out = append(out, c)
 			continue
@@ -308,8 +308,8 @@ func partitions(q *capacity.Quota, l model.Limiter, specs []model.ChargeSpec) {
 	}
 }
 
-// sandboxSeries returns what the sandbox publishes of a limiter that is no
-// service's.
+// sandboxSeries returns what the sandbox publishes of a limiter whose use no
+// service's metrics show.
 func sandboxSeries(l model.Limiter) []measure.Series {
 	metric := func(role, name, statistic, thing string) measure.Series {
 		return measure.Series{
@@ -338,7 +338,8 @@ func chargers(s *scenarios.Scenario, sys *model.System, limiter string) (loads, 
 	all = true
 	for _, l := range s.Loads {
 		for _, op := range l.Operations {
-			i := slices.IndexFunc(sys.Operations, func(o model.Operation) bool { return o.Name == sentName(op) })
+			name, _ := sentName(op)
+			i := slices.IndexFunc(sys.Operations, func(o model.Operation) bool { return o.Name == name })
 			charges := false
 			if i >= 0 {
 				for _, c := range sys.Operations[i].Charges {
@@ -361,18 +362,20 @@ func chargers(s *scenarios.Scenario, sys *model.System, limiter string) (loads, 
 	return loads, operations, specs, all
 }
 
-// sentName returns the name by which a System knows an operation: the operation
-// name of its document, or the scenario's name for it where the document has
-// none.
-func sentName(op scenarios.Operation) string {
+// sentName returns the name by which a System knows an operation: that of the
+// GraphQL operation which is sent, "" where it has none. It reports false where
+// the document can't be read, which is a fault of its own.
+func sentName(op scenarios.Operation) (string, bool) {
 	if op.GraphQL == nil {
-		return op.Name
+		return "", false
 	}
-	if op.GraphQL.OperationName != "" {
-		return op.GraphQL.OperationName
+	doc, errs := sdl.Parse(op.GraphQL.DocumentFile, []byte(op.GraphQL.Document))
+	if len(errs) > 0 {
+		return "", false
 	}
-	if doc, errs := sdl.Parse(op.GraphQL.DocumentFile, []byte(op.GraphQL.Document)); len(errs) == 0 && len(doc.Operations) == 1 && doc.Operations[0].Name != "" {
-		return doc.Operations[0].Name
+	sent, err := sdl.Named(doc, op.GraphQL.OperationName)
+	if err != nil {
+		return "", false
 	}
-	return op.Name
+	return sent.Name, true
 }

@@ -59,7 +59,6 @@ func (s *Source) Limits(ctx context.Context, codes []quotas.Code) (map[quotas.Co
 		open, err := s.applied(ctx, service, codes, limits)
 		if err != nil {
 			faults = append(faults, err)
-			continue
 		}
 		for _, c := range open {
 			l, found, err := s.standard(ctx, c)
@@ -85,7 +84,7 @@ func (s *Source) Limits(ctx context.Context, codes []quotas.Code) (map[quotas.Co
 }
 
 // applied adds the service's applied values of those in codes to limits, and
-// returns the codes that have none.
+// returns the codes that have none. After a refused call it returns none.
 func (s *Source) applied(ctx context.Context, service string, codes []quotas.Code, limits map[quotas.Code]quotas.Limit) ([]quotas.Code, error) {
 	open := slices.DeleteFunc(slices.Clone(codes), func(c quotas.Code) bool { return c.Service != service })
 	in := &servicequotas.ListServiceQuotasInput{ServiceCode: &service, MaxResults: aws.Int32(pageSize)}
