@@ -17,16 +17,16 @@ const RequestTokens = "appsync.request-tokens"
 type Backend struct {
 	now        time.Duration
 	operations map[string]*operation
-	charges    []Charge
 }
 
 // operation is an Operation with its state.
 type operation struct {
 	Operation
-	random *rand.Rand // of the service times
-	gates  []gate     // of the charges
-	served bool
-	first  time.Duration // when the first request was served
+	serviceTime sampler
+	gates       []gate   // of the charges
+	charged     []Charge // the outcome's, used again for every request
+	served      bool
+	first       time.Duration // when the first request was served
 }
 
 // gate is a limiter as one operation charges it. It completes c, whose Amount
@@ -44,10 +44,11 @@ func (s *System) Start(seed uint64) *Backend {
 		gates[l.ID] = l.start()
 	}
 	for _, spec := range s.Operations {
-		o := &operation{Operation: spec, random: stream(seed, "service time", spec.Name)}
+		o := &operation{Operation: spec, serviceTime: spec.ServiceTime.sampler(stream(seed, "service time", spec.Name))}
 		for i, c := range spec.Charges {
 			keys := stream(seed, "key", spec.Name, c.Limiter, strconv.Itoa(i))
 			o.gates = append(o.gates, gates[c.Limiter](c, keys))
+			o.charged = append(o.charged, Charge{Limiter: c.Limiter})
 		}
 		b.operations[spec.Name] = o
 	}
@@ -64,20 +65,19 @@ func (b *Backend) Serve(at time.Duration, operation string) (Outcome, bool) {
 	}
 	b.now = max(b.now, at)
 	at = b.now
-	service := o.ServiceTime.draw(o.random) // of every request, so that the n-th one's doesn't depend on refusals
-	out := Outcome{ServiceTime: service, ResponseBytes: o.Response.Bytes}
+	service := o.serviceTime.draw() // of every request, so that the n-th one's doesn't depend on refusals
+	out := Outcome{ServiceTime: service, Charges: o.charged, ResponseBytes: o.Response.Bytes}
 	var held time.Duration
-	b.charges = b.charges[:0]
 	for i := range o.Charges {
-		spec := &o.Charges[i]
-		c := Charge{Limiter: spec.Limiter, Amount: spec.Amount.Cold}
+		spec, c := &o.Charges[i], &o.charged[i]
+		c.Amount, c.Hold, c.Level = spec.Amount.Cold, 0, 0
 		if o.served && at-o.first >= spec.Amount.After {
 			c.Amount = spec.Amount.Warm
 		}
-		c.Refused = !o.gates[i].admit(at, service, &c)
-		b.charges = append(b.charges, c)
+		c.Refused = !o.gates[i].admit(at, service, c)
 		if c.Refused {
-			out.RefusedBy, out.ServiceTime, out.ResponseBytes = spec.Limiter, held, 0
+			out.RefusedBy, out.ServiceTime, out.ResponseBytes = c.Limiter, held, 0
+			out.Charges = o.charged[:i+1]
 			break
 		}
 		if spec.Limiter == RequestTokens {
@@ -88,7 +88,6 @@ func (b *Backend) Serve(at time.Duration, operation string) (Outcome, bool) {
 			held = max(held, c.Hold)
 		}
 	}
-	out.Charges = b.charges
 	if out.RefusedBy == "" && !o.served {
 		o.served, o.first = true, at
 	}

@@ -43,25 +43,37 @@ type Distribution struct {
 // z99 is the 99 % quantile of the standard normal distribution.
 const z99 = 2.3263478740408408
 
-// draw returns one duration.
-func (d Distribution) draw(r *rand.Rand) time.Duration {
-	switch d.Shape {
-	case Exponential:
-		return duration(float64(d.Mean) * r.ExpFloat64())
-	case Lognormal:
-		sigma := math.Log(float64(d.P99)/float64(d.P50)) / z99
-		return duration(float64(d.P50) * math.Exp(sigma*r.NormFloat64()))
+// sampler draws from a Distribution.
+type sampler struct {
+	Distribution
+	sigma  float64 // of a lognormal: standard deviation of the logarithm
+	random *rand.Rand
+}
+
+func (d Distribution) sampler(random *rand.Rand) sampler {
+	s := sampler{Distribution: d, random: random}
+	if d.Shape == Lognormal {
+		s.sigma = math.Log(float64(d.P99)/float64(d.P50)) / z99
 	}
-	return d.Mean
+	return s
+}
+
+func (s *sampler) draw() time.Duration {
+	var ns float64
+	switch s.Shape {
+	case Exponential:
+		ns = float64(s.Mean) * s.random.ExpFloat64()
+	case Lognormal:
+		ns = float64(s.P50) * math.Exp(s.sigma*s.random.NormFloat64())
+	default:
+		return s.Mean
+	}
+	return time.Duration(min(ns, float64(longest)))
 }
 
 // longest bounds a drawn duration, so that an instant plus a service time can't
 // overflow.
 const longest = 10 * 365 * 24 * time.Hour
-
-func duration(ns float64) time.Duration {
-	return time.Duration(min(math.Round(ns), float64(longest)))
-}
 
 // Keys is how the partition keys of an operation's requests are distributed.
 type Keys struct {

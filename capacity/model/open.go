@@ -14,7 +14,7 @@ import (
 //go:embed systems
 var ready embed.FS
 
-// Names lists the ready-made Systems.
+// Names lists the ready-made Systems, sorted.
 func Names() []string {
 	files, err := fs.Glob(ready, "systems/*.yaml")
 	if err != nil {
@@ -23,6 +23,7 @@ func Names() []string {
 	for i, f := range files {
 		files[i] = strings.TrimSuffix(path.Base(f), ".yaml")
 	}
+	slices.Sort(files)
 	return files
 }
 

@@ -45,7 +45,7 @@ func Parse(file string, src []byte) (*System, error) {
 func parse(file string, src []byte) (*System, *strict.Document, strict.Faults) {
 	var f systemFile
 	doc, faults := strict.Decode(file, src, &f)
-	p := &parser{Document: doc, faults: faults, marked: map[string]bool{}, limiters: map[string]Limiter{}}
+	p := &parser{Document: doc, faults: faults, marked: map[string]bool{}, limiters: map[string]Limiter{}, operations: map[string]bool{}}
 	for _, f := range faults {
 		p.mark(f.Path)
 	}
@@ -64,10 +64,11 @@ func parse(file string, src []byte) (*System, *strict.Document, strict.Faults) {
 // parser checks what a System file means and turns it into a System.
 type parser struct {
 	*strict.Document
-	faults   strict.Faults
-	marked   map[string]bool // paths of keys with faults, and of the keys above them
-	system   System
-	limiters map[string]Limiter // by id
+	faults     strict.Faults
+	marked     map[string]bool // paths of keys with faults, and of the keys above them
+	system     System
+	limiters   map[string]Limiter // by id
+	operations map[string]bool    // by name
 }
 
 // fault adds a fault at the key, unless the key or a part of its value has one
@@ -136,7 +137,8 @@ var (
 
 func (p *parser) limiter(at string, f limiterFile) {
 	l := Limiter{ID: f.ID, Kind: f.Kind}
-	p.newName(at+".id", f.ID, limiterID, "letters, digits, dots, - and _, such as momento.operations", func(id string) bool { _, twice := p.limiters[id]; return twice })
+	_, twice := p.limiters[f.ID]
+	p.newName(at+".id", f.ID, twice, limiterID, "letters, digits, dots, - and _, such as momento.operations")
 	taken, known := kindKeys[f.Kind]
 	switch {
 	case p.Has(at+".kind") && !known:
@@ -156,59 +158,58 @@ func (p *parser) limiter(at string, f limiterFile) {
 	if l.ID == RequestTokens && l.Unit != "" && l.Unit != unit.Tokens {
 		p.fault(at+".rate", fmt.Sprintf("%s is counted in tokens, not in %s", l.ID, l.Unit), "")
 	}
-	if _, twice := p.limiters[f.ID]; !twice {
+	if !twice {
 		p.limiters[f.ID] = l
 	}
 	p.system.Limiters = append(p.system.Limiters, l)
 }
 
-// rate reads a limiter that bounds an amount per second. Its Limit stays 0 where
-// the file is at fault.
+// rate reads a limiter that bounds an amount per second.
 func (p *parser) rate(at string, f limiterFile, l *Limiter) {
-	path := at + ".rate"
-	if !p.need(path, "write an amount, what is counted and a period, such as 2000 tokens/s") {
-		return
-	}
-	perSecond := f.Rate.PerSecond()
-	switch {
-	case f.Rate.Thing == unit.Arrivals:
-		p.fault(path, fmt.Sprintf("%q doesn't say what is counted", f.Rate), "write it as 2000 tokens/s, 100 ops/s, 3000 RCU/s or 1MB/s")
-		return
-	case perSecond <= 0:
-		p.fault(path, "is zero: nothing would ever be served", "")
-		return
-	case perSecond > largest:
-		p.fault(path, "is too large", fmt.Sprintf("the most is %g per second", largest))
-		return
-	}
-	l.Unit = f.Rate.Thing
-	n := 1
-	switch path := at + ".burst"; f.Kind {
+	perSecond := p.perSecond(at+".rate", f.Rate)
+	l.Limit, l.Unit = perSecond, f.Rate.Thing
+	burst := at + ".burst"
+	switch f.Kind {
 	case TokenBucket:
 		l.Burst = perSecond
-		if p.Has(path) {
-			l.Burst = p.bucketBurst(path, f.Burst, l.Unit)
+		if p.Has(burst) {
+			l.Burst = p.bucketBurst(burst, f.Burst, l.Unit)
 		}
 	case Partitions:
-		if p.Has(path) && f.Burst.durationErr != nil {
-			p.textFault(path, f.Burst.durationErr)
-			return
-		}
-		if !p.need(at+".partitions", "write how many, such as 4") {
-			return
-		}
-		if n = f.Partitions; n < 1 || n > maxPartitions {
-			p.fault(at+".partitions", fmt.Sprintf("is %d", n), fmt.Sprintf("from 1 to %d are possible", maxPartitions))
-			return
-		}
-		l.Partitions, l.Saved = n, time.Duration(f.Burst.duration)
-		if l.Saved > maxTime {
-			p.fault(path, "is longer than 24h", "")
-			return
+		l.Saved = time.Duration(f.Burst.duration)
+		if f.Burst.durationErr != nil {
+			p.textFault(burst, f.Burst.durationErr)
+		} else if l.Saved > maxTime {
+			p.fault(burst, "is longer than 24h", "")
 		}
 		l.Burst = limiter.PartitionBurst(perSecond, l.Saved)
+		if p.need(at+".partitions", "write how many, such as 4") {
+			if l.Partitions = f.Partitions; l.Partitions < 1 || l.Partitions > maxPartitions {
+				p.fault(at+".partitions", fmt.Sprintf("is %d", l.Partitions), fmt.Sprintf("from 1 to %d are possible", maxPartitions))
+				l.Partitions = 0
+			}
+		}
+		l.Limit *= float64(l.Partitions)
 	}
-	l.Limit = perSecond * float64(n)
+}
+
+// perSecond reads the rate of a limiter; it is 0 where the file is at fault.
+func (p *parser) perSecond(path string, r unit.Rate) float64 {
+	if !p.need(path, "write an amount, what is counted and a period, such as 2000 tokens/s") {
+		return 0
+	}
+	v := r.PerSecond()
+	switch {
+	case r.Thing == unit.Arrivals:
+		p.fault(path, fmt.Sprintf("%q doesn't say what is counted", r), "write it as 2000 tokens/s, 100 ops/s, 3000 RCU/s or 1MB/s")
+	case v <= 0:
+		p.fault(path, "is zero: nothing would ever be served", "")
+	case v > largest:
+		p.fault(path, "is too large", fmt.Sprintf("the most is %g per second", largest))
+	default:
+		return v
+	}
+	return 0
 }
 
 func (p *parser) bucketBurst(path string, b burst, thing string) float64 {
@@ -216,7 +217,7 @@ func (p *parser) bucketBurst(path string, b burst, thing string) float64 {
 	switch {
 	case b.quantityErr != nil:
 		p.textFault(path, b.quantityErr)
-	case q.Thing != thing:
+	case q.Thing != thing && thing != unit.Arrivals:
 		p.fault(path, fmt.Sprintf("%q is not in the unit of the rate, %s", q, thing), "")
 	case q.Amount <= 0:
 		p.fault(path, "is zero: nothing would ever be served", "")
@@ -261,9 +262,8 @@ func (p *parser) environments(at string, f limiterFile, l *Limiter) {
 
 func (p *parser) operation(at string, f operationFile) {
 	o := Operation{Name: f.Name, Response: Response{int64(f.Response.Bytes)}}
-	p.newName(at+".name", f.Name, operationName, "the name of a GraphQL operation: letters, digits and _, such as listPrograms", func(name string) bool {
-		return slices.ContainsFunc(p.system.Operations, func(o Operation) bool { return o.Name == name })
-	})
+	p.newName(at+".name", f.Name, p.operations[f.Name], operationName, "the name of a GraphQL operation: letters, digits and _, such as listPrograms")
+	p.operations[f.Name] = true
 	o.ServiceTime = p.serviceTime(at+".service_time", f.ServiceTime)
 	for i, c := range f.Charges {
 		path := fmt.Sprintf("%s.charges[%d]", at, i)
@@ -313,6 +313,9 @@ func (p *parser) charge(at string, f chargeFile) ChargeSpec {
 			p.fault(at+".limiter", p.Quote(at+".limiter", f.Limiter)+" is not the id of a limiter of this file", oneOf(f.Limiter, ids))
 		}
 		return c
+	}
+	if kindKeys[l.Kind] == nil {
+		return c // what a charge needs isn't known
 	}
 	if l.Kind == Concurrency {
 		for _, key := range []string{"amount", "key"} {
@@ -399,12 +402,12 @@ func (p *parser) keys(path string, f keys) Keys {
 }
 
 // newName checks a name that must be of a form and stand once.
-func (p *parser) newName(path, name string, form *regexp.Regexp, hint string, taken func(string) bool) {
+func (p *parser) newName(path, name string, taken bool, form *regexp.Regexp, hint string) {
 	switch {
 	case !p.Has(path):
 	case !form.MatchString(name):
 		p.fault(path, p.Quote(path, name)+" is not a name that can be used here", "use "+hint)
-	case taken(name):
+	case taken:
 		p.fault(path, p.Quote(path, name)+" is used twice", "")
 	}
 }

@@ -7,9 +7,9 @@
 // equal answers. A limiter is not safe for concurrent use.
 package limiter
 
-// slack is the part of a limiter's capacity by which a charge may exceed what
-// is left. It absorbs the rounding of refills computed in binary fractions of
-// nanosecond steps, so that 200 tokens taken every 0.1 s from 2,000 tokens/s
-// are never refused. What is admitted over any stretch of time exceeds the rule
-// by at most this part of the capacity.
+// slack absorbs rounding, so that 200 tokens every third of a second from
+// 600 tokens/s are never refused though no instant falls on an exact third. A
+// charge may exceed what is left by this part of the capacity and by what the
+// rate refills in two nanoseconds; the excess is owed, so that it doesn't add
+// up.
 const slack = 1e-9

@@ -12,6 +12,7 @@ import "time"
 // working assumption.
 type TokenBucket struct {
 	rate, burst float64 // per second; capacity
+	slack       float64
 	level       float64
 	last        time.Duration
 }
@@ -19,14 +20,14 @@ type TokenBucket struct {
 // NewTokenBucket returns a full bucket of the given refill rate per second and
 // capacity.
 func NewTokenBucket(rate, burst float64) *TokenBucket {
-	return &TokenBucket{rate: rate, burst: burst, level: burst}
+	return &TokenBucket{rate: rate, burst: burst, slack: slack * (burst + 2*rate), level: burst}
 }
 
 // Admit takes cost out of the bucket at the instant at, if it is there.
 func (b *TokenBucket) Admit(at time.Duration, cost float64) bool {
-	b.level = min(b.burst, b.level+b.rate*(at-b.last).Seconds())
+	b.level = min(b.burst, b.level+b.rate*float64(at-b.last)*1e-9)
 	b.last = at
-	if b.level+slack*b.burst < cost {
+	if b.level+b.slack < cost {
 		return false
 	}
 	b.level -= cost
