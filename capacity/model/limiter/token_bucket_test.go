@@ -108,3 +108,51 @@ func TestTokenBucketGreedy(t *testing.T) {
 		}
 	})
 }
+
+// A minute of 10 s at 12,000/s and 50 s at 3,000/s passes 10,000/s with a
+// burst of 20,000 and one for the request in hand; each one less refuses one.
+func TestTokenBucketBurstNeeded(t *testing.T) {
+	refused := func(burst float64) (n int) {
+		b := NewTokenBucket(10_000, burst)
+		for i := range 120_000 {
+			if !b.Admit(every(i, 12_000), 1) {
+				n++
+			}
+		}
+		for i := range 150_000 {
+			if !b.Admit(10*time.Second+every(i, 3_000), 1) {
+				n++
+			}
+		}
+		return n
+	}
+	for burst, want := range map[float64]int{20_001: 0, 19_991: 10, 19_001: 1_000} {
+		if n := refused(burst); n != want {
+			t.Errorf("burst %v: %d refused, want %d", burst, n, want)
+		}
+	}
+}
+
+// More quota never admits less of the same requests.
+func TestTokenBucketMonotone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.Float64Range(1, 100).Draw(t, "rate")
+		burst := rapid.Float64Range(1, 100).Draw(t, "burst")
+		small := NewTokenBucket(rate, burst)
+		large := NewTokenBucket(rate*rapid.Float64Range(1, 3).Draw(t, "more rate"), burst*rapid.Float64Range(1, 3).Draw(t, "more burst"))
+		var at time.Duration
+		fewer, more := 0, 0
+		for range 300 {
+			at += time.Duration(rapid.Int64Range(0, 50e6).Draw(t, "gap"))
+			if small.Admit(at, 1) {
+				fewer++
+			}
+			if large.Admit(at, 1) {
+				more++
+			}
+			if more < fewer {
+				t.Fatalf("until %v %d admitted, with less quota %d", at, more, fewer)
+			}
+		}
+	})
+}
