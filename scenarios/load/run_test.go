@@ -355,7 +355,7 @@ func TestStoppedBeforeItBegan(t *testing.T) {
 	in(t, func(t *testing.T, ctx context.Context) {
 		ctx, stop := context.WithCancel(ctx)
 		stop()
-		l := random(1, hold(500, 24*time.Hour))
+		l := random(1, hold(100, 24*time.Hour))
 		l.Operations = append(l.Operations, scenarios.Operation{Name: "list", Weight: 1})
 		o := drive(t, ctx, nil, []scenarios.Load{l}, []*target{{}})
 		if o.Sent != 0 || o.NotDue != o.Planned || len(o.rows) != 2*24*3600 {

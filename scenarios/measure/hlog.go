@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -32,12 +33,12 @@ func AppendLog(b []byte, iv Interval) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
-	unit := 1e3
-	if iv.Kind == TokenCounts {
-		unit = 1
+	highest := iv.Max
+	if highest == 0 {
+		highest = iv.Histogram.Max()
 	}
 	b = fmt.Appendf(b, "Tag=%s/%s/%s,%.3f,%.3f,%.3f,", iv.Kind, url.QueryEscape(iv.Load), url.QueryEscape(iv.Operation),
-		iv.Start.Seconds(), (iv.End - iv.Start).Seconds(), float64(iv.Histogram.Max())/unit)
+		iv.Start.Seconds(), (iv.End - iv.Start).Seconds(), float64(highest)/logUnit(iv.Kind))
 	return append(append(b, payload...), '\n'), nil
 }
 
@@ -81,14 +82,26 @@ func parseLogLine(line string) (Interval, error) {
 	operation, err2 := url.QueryUnescape(parts[2])
 	start, err3 := strconv.ParseFloat(fields[1], 64)
 	length, err4 := strconv.ParseFloat(fields[2], 64)
-	h, err5 := hdrhistogram.Decode([]byte(fields[4]))
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	highest, err5 := strconv.ParseFloat(fields[3], 64)
+	h, err6 := hdrhistogram.Decode([]byte(fields[4]))
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return Interval{}, err
+	}
+	if !(highest >= 0 && highest < 1e15) {
+		return Interval{}, errLogLine
 	}
 	return Interval{
 		Load: load, Operation: operation, Kind: parts[0], Histogram: h,
-		Start: seconds(start), End: seconds(start + length),
+		Start: seconds(start), End: seconds(start + length), Max: int64(math.Round(highest * logUnit(parts[0]))),
 	}, nil
+}
+
+// logUnit returns what the log divides an interval's maximum by.
+func logUnit(kind string) float64 {
+	if kind == TokenCounts {
+		return 1
+	}
+	return 1e3
 }
 
 // seconds converts to a duration, to the millisecond that the log keeps.

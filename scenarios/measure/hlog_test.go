@@ -23,7 +23,7 @@ func sampleLog(t testing.TB) ([]Interval, []byte) {
 				t.Fatal(err)
 			}
 		}
-		iv := Interval{Load: "viewers", Operation: op, Kind: ResponseTimes, Start: time.Duration(i) * time.Second, End: time.Duration(i+1) * time.Second, Histogram: h}
+		iv := Interval{Load: "viewers", Operation: op, Kind: ResponseTimes, Start: time.Duration(i) * time.Second, End: time.Duration(i+1) * time.Second, Histogram: h, Max: 1 + 99*int64(i+1)}
 		intervals = append(intervals, iv)
 		line, err := AppendLog(nil, iv)
 		if err != nil {
@@ -42,7 +42,7 @@ func TestLogRoundTrip(t *testing.T) {
 	}
 	for i, w := range want {
 		g := got[i]
-		if g.Load != w.Load || g.Operation != w.Operation || g.Kind != w.Kind || g.Start != w.Start || g.End != w.End {
+		if g.Load != w.Load || g.Operation != w.Operation || g.Kind != w.Kind || g.Start != w.Start || g.End != w.End || g.Max != w.Max {
 			t.Errorf("interval %d: got %+v, want %+v", i, g, w)
 		}
 		if !g.Histogram.Equals(w.Histogram) {

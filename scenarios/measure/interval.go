@@ -54,6 +54,9 @@ func (d *Distribution) Add(i Interval) {
 	d.merge(&window{histogram: i.Histogram, max: max(i.Max, 0)})
 }
 
+// Merge adds the values of o to d.
+func (d *Distribution) Merge(o *Distribution) { d.merge(&o.window) }
+
 // Record counts one value. Values outside 0 to an hour in microseconds count as
 // the nearest end.
 func (d *Distribution) Record(v int64) { d.record(v) }

@@ -21,7 +21,7 @@ const (
 	Failed                        // any other errors[], 5xx, connection refused or reset, body cut
 	Rejected                      // 401, 403, other 4xx, Unauthorized types
 	Unclassified                  // a 2xx that is no GraphQL answer
-	TimedOut                      // no whole answer within the load's timeout
+	TimedOut                      // no whole answer within the load's timeout: Done - Sent is at least that
 	GeneratorError                // this machine could not send: ports, files, DNS
 	Unfinished                    // the run was interrupted before the answer came
 )
@@ -102,13 +102,13 @@ type Row struct {
 	// done within this second: the mean number in flight during it.
 	InFlight float64 `json:"in_flight,omitempty"`
 
-	// PlannedSlots counts intended instants and SentSlots sent instants in each
-	// tenth of the second.
+	// PlannedSlots counts intended instants (but of NotDue) and SentSlots sent
+	// instants in each tenth of the second.
 	PlannedSlots [Slots]int64 `json:"planned_slots"`
 	SentSlots    [Slots]int64 `json:"sent_slots"`
 
 	// Reasons counts "outcome reason" ("failed Lambda:Unhandled"), by the done
-	// instant.
+	// instant. A run tells 32 apart; the rest is "outcome other".
 	Reasons map[string]int64 `json:"reasons,omitempty"`
 }
 

@@ -187,7 +187,7 @@ func (r *Recorder) drain(b *book, rows []Row) []Row {
 		b.cells, b.free = make(map[cellKey]*cell), nil
 	}
 	clear(b.cells)
-	b.recent = recent{}
+	clear(b.recent)
 	for i := range b.windows {
 		r.merged[i].merge(&b.windows[i])
 		b.windows[i].reset()
@@ -198,7 +198,7 @@ func (r *Recorder) drain(b *book, rows []Row) []Row {
 // book is what one shard has recorded since it was last drained.
 type book struct {
 	cells   map[cellKey]*cell
-	recent  recent
+	recent  []recent // the cell that operation i used last, at 2i and, where measured, 2i+1
 	free    []*cell
 	windows []window // of operation i and kind k at i*len(kinds)+k
 }
@@ -216,22 +216,28 @@ type cell struct {
 	reasons []int64       // by the index that the recorder gave the reason
 }
 
-// recent is the cell that was used last: most samples lie in one second.
+// recent is a cell that is found without a look-up: most of what an operation
+// records lies in one second.
 type recent struct {
-	key  cellKey
-	cell *cell
+	second int32
+	cell   *cell
 }
 
 func newBook(ops int) *book {
-	return &book{cells: make(map[cellKey]*cell), windows: make([]window, ops*len(kinds))}
+	return &book{cells: make(map[cellKey]*cell), recent: make([]recent, 2*ops), windows: make([]window, ops*len(kinds))}
 }
 
 // cell returns the cell of the second in which at lies.
 func (b *book) cell(op int, at time.Duration, measured bool) *cell {
-	key := cellKey{int32(at / time.Second), int32(op), measured}
-	if b.recent.key == key && b.recent.cell != nil {
-		return b.recent.cell
+	second := int32(at / time.Second)
+	recent := &b.recent[2*op]
+	if measured {
+		recent = &b.recent[2*op+1]
 	}
+	if recent.cell != nil && recent.second == second {
+		return recent.cell
+	}
+	key := cellKey{second, int32(op), measured}
 	c := b.cells[key]
 	if c == nil {
 		if n := len(b.free); n > 0 {
@@ -241,7 +247,7 @@ func (b *book) cell(op int, at time.Duration, measured bool) *cell {
 		}
 		b.cells[key] = c
 	}
-	b.recent = recent{key, c}
+	recent.second, recent.cell = second, c
 	return c
 }
 
