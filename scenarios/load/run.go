@@ -77,8 +77,9 @@ type runner struct {
 
 	// A worker is idle from the moment it offers itself until it is given a
 	// shot, however long it then takes to wake up. So a new one, and with it a
-	// new connection, comes only when all others are waiting for the target,
-	// never because this machine is slow.
+	// new connection, comes only when all others have a request in flight. After
+	// a stall of this machine the arrivals of one lateness budget are due
+	// together and may need as many.
 	mu      sync.Mutex
 	idle    []chan shot // the last to fall idle is the first to be used
 	started int
