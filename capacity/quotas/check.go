@@ -160,28 +160,26 @@ func (c *checker) observeSandbox(path string, o scenarios.Observe) {
 
 func (c *checker) overrides() {
 	for _, o := range c.Quotas {
-		path := "quotas." + o.ID
+		path := strict.Path("quotas", o.ID)
 		k := c.find(path, o.ID)
 		if k == nil {
 			continue
 		}
-		q := k.quota
-		like := amount{Amount: q.Limit, Thing: q.Unit}
-		if q.Kind == capacity.RateQuota {
+		like := amount{Amount: k.quota.Limit, Thing: k.quota.Unit}
+		if k.quota.Kind == capacity.RateQuota {
 			like.Per = time.Second
 		}
-		switch {
-		case o.Thing != q.Unit || (o.Per > 0) != (like.Per > 0):
-			c.fault(path, "write it like "+like.String(), "%s is not a limit for %s", amount{o.Amount, o.Thing, o.Per}, o.ID)
-		case !(o.Amount > 0):
-			c.fault(path, "", "a limit must be more than zero")
+		if o.Thing != like.Thing || (o.Per > 0) != (like.Per > 0) {
+			c.fault(path, "write it like "+like.String(), "%s is no limit for %s", amount{o.Amount, o.Thing, o.Per}, o.ID)
 		}
 	}
 }
 
+// thresholds checks the quotas that thresholds and stop rules are about. The
+// form of a stop rule sees to it that the client's ledger knows its quota.
 func (c *checker) thresholds() {
 	for i, t := range c.Thresholds {
-		if !ofQuota(t) || t.Of == "" {
+		if !ofQuota(t) {
 			continue
 		}
 		path := fmt.Sprintf("thresholds[%d]", i)
@@ -190,13 +188,8 @@ func (c *checker) thresholds() {
 		}
 	}
 	for i, t := range c.Stop {
-		if !ofQuota(t) || t.Of == "" {
-			continue
-		}
-		path := fmt.Sprintf("stop[%d]", i)
-		if k := c.find(path, t.Of); k != nil && t.Of != capacity.RequestTokens {
-			c.fault(path, "only utilization("+capacity.RequestTokens+") is known while the run goes on",
-				"stop rules act on the client's ledger, which doesn't count %s", t.Of)
+		if ofQuota(t) {
+			c.find(fmt.Sprintf("stop[%d]", i), t.Of)
 		}
 	}
 }

@@ -273,12 +273,14 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 			out = append(out, c)
 			continue
 		}
-		c.quota.Name, c.quota.Service, c.quota.Code, c.quota.Adjustable = e.Name, e.Service, e.Code, e.Adjustable
+		if l.Kind != model.Partitions { // theirs is no quota that anyone can raise
+			c.quota.Name, c.quota.Service, c.quota.Code, c.quota.Adjustable = e.Name, e.Service, e.Code, e.Adjustable
+		}
 		if resource == "" {
 			resource = sandboxResource
 			// What Service Quotas says of every table is not what the System
 			// says of this one, so a quota of one resource isn't asked for.
-			if e.Code != "" {
+			if e.Code != "" && l.Kind != model.Partitions {
 				c.code = Code{e.Service, e.Code}
 			}
 		}

@@ -82,13 +82,13 @@ func choose(w measure.Series, listed []types.Metric) ([]types.Metric, error) {
 // have any value, a series without dimensions is of the whole account and is
 // returned alone: it and the series of single resources count the same things.
 func match(w measure.Series, listed []types.Metric) []types.Metric {
-	any := slices.Contains(slices.Collect(maps.Values(w.Labels)), capacity.AnyValue)
+	wild := slices.Contains(slices.Collect(maps.Values(w.Labels)), capacity.AnyValue)
 	var found []types.Metric
 	for _, m := range listed {
 		if aws.ToString(m.MetricName) != w.Metric {
 			continue
 		}
-		if any && len(m.Dimensions) == 0 {
+		if wild && len(m.Dimensions) == 0 {
 			return []types.Metric{m}
 		}
 		fits := len(m.Dimensions) == len(w.Labels)
