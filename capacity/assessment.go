@@ -66,7 +66,8 @@ type Prediction struct {
 }
 
 // Times is a distribution of times in seconds. A percentile p is nil where
-// n(1-p) < 10.
+// n(1-p) < 10. Percentiles and mean are nil where the verdict withholds them:
+// of an INVALID run, and after drops at the in-flight limit.
 type Times struct {
 	N    int64    `json:"n"`
 	Mean *float64 `json:"mean"`
@@ -78,13 +79,15 @@ type Times struct {
 	Max  *float64 `json:"max"`
 }
 
-// TokenUse is the token ledger of one operation. Its fields are nil where no
-// answer carried the header.
+// TokenUse is the token ledger of one operation. Total and N count every
+// answer, those of stages with measure: false too, as the quota does; the other
+// fields are of measured stages. Its pointers are nil where no answer carried
+// the header.
 type TokenUse struct {
 	Total *int64   `json:"total"`
-	N     int64    `json:"n"` // answers that carried the header
-	Mean  *float64 `json:"mean"`
-	P99   *float64 `json:"p99"`
+	N     int64    `json:"n"`    // answers that carried the header
+	Mean  *float64 `json:"mean"` // exact
+	P99   *float64 `json:"p99"`  // where n(1-p) >= 10
 	Max   *float64 `json:"max"`
 }
 
@@ -146,7 +149,11 @@ type QuotaResult struct {
 	Headroom    *float64  `json:"headroom"`    // 1 - Utilization
 	// UnitCost is the mean charge of one arrival of the loads that charge the
 	// quota; for a level, the mean time it is held, in seconds.
-	UnitCost    *Estimate       `json:"unit_cost"`
+	UnitCost *Estimate `json:"unit_cost"`
+	// ColdCost is the unit cost in the run's dearest ten seconds (minute, where
+	// it is known by the minute only), at least that of the whole run. What a
+	// spike requires is reckoned with it.
+	ColdCost    *float64        `json:"cold_unit_cost"`
 	ByOperation []OperationCost `json:"by_operation"`
 	BindsAt     *Prediction     `json:"binds_at"`
 	SafeRate    *Prediction     `json:"safe_rate"`
@@ -157,7 +164,7 @@ type QuotaResult struct {
 	Coverage   *float64 `json:"coverage"` // share of the run's minutes that had a point; nil for the ledger
 	Throttled  *int64   `json:"throttled"`
 	// TestedRate is the highest rate, in arrivals per second of the loads that
-	// charge the quota, that the run sent for a whole second.
+	// charge the quota, that the run sent as planned for five seconds in a row.
 	TestedRate float64 `json:"tested_rate"`
 	// Notes are remarks a reader must see beside the figures.
 	Notes []string `json:"notes,omitempty"`

@@ -1,0 +1,187 @@
+package capacity
+
+import (
+	"maps"
+	"math"
+
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// Assess turns a run into figures: what each operation did, what each quota had
+// to bear and at which rate it binds, and which thresholds were met. It is
+// deterministic: the same run gives the same bytes.
+//
+// A run that is not VALID gives no prediction. After drops at the in-flight
+// limit alone, a quota that was seen to throttle keeps its figures.
+func Assess(run *Run) Assessment {
+	a := analyse(run)
+	v := a.verdict()
+	res := Assessment{Verdict: v, Operations: []OperationResult{}, Thresholds: []ThresholdResult{}}
+	withheld := v.Status == Invalid || a.total.DroppedSaturation > 0
+	for _, op := range a.ops {
+		res.Operations = append(res.Operations, op.result(withheld))
+	}
+	res.Quotas, res.FirstToBind, res.FirstToBindReason = a.quotas(v)
+	for _, t := range run.Manifest.Scenario.Thresholds {
+		r := ThresholdResult{Expression: t.Text, Value: a.figure(t, res.Quotas, withheld)}
+		r.Passed = r.Value != nil && t.Holds(*r.Value)
+		res.Thresholds = append(res.Thresholds, r)
+	}
+	return res
+}
+
+// result returns what the operation did in the measured stages.
+func (op *operation) result(withheld bool) OperationResult {
+	m := &op.measured
+	r := OperationResult{
+		Load: op.Load, Name: op.Name,
+		Planned: m.Planned, Sent: m.Sent, Dropped: m.Dropped(), NotDue: m.NotDue,
+		Completed: m.Completed(), TimedOut: m.TimedOut, GeneratorErrors: m.GeneratorErrors, Unfinished: m.Unfinished,
+		OK: m.OK, Throttled: m.Throttled, Failed: m.Failed, Rejected: m.Rejected, Unclassified: m.Unclassified,
+		ResponseTime: times(op.distribution(measure.ResponseTimes), withheld),
+		ServiceTime:  times(op.distribution(measure.ServiceTimes), withheld),
+		Lag:          times(op.distribution(measure.Lags), false), // it is the evidence
+		Reasons:      maps.Clone(m.Reasons),
+	}
+	if op.all.TokensN > 0 {
+		r.Tokens = TokenUse{Total: &op.all.TokensDone, N: op.all.TokensN}
+	}
+	if m.TokensN > 0 {
+		r.Tokens.Mean = new(float64(m.TokensDone) / float64(m.TokensN))
+	}
+	if d := op.distribution(measure.TokenCounts); d.N() > 0 {
+		r.Tokens.Max = new(d.Max())
+		if stats.Earned(d.N(), 0.99) {
+			r.Tokens.P99 = new(d.Quantile(0.99))
+		}
+	}
+	return r
+}
+
+// times summarises a distribution of microseconds.
+func times(d *measure.Distribution, withheld bool) Times {
+	t := Times{N: d.N()}
+	if t.N == 0 {
+		return t
+	}
+	t.Max = new(d.Max() / 1e6)
+	if withheld {
+		return t
+	}
+	t.Mean = new(d.Mean() / 1e6)
+	for p, into := range map[float64]**float64{0.5: &t.P50, 0.9: &t.P90, 0.95: &t.P95, 0.99: &t.P99, 0.999: &t.P999} {
+		if stats.Earned(t.N, p) {
+			*into = new(d.Quantile(p) / 1e6)
+		}
+	}
+	return t
+}
+
+// figure returns what a threshold is about, or nil where the run does not say.
+//
+//   - p50 ... p999, mean, max: of the response time, of one operation or all
+//   - errors, throttled: share of the sent requests; dropped: share of the planned
+//   - tokens: mean tokens of one request
+//   - rate: ok answers per second of the measured stages
+//   - headroom, utilization, binds_at: of a quota
+//
+// Operations count in their measured stages.
+func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld bool) *float64 {
+	switch t.Metric {
+	case "headroom", "utilization", "binds_at":
+		for i := range quotas {
+			q := &quotas[i]
+			switch {
+			case q.ID != t.Of:
+			case t.Metric == "headroom":
+				return q.Headroom
+			case t.Metric == "utilization":
+				return q.Utilization
+			case q.BindsAt != nil:
+				return q.BindsAt.Rate
+			}
+		}
+		return nil
+	}
+	var r measure.Row
+	response := new(measure.Distribution)
+	seconds := make(map[int]bool)
+	for _, op := range a.ops {
+		if t.Of != "" && op.Name != t.Of {
+			continue
+		}
+		r.Add(&op.measured)
+		if d := op.times[measure.ResponseTimes]; d != nil {
+			response.Add(d.Interval("", "", "", 0, 0))
+		}
+		for _, row := range op.rows {
+			if row.Measured && row.Planned > 0 {
+				seconds[row.Second] = true
+			}
+		}
+	}
+	whole := times(response, withheld)
+	switch t.Metric {
+	case "p50":
+		return whole.P50
+	case "p90":
+		return whole.P90
+	case "p95":
+		return whole.P95
+	case "p99":
+		return whole.P99
+	case "p999":
+		return whole.P999
+	case "mean":
+		return whole.Mean
+	case "max":
+		return whole.Max
+	case "errors":
+		return ratio(r.Failed+r.Rejected+r.TimedOut+r.Unclassified, r.Sent)
+	case "throttled":
+		return ratio(r.Throttled, r.Sent)
+	case "dropped":
+		return ratio(r.Dropped(), r.Planned)
+	case "tokens":
+		return ratio(r.TokensDone, r.TokensN)
+	case "rate":
+		return ratio(r.OK, int64(a.measuredSeconds(t.Of, seconds)))
+	}
+	return nil
+}
+
+// measuredSeconds returns how long the measured stages of the loads with the
+// operation ("" for all) lasted together in whole seconds; without profiles,
+// the seconds in which something was planned.
+func (a *analysis) measuredSeconds(operation string, planned map[int]bool) int {
+	covered := make(map[int]bool)
+	for _, l := range a.run.Manifest.Loads {
+		for _, op := range l.Operations {
+			if operation != "" && op.Name != operation {
+				continue
+			}
+			for i, s := range l.segments() {
+				if !l.Stages[i].Measure {
+					continue
+				}
+				for at := int(s.t0); at < int(math.Ceil(s.t1)); at++ {
+					covered[at] = true
+				}
+			}
+		}
+	}
+	if len(covered) == 0 {
+		covered = planned
+	}
+	return len(covered)
+}
+
+// ratio returns n/of, or nil where of is 0.
+func ratio(n, of int64) *float64 {
+	if of == 0 {
+		return nil
+	}
+	return new(float64(n) / float64(of))
+}

@@ -1,0 +1,48 @@
+package capacity
+
+import (
+	"slices"
+
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// SecondUse is what the answers of one second of the run said they had charged.
+type SecondUse struct {
+	Second     int
+	Sent, Done int64 // by the sent and by the done instant
+}
+
+// PerSecond returns the use: when a service charges isn't documented, so the
+// larger reading counts.
+func (u SecondUse) PerSecond() int64 { return max(u.Sent, u.Done) }
+
+// LedgerUse adds up the tokens of the rows that charge q for each second that
+// has any, sorted. Rows of the same second add up, so it may be given the rows
+// of several flushes. Stop rules and Assess both read the use of
+// appsync.request-tokens from it.
+func LedgerUse(q Quota, rows []measure.Row) []SecondUse {
+	at := make(map[int]int)
+	var use []SecondUse
+	for i := range rows {
+		r := &rows[i]
+		if r.TokensNSent == 0 && r.TokensN == 0 || !q.charges(r.Load, r.Operation) {
+			continue
+		}
+		k, ok := at[r.Second]
+		if !ok {
+			k = len(use)
+			at[r.Second] = k
+			use = append(use, SecondUse{Second: r.Second})
+		}
+		use[k].Sent += r.TokensSent
+		use[k].Done += r.TokensDone
+	}
+	slices.SortFunc(use, func(a, b SecondUse) int { return a.Second - b.Second })
+	return use
+}
+
+// charges reports whether an operation of a load charges the quota.
+func (q Quota) charges(load, operation string) bool {
+	return (len(q.Loads) == 0 || slices.Contains(q.Loads, load)) &&
+		(len(q.Operations) == 0 || slices.Contains(q.Operations, operation))
+}

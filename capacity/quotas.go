@@ -1,0 +1,361 @@
+package capacity
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// How far beyond the highest tested rate a prediction is supported, and how far
+// it is given at all. No published constant exists: a fitted line's own
+// interval stays narrow at five times the tested load, because it holds no
+// error of the model.
+const (
+	supportedTo  = 1.5
+	indicativeTo = 3
+)
+
+// gradeOf returns how far a rate lies from what was tested.
+func gradeOf(rate, tested float64) Grade {
+	const rounding = 1 + 1e-9
+	switch {
+	case rate <= tested*rounding:
+		return Tested
+	case rate <= supportedTo*tested*rounding:
+		return Supported
+	case rate <= indicativeTo*tested*rounding:
+		return Indicative
+	}
+	return Refused
+}
+
+// predict grades a rate with its interval; a refused one has no figures. An end
+// that is not finite is left out.
+func predict(rate, low, high, tested float64) *Prediction {
+	p := &Prediction{Grade: gradeOf(rate, tested)}
+	if p.Grade != Refused {
+		p.Rate, p.Low, p.High = finite(rate), finite(low), finite(high)
+	}
+	return p
+}
+
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+// assessed is a quota's result with what orders it.
+type assessed struct {
+	QuotaResult
+	binds float64 // whether it is printed or not; NaN where unknown
+	loads []Load
+}
+
+// ratio orders quotas: how far the binding rate lies from the tested one.
+func (q *assessed) ratio() float64 {
+	switch {
+	case math.IsNaN(q.binds):
+		return math.Inf(1)
+	case q.TestedRate == 0:
+		return math.MaxFloat64
+	}
+	return q.binds / q.TestedRate
+}
+
+// quotas assesses every quota of the run, the one that binds first in front,
+// and names that one.
+func (a *analysis) quotas(v Verdict) (results []QuotaResult, first *string, reason string) {
+	failed := v.Failed()
+	saturationOnly := len(failed) == 1 && failed[0].Name == CheckSaturationDrops
+	trials := make(map[bool]arrivalTrial)
+	trial := func(uniform bool) arrivalTrial {
+		if _, ok := trials[uniform]; !ok {
+			trials[uniform] = newTrial(uniform)
+		}
+		return trials[uniform]
+	}
+	var all []assessed
+	for _, q := range a.run.Manifest.Quotas {
+		throttled := a.throttled(q)
+		predictable := v.Status == Valid || saturationOnly && throttled != nil && *throttled > 0
+		all = append(all, a.quota(q, throttled, predictable, trial))
+	}
+	slices.SortStableFunc(all, func(x, y assessed) int {
+		return cmp.Or(cmp.Compare(x.ratio(), y.ratio()), cmp.Compare(x.ID, y.ID))
+	})
+	results = make([]QuotaResult, len(all))
+	for i := range all {
+		results[i] = all[i].QuotaResult
+	}
+	first, reason = a.firstToBind(v, all)
+	return results, first, reason
+}
+
+// quota assesses one quota.
+func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func(uniform bool) arrivalTrial) assessed {
+	r := assessed{binds: math.NaN(), loads: a.charging(q)}
+	r.QuotaResult = QuotaResult{
+		ID: q.ID, Name: q.Name, Kind: q.Kind, Limit: q.Limit, Unit: q.Unit, Origin: q.Origin,
+		Source: q.Source, AsOf: q.AsOf, Code: q.Code, ByOperation: []OperationCost{},
+		Throttled: throttled, TestedRate: a.testedRate(r.loads), Notes: slices.Clone(q.Notes),
+	}
+	if q.Kind == RateQuota {
+		r.Period = new("s")
+	}
+	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
+
+	parts := a.mix(q)
+	var use peak
+	var c cost
+	var used, known bool
+	if q.ID == RequestTokens && a.ledgerHas(q) {
+		use, used = a.ledgerPeak(q)
+		c, known = a.ledgerCost(parts)
+		if missing := a.withoutTokens(q); missing > 0 {
+			note("%s ok answers carried no token count: the ledger is that much too low", unit.Human(float64(missing)))
+		}
+	} else {
+		use, used = a.cloudPeak(q)
+		role := RoleUsage
+		if q.Kind == LevelQuota {
+			role = RoleDuration
+		}
+		c, known = a.cloudCost(q, parts, role)
+	}
+	r.Resolution, r.Coverage = use.resolution, use.coverage
+	if !used {
+		r.Resolution = "not measured"
+	}
+	r.Notes = append(append(r.Notes, use.notes...), c.notes...)
+	if used {
+		r.Peak, r.PeakAt = &use.value, &use.at
+		if q.Limit > 0 {
+			r.Utilization = new(use.value / q.Limit)
+			r.Headroom = new(1 - use.value/q.Limit)
+		}
+	}
+	if !known {
+		return r
+	}
+	r.UnitCost, r.ColdCost = &c.Estimate, &c.cold
+	if c.byOperation != nil {
+		r.ByOperation = c.byOperation
+	}
+	if target := a.target(r.loads, r.TestedRate); target > 0 {
+		r.Required = &Requirement{Target: target, Quota: target * c.cold, Grade: Arithmetic}
+	}
+	if c.Value <= 0 {
+		note("the run used none of it")
+		return r
+	}
+	r.binds = q.Limit / c.Value
+	if !predictable {
+		return r
+	}
+	low, high := q.Limit/c.High, q.Limit/c.Low
+	r.BindsAt = predict(r.binds, low, high, r.TestedRate)
+
+	var safe float64
+	supposing := "safe_rate is by Erlang's loss formula: Poisson arrivals, and no time to start environments"
+	if q.Kind == LevelQuota {
+		safe = safeLevelRate(q.Limit, c.Value)
+	} else {
+		burst := q.Burst
+		supposing = "safe_rate supposes a token bucket"
+		if burst == 0 {
+			burst = q.Limit
+			for _, v := range c.values {
+				burst = max(burst, v.value)
+			}
+			supposing += " that holds one second of the limit"
+		}
+		safe = trial(uniformArrivals(r.loads)).safeRate(q.Limit, burst, r.binds, c.values)
+		if safe == 0 {
+			note("single requests charge more than a bucket of %s holds", unit.HumanQuantity(burst, q.Unit))
+		}
+	}
+	// The bucket fills and empties with the charges, so the safe rate moves with
+	// the binding rate.
+	r.SafeRate = predict(safe, safe*low/r.binds, safe*high/r.binds, r.TestedRate)
+	if r.SafeRate.Rate != nil {
+		r.Notes = append(r.Notes, supposing)
+	}
+
+	switch {
+	case throttled != nil && *throttled == 0 && r.TestedRate > 1.2*r.binds:
+		note("the run sent %s without a refusal, more than the binding rate: the true limit is higher than the stated one, or its bucket larger", unit.HumanRate(r.TestedRate, unit.Arrivals))
+	case throttled != nil && *throttled > 0 && r.TestedRate < 0.8*safe:
+		note("it refused requests below its safe rate: others use it, its true limit is lower, or keys are skewed")
+	}
+	return r
+}
+
+// charging returns the loads that charge a quota.
+func (a *analysis) charging(q Quota) []Load {
+	var loads []Load
+	for _, name := range a.loads() {
+		if len(q.Loads) > 0 && !slices.Contains(q.Loads, name) {
+			continue
+		}
+		l, ok := a.load(name)
+		if !ok {
+			l.Name = name
+		}
+		loads = append(loads, l)
+	}
+	return loads
+}
+
+// target returns the rate that the launch must survive, in arrivals per second
+// of the given loads: their part of the scenario's forecast, or their highest
+// planned rate.
+func (a *analysis) target(loads []Load, tested float64) float64 {
+	if forecast := a.run.Manifest.Scenario.Forecast; forecast > 0 {
+		var part, all float64
+		for _, l := range loads {
+			part += a.plannedArrivals(l)
+		}
+		for _, l := range a.run.Manifest.Loads {
+			all += a.plannedArrivals(l)
+		}
+		if all == 0 {
+			return forecast
+		}
+		return forecast * part / all
+	}
+	if peak := peakRate(loads); peak > 0 {
+		return peak
+	}
+	return tested
+}
+
+// ledgerHas reports whether any answer told its tokens.
+func (a *analysis) ledgerHas(q Quota) bool {
+	return slices.ContainsFunc(a.ops, func(op *operation) bool { return op.all.TokensN > 0 && q.charges(op.Load, op.Name) })
+}
+
+// withoutTokens counts the ok answers that carried no token count, at least.
+func (a *analysis) withoutTokens(q Quota) int64 {
+	var n int64
+	for _, op := range a.ops {
+		if q.charges(op.Load, op.Name) {
+			n += max(0, op.all.OK-op.all.TokensN)
+		}
+	}
+	return n
+}
+
+// firstToBind names the quota with the lowest binding rate against the tested
+// one, and says in one sentence what that means, or why there is no answer.
+func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
+	if len(sorted) == 0 {
+		return nil, "no quota is known that the load runs into"
+	}
+	var first *assessed
+	var unknown, withheld []string
+	for i := range sorted {
+		q := &sorted[i]
+		switch {
+		case math.IsNaN(q.binds) && (q.UnitCost == nil || q.Throttled != nil && *q.Throttled > 0):
+			unknown = append(unknown, q.ID)
+		case math.IsNaN(q.binds): // none of it was used
+		case q.BindsAt == nil:
+			withheld = append(withheld, q.ID)
+		case first == nil && q.BindsAt.Rate != nil:
+			first = q
+		}
+	}
+	var b strings.Builder
+	var id *string
+	switch {
+	case first != nil:
+		id = &first.ID
+		fmt.Fprintf(&b, "%s binds at %s", first.ID, a.rate(*first.BindsAt.Rate))
+		if first.BindsAt.Grade != Tested {
+			fmt.Fprintf(&b, " (%s: tested to %s)", first.BindsAt.Grade, a.rate(first.TestedRate))
+		}
+		b.WriteString(requires(first, ""))
+	case v.Status != Valid:
+		var names []string
+		for _, c := range v.Failed() {
+			names = append(names, c.Name)
+		}
+		fmt.Fprintf(&b, "no prediction: the run is %s (%s)", v.Status, strings.Join(names, ", "))
+		if q := tightest(sorted); q != nil {
+			b.WriteString(requires(q, " of "+q.ID))
+		}
+	case len(unknown) == len(sorted):
+		return nil, "no prediction: the run shows no quota's cost per request"
+	default:
+		q := tightest(sorted)
+		if q == nil {
+			return nil, "no quota binds: the run used none of them"
+		}
+		fmt.Fprintf(&b, "no quota that was measured binds up to %s, which is %dx the highest tested rate", a.rate(indicativeTo*q.TestedRate), indicativeTo)
+		b.WriteString(requires(q, " of "+q.ID))
+	}
+	if first != nil {
+		for i := range sorted {
+			q := &sorted[i]
+			if q.ID != first.ID && q.BindsAt != nil && q.BindsAt.Low != nil && first.BindsAt.High != nil &&
+				*q.BindsAt.Low/q.TestedRate <= *first.BindsAt.High/first.TestedRate {
+				fmt.Fprintf(&b, "; %s may bind first: the intervals overlap", q.ID)
+			}
+		}
+	}
+	if first != nil && len(withheld) > 0 {
+		fmt.Fprintf(&b, "; withheld: %s", strings.Join(withheld, ", "))
+	}
+	if len(unknown) > 0 {
+		fmt.Fprintf(&b, "; not measured: %s", strings.Join(unknown, ", "))
+	}
+	return id, b.String()
+}
+
+// tightest returns the quota of which the target requires most, or nil.
+func tightest(all []assessed) *assessed {
+	var worst *assessed
+	for i := range all {
+		q := &all[i]
+		if q.Required != nil && q.Limit > 0 && (worst == nil || q.Required.Quota/q.Limit > worst.Required.Quota/worst.Limit) {
+			worst = q
+		}
+	}
+	return worst
+}
+
+// requires prints what the target needs of a quota, which named may name.
+func requires(q *assessed, named string) string {
+	if q.Required == nil || q.Limit <= 0 {
+		return ""
+	}
+	amount := unit.HumanRate(q.Required.Quota, q.Unit)
+	if q.Kind == LevelQuota {
+		amount = unit.HumanQuantity(q.Required.Quota, q.Unit)
+	}
+	times := q.Required.Quota / q.Limit
+	of := strings.TrimSuffix(unit.Human(times), ".00") + "x the quota"
+	if times < 1 {
+		of = unit.HumanShare(times) + " of the quota"
+	}
+	return fmt.Sprintf("; %s requires %s%s, %s", unit.HumanRate(q.Required.Target, unit.Arrivals), amount, named, of)
+}
+
+// rate prints arrivals per second with what they are.
+func (a *analysis) rate(v float64) string {
+	thing := unit.Requests
+	for _, l := range a.run.Manifest.Loads {
+		for _, op := range l.Operations {
+			if op.Kind != "graphql" {
+				thing = unit.Arrivals
+			}
+		}
+	}
+	return unit.HumanRate(v, thing)
+}

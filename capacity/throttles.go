@@ -1,0 +1,135 @@
+package capacity
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+)
+
+// service returns the service that a quota belongs to: "appsync", "lambda".
+func (q Quota) service() string {
+	s, _, _ := strings.Cut(q.ID, ".")
+	return s
+}
+
+// throttlingService returns the service that a throttled answer's reason names:
+// the prefix of an errorType ("DynamoDB:ThrottlingException"); AppSync for a
+// 429 and for an errorType without a prefix; "" where it can't be told.
+func throttlingService(reason string) string {
+	prefix, _, typed := strings.Cut(reason, ":")
+	switch {
+	case reason == "other" || reason == "":
+		return ""
+	case typed:
+		return strings.ToLower(prefix)
+	}
+	return "appsync"
+}
+
+// clientThrottles counts the client's throttled answers for the operations that
+// charge the quota: those of the quota's own service, and those of which the
+// service isn't known.
+func (a *analysis) clientThrottles(q Quota) (own, unknown int64) {
+	for _, op := range a.ops {
+		if !q.charges(op.Load, op.Name) {
+			continue
+		}
+		unknown += op.all.Throttled
+		for reason, n := range op.all.Reasons {
+			rest, ok := strings.CutPrefix(reason, "throttled ")
+			if !ok {
+				continue
+			}
+			if s := throttlingService(rest); s != "" {
+				unknown -= n
+				if s == q.service() {
+					own += n
+				}
+			}
+		}
+	}
+	return own, unknown
+}
+
+// throttled returns how many requests a quota refused, or nil where the run
+// doesn't say. AppSync's refusals are the client's own count. Behind it, an
+// errorType names the service only, so it tells a quota's refusals where the
+// service has one quota, or had none at all; the cloud's count is of the quota,
+// and the larger of the two holds where both are known.
+func (a *analysis) throttled(q Quota) *int64 {
+	own, unknown := a.clientThrottles(q)
+	same := 0
+	for _, o := range a.run.Manifest.Quotas {
+		if o.service() == q.service() {
+			same++
+		}
+	}
+	var client *int64
+	if unknown == 0 && (own == 0 || same == 1) && a.total.Sent > 0 {
+		client = &own
+	}
+	c, ok := a.series(q.ID, RoleThrottles)
+	if !ok || c.statistic != "Sum" || client != nil && q.service() == "appsync" {
+		return client
+	}
+	cloud := int64(math.Round(c.sum()))
+	if client != nil {
+		cloud = max(cloud, *client)
+	}
+	return &cloud
+}
+
+// refusedBefore returns which share of the client's throttled requests were
+// refused by the quota or by one that stands before it and so did not charge
+// it, at least and at most. A request passes AppSync, then Lambda, then what
+// lies behind; quotas of the same tier are passed in the manifest's order,
+// which is that of the System file in a sandbox and a guess elsewhere.
+func (a *analysis) refusedBefore(q Quota) (atLeast, atMost float64) {
+	var all int64
+	for _, op := range a.ops {
+		if q.charges(op.Load, op.Name) {
+			all += op.all.Throttled
+		}
+	}
+	if all == 0 {
+		return 0, 0
+	}
+	own := slices.IndexFunc(a.run.Manifest.Quotas, func(o Quota) bool { return o.ID == q.ID })
+	var before, after, sameTier int64
+	for i, o := range a.run.Manifest.Quotas {
+		t := a.throttled(o)
+		if t == nil {
+			continue
+		}
+		switch order := cmp.Or(cmp.Compare(o.tier(), q.tier()), cmp.Compare(i, own)); {
+		case order <= 0:
+			before += *t
+			if o.tier() == q.tier() && i != own {
+				sameTier += *t
+			}
+		case o.tier() == q.tier():
+			sameTier += *t
+			after += *t
+		default:
+			after += *t
+		}
+	}
+	unknown := max(0, all-before-after)
+	atLeast = min(1, float64(before)/float64(all))
+	atMost = min(1, float64(before+unknown)/float64(all))
+	if !a.run.Manifest.Sandbox {
+		atMost = min(1, float64(before+unknown+sameTier)/float64(all))
+	}
+	return atLeast, max(atLeast, atMost)
+}
+
+func (q Quota) tier() int {
+	switch q.service() {
+	case "appsync":
+		return 0
+	case "lambda":
+		return 1
+	}
+	return 2
+}

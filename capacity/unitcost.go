@@ -1,0 +1,337 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+const (
+	draws = 2000 // of the bootstrap
+	seed  = 1    // of every random stream here, so that equal runs give equal bytes
+	// minBlocks is how many blocks of time an interval is resampled from.
+	minBlocks = 5
+	// floor is the least relative width of an interval to either side: costs are
+	// known to no more digits than their service states.
+	floor = 1e-6
+	// coldWindow is how long the dearest stretch of a run is, in seconds, and
+	// coldAnswers how many answers it must have.
+	coldWindow  = 10
+	coldAnswers = 20
+)
+
+// part is one operation of the loads that charge a quota.
+type part struct {
+	op      *operation
+	weight  float64 // share of these loads' planned arrivals; all parts add up to 1
+	charges bool
+}
+
+// mix returns the planned mix of the loads that charge q. Loads weigh by the
+// integral of their profile and operations by their share of it, so that the
+// chance of the realised mix does not enter; where the record has no plan, the
+// planned arrivals that were counted take its place.
+func (a *analysis) mix(q Quota) []part {
+	var parts []part
+	var total float64
+	for _, op := range a.ops {
+		if len(q.Loads) > 0 && !slices.Contains(q.Loads, op.Load) {
+			continue
+		}
+		weight := float64(op.all.Planned)
+		if l, ok := a.load(op.Load); ok {
+			if n := a.plannedArrivals(l); n > 0 {
+				i := slices.IndexFunc(l.Operations, func(o Operation) bool { return o.Name == op.Name })
+				if i >= 0 && l.Operations[i].Share > 0 {
+					weight = n * l.Operations[i].Share
+				}
+			}
+		}
+		total += weight
+		parts = append(parts, part{op, weight, q.charges(op.Load, op.Name)})
+	}
+	for i := range parts {
+		parts[i].weight /= max(total, math.SmallestNonzeroFloat64)
+	}
+	return parts
+}
+
+// plannedArrivals returns how many arrivals the plan of a load has.
+func (a *analysis) plannedArrivals(l Load) float64 {
+	if n := l.expected(0, math.Inf(1)); n > 0 {
+		return n
+	}
+	return float64(l.Planned)
+}
+
+// cost is the unit cost of a quota.
+type cost struct {
+	Estimate
+	cold        float64
+	byOperation []OperationCost
+	// values is the distribution of single charges where answers told them; nil:
+	// every charge counts as the mean.
+	values []weighted
+	notes  []string
+}
+
+// weighted is a charge with its share of the arrivals.
+type weighted struct{ value, weight float64 }
+
+// ledgerCost returns the mean tokens of one arrival at the planned mix: for
+// each operation the ratio of its tokens to the answers that told them, with a
+// bootstrap over blocks of seconds. Where an operation has answers in measured
+// stages, those alone count. ok is false where an operation of the mix never
+// told its cost; the notes say which.
+func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
+	var series []stats.Ratio // one value per second
+	var weights []float64
+	var independent float64 // variance, were single answers independent
+	answered := make([]bool, a.seconds)
+	for _, p := range parts {
+		if !p.charges || p.weight == 0 {
+			continue
+		}
+		totals, measured := &p.op.all, p.op.measured.TokensN > 0
+		if measured {
+			totals = &p.op.measured
+		}
+		if totals.TokensN == 0 {
+			if p.op.all.Planned == 0 {
+				c.notes = append(c.notes, fmt.Sprintf("%s never had its turn and is left out of the unit cost", p.op.Name))
+				continue
+			}
+			c.notes = append(c.notes, fmt.Sprintf("no answer of %s told its tokens, so the unit cost of the mix is not known", p.op.Name))
+			return c, false
+		}
+		r := stats.Ratio{Num: make([]float64, a.seconds), Den: make([]float64, a.seconds)}
+		for _, row := range p.op.rows {
+			if row.TokensN > 0 && (row.Measured || !measured) {
+				r.Num[row.Second] += float64(row.TokensDone)
+				r.Den[row.Second] += float64(row.TokensN)
+				answered[row.Second] = true
+			}
+		}
+		mean := float64(totals.TokensDone) / float64(totals.TokensN)
+		values, sd := singleCharges(p.op.times[measure.TokenCounts], mean, p.weight)
+		c.values = append(c.values, values...)
+		c.byOperation = append(c.byOperation, OperationCost{Load: p.op.Load, Name: p.op.Name, UnitCost: mean})
+		c.cold += p.weight * p.op.cold(mean)
+		series, weights = append(series, r), append(weights, p.weight)
+		independent += p.weight * p.weight * sd * sd / float64(totals.TokensN)
+	}
+	if len(series) == 0 {
+		return c, false
+	}
+	seconds := 0
+	for _, has := range answered {
+		if has {
+			seconds++
+		}
+	}
+	blocks := inBlocks(series, answered, stats.BlockLength(seconds))
+	if len(blocks[0].Num) >= minBlocks {
+		value, iv := stats.RatioOfSums(blocks, weights, draws, seed)
+		c.Estimate = Estimate{value, iv.Low, iv.High}
+	} else {
+		for i, o := range c.byOperation {
+			c.Value += weights[i] * o.UnitCost
+		}
+		half := 1.96 * math.Sqrt(independent)
+		c.Low, c.High = max(0, c.Value-half), c.Value+half
+		c.notes = append(c.notes, fmt.Sprintf("answers came in %d seconds only: the interval of the unit cost takes them as independent of each other", seconds))
+	}
+	c.atLeastFloor()
+	c.cold = max(c.cold, c.Value)
+	return c, true
+}
+
+// atLeastFloor widens an interval that is narrower than its figures' digits.
+func (e *Estimate) atLeastFloor() {
+	e.Low, e.High = min(e.Low, e.Value*(1-floor)), max(e.High, e.Value*(1+floor))
+}
+
+// inBlocks adds up series by seconds to series by blocks of the given number of
+// seconds, leaving out seconds in which nothing was answered.
+func inBlocks(series []stats.Ratio, answered []bool, length int) []stats.Ratio {
+	blocks := make([]stats.Ratio, len(series))
+	at := 0
+	for s, has := range answered {
+		if !has {
+			continue
+		}
+		for i := range series {
+			b := &blocks[i]
+			if at%length == 0 {
+				b.Num, b.Den = append(b.Num, 0), append(b.Den, 0)
+			}
+			b.Num[at/length] += series[i].Num[s]
+			b.Den[at/length] += series[i].Den[s]
+		}
+		at++
+	}
+	return blocks
+}
+
+// singleCharges returns the distribution of an operation's single charges, scaled to
+// its exact mean, and their standard deviation; without a histogram every
+// charge is the mean, with a deviation as large.
+func singleCharges(d *measure.Distribution, mean, weight float64) (values []weighted, sd float64) {
+	if d == nil || d.N() == 0 || d.Mean() == 0 {
+		return []weighted{{mean, weight}}, mean
+	}
+	h := d.Interval("", "", "", 0, 0).Histogram
+	scale := mean / d.Mean()
+	for _, bar := range h.Distribution() {
+		if bar.Count > 0 {
+			values = append(values, weighted{scale * float64(bar.From+bar.To) / 2, weight * float64(bar.Count) / float64(d.N())})
+		}
+	}
+	return values, scale * h.StdDev()
+}
+
+// cold returns the operation's mean tokens in its dearest ten seconds, counted
+// in measured stages or not: where that exceeds the given mean by more than
+// three standard errors of its seconds. Otherwise it is the mean.
+func (op *operation) cold(mean float64) float64 {
+	type second struct{ tokens, n float64 }
+	windows := make(map[int]map[int]second)
+	for _, r := range op.rows {
+		if r.TokensN == 0 {
+			continue
+		}
+		w := windows[r.Second/coldWindow]
+		if w == nil {
+			w = make(map[int]second)
+			windows[r.Second/coldWindow] = w
+		}
+		s := w[r.Second]
+		w[r.Second] = second{s.tokens + float64(r.TokensDone), s.n + float64(r.TokensN)}
+	}
+	dearest := mean
+	for _, w := range windows {
+		var tokens, n, squares float64
+		for _, s := range w {
+			tokens += s.tokens
+			n += s.n
+		}
+		if n < coldAnswers || len(w) < 2 {
+			continue
+		}
+		m := tokens / n
+		for _, s := range w {
+			squares += (s.tokens - m*s.n) * (s.tokens - m*s.n)
+		}
+		k := float64(len(w))
+		if m-mean > 3*math.Sqrt(squares*k/(k-1))/n {
+			dearest = max(dearest, m)
+		}
+	}
+	return dearest
+}
+
+// cloudCost returns what one arrival charges on average, from sums that the
+// cloud published: for a rate its use, for a level the seconds that it was
+// held. Sums are set against the client's requests in the same periods, without
+// those that never charged the quota: rejected ones, and those that this quota
+// or one before it refused. A series of requests would not do instead: it
+// counts calls, of which one arrival may make several.
+func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool) {
+	series, ok := a.series(q.ID, role)
+	if !ok || series.statistic != "Sum" {
+		return c, false
+	}
+	atLeast, atMost := a.refusedBefore(q)
+	flows := a.arrivals(series.period, q.charges)
+	served := func(f flow, refused float64) float64 { return max(0, f.sent-f.lost-refused*f.throttled) }
+
+	var used, requests, fewer, largest float64
+	var sums stats.Ratio
+	for _, at := range series.at {
+		f, there := flows[at]
+		if !there && !a.run.Manifest.Sandbox {
+			continue // what others did before and after
+		}
+		used += series.values[at]
+		requests += served(f, atLeast)
+		fewer += served(f, atMost)
+		if n := served(f, atLeast); n > 0 {
+			sums.Num, sums.Den = append(sums.Num, series.values[at]), append(sums.Den, n)
+			largest = max(largest, n)
+		}
+	}
+	if requests == 0 {
+		return c, false
+	}
+	minutes := fmt.Sprintf("%d %s sums", len(sums.Num), short(series.period))
+	mean := used / requests
+	c.Estimate = Estimate{mean, mean, mean}
+	c.cold = mean
+	var low, high float64 = mean, mean
+	for i, n := range sums.Den {
+		// A request may be counted in the period after the one it was sent in,
+		// which tells too much of periods with few.
+		if n < 0.2*largest || n < coldAnswers {
+			continue
+		}
+		m := sums.Num[i] / n
+		low, high = min(low, m), max(high, m)
+		if m > mean*(1+maxDifference) {
+			c.cold = max(c.cold, m)
+		}
+	}
+	if len(sums.Num) >= minBlocks {
+		_, iv := stats.RatioOfSums([]stats.Ratio{sums}, []float64{1}, draws, seed)
+		c.Low, c.High = iv.Low, iv.High
+	} else {
+		half := 1.96 * mean / math.Sqrt(requests)
+		c.Low, c.High = max(0, min(low, mean-half)), max(high, mean+half)
+		c.notes = append(c.notes, fmt.Sprintf("unit cost from %s, too few for an interval of their own: it supposes that single costs vary by no more than their mean", minutes))
+	}
+	if fewer > 0 && fewer < requests {
+		c.High = max(c.High, used/fewer)
+		c.notes = append(c.notes, "some refusals can't be told apart: the interval of the unit cost covers both readings")
+	}
+	c.atLeastFloor()
+
+	// From one arrival that charges it to one of the loads that do.
+	var charging float64
+	var only *operation
+	count := 0
+	for _, p := range parts {
+		if p.charges && p.weight > 0 {
+			charging += p.weight
+			only = p.op
+			count++
+		}
+	}
+	if count == 1 {
+		c.byOperation = []OperationCost{{Load: only.Load, Name: only.Name, UnitCost: mean}}
+	}
+	c.values = []weighted{{mean, charging}}
+	c.Value, c.Low, c.High, c.cold = c.Value*charging, c.Low*charging, c.High*charging, c.cold*charging
+	if bad := a.unsure(q); bad > 0.01 {
+		c.notes = append(c.notes, "more than 1 % of the requests failed or timed out and may not have charged the quota: its unit cost may be higher")
+	}
+	return c, true
+}
+
+// unsure returns the share of sent requests of which it isn't known whether
+// they charged the quota.
+func (a *analysis) unsure(q Quota) float64 {
+	var sent, bad int64
+	for _, op := range a.ops {
+		if q.charges(op.Load, op.Name) {
+			sent += op.all.Sent
+			bad += op.all.Failed + op.all.TimedOut + op.all.Unclassified + op.all.Unfinished
+		}
+	}
+	return float64(bad) / float64(max(sent, 1))
+}
+
+// short prints a period as "60s".
+func short(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }

@@ -1,0 +1,158 @@
+package capacity
+
+import (
+	"fmt"
+	"time"
+)
+
+// peak is the highest use of a quota, where it was seen and how well.
+type peak struct {
+	value      float64 // per second for a rate
+	at         float64 // seconds from the run's start
+	resolution string
+	coverage   *float64 // nil for the ledger
+	notes      []string
+}
+
+// ledgerPeak returns the highest second of the client's ledger.
+func (a *analysis) ledgerPeak(q Quota) (p peak, ok bool) {
+	p.resolution = "1s ledger"
+	for _, u := range LedgerUse(q, a.run.Rows) {
+		if v := float64(u.PerSecond()); !ok || v > p.value {
+			p.value, p.at, ok = v, float64(u.Second), true
+		}
+	}
+	return p, ok
+}
+
+// cloudPeak returns the highest use by the cloud's series. A maximum is a
+// level. A sum over a second or less is a rate. A sum over a minute is not: a
+// minute's mean hides the second that throttles, all the more where the run
+// filled part of the minute only. It is spread over the client's seconds within
+// that minute in proportion to the requests that were sent and not throttled,
+// which supposes that each of them charged the same.
+func (a *analysis) cloudPeak(q Quota) (p peak, ok bool) {
+	c, ok := a.series(q.ID, RoleUsage)
+	if !ok {
+		return p, false
+	}
+	if covered, sent := a.coverage(q.ID, RoleUsage); sent {
+		p.coverage = &covered
+	}
+	start := a.run.Manifest.Start
+	if c.statistic != "Sum" || c.period <= time.Second {
+		p.resolution, ok = fmt.Sprintf("%s %s", short(c.period), map[string]string{"Sum": "sum", "Maximum": "maximum", "Average": "average"}[c.statistic]), false
+		if (c.statistic == "Sum") != (q.Kind == RateQuota) {
+			return p, false
+		}
+		for _, at := range c.at {
+			v := c.values[at]
+			if q.Kind == RateQuota {
+				v /= c.period.Seconds()
+			}
+			if !ok || v > p.value {
+				p.value, p.at, ok = v, max(0, time.Unix(0, at).Sub(start).Seconds()), true
+			}
+		}
+		return p, ok
+	}
+	if q.Kind != RateQuota {
+		return p, false
+	}
+	p.resolution = short(c.period) + " sum, spread over the client's seconds"
+	perSecond := make([]float64, a.seconds)
+	weights, totals := a.spread(q, c.period)
+	foreign := 0.0
+	for _, at := range c.at {
+		if totals[at] == 0 {
+			foreign += c.values[at]
+		}
+	}
+	for _, w := range weights {
+		if v, there := c.values[w.period]; there {
+			perSecond[w.second] += v * w.weight / totals[w.period]
+		}
+	}
+	for s, v := range perSecond {
+		if v > p.value {
+			p.value, p.at = v, float64(s)
+		}
+	}
+	ok = len(weights) > 0
+	p.notes = append(p.notes, fmt.Sprintf("the peak spreads each %s sum over its seconds as the requests were sent, all charging alike", short(c.period)))
+	if foreign > 0 && !a.run.Manifest.Sandbox {
+		p.notes = append(p.notes, "the quota was also used in minutes in which this run sent nothing")
+	}
+	return p, ok
+}
+
+// weight is what one second of the run has of the requests of one period.
+type weight struct {
+	second int
+	period int64
+	weight float64
+}
+
+// spread returns for each second of the run and each period it touches how many
+// requests that charge the quota were sent and not throttled, and the sums of
+// these by period. Where a whole period has none, what was sent counts.
+func (a *analysis) spread(q Quota, period time.Duration) ([]weight, map[int64]float64) {
+	type second struct {
+		slots     [10]float64
+		throttled float64
+	}
+	seconds := make([]second, a.seconds)
+	for _, op := range a.ops {
+		if !q.charges(op.Load, op.Name) {
+			continue
+		}
+		for _, r := range op.rows {
+			s := &seconds[r.Second]
+			for k, n := range sentSlots(r) {
+				s.slots[k] += n
+			}
+			s.throttled += float64(r.Throttled)
+		}
+	}
+	start := a.run.Manifest.Start.UnixNano()
+	each := func(of func(s *second, sent float64) float64) ([]weight, map[int64]float64) {
+		var weights []weight
+		totals := make(map[int64]float64)
+		for i := range seconds {
+			s := &seconds[i]
+			var sent float64
+			for _, n := range s.slots {
+				sent += n
+			}
+			if sent == 0 {
+				continue
+			}
+			f := of(s, sent)
+			last := weight{second: -1}
+			for k, n := range s.slots {
+				at := floorTo(start+int64(i)*int64(time.Second)+slotMiddle(k), int64(period))
+				if last.second >= 0 && at != last.period {
+					weights = append(weights, last)
+					last = weight{second: -1}
+				}
+				last = weight{i, at, max(0, last.weight) + n*f}
+				totals[at] += n * f
+			}
+			weights = append(weights, last)
+		}
+		return weights, totals
+	}
+	raw, rawTotals := each(func(*second, float64) float64 { return 1 })
+	weights, totals := each(func(s *second, sent float64) float64 { return max(0, 1-s.throttled/sent) })
+	for i := range weights {
+		if at := weights[i].period; totals[at] == 0 {
+			weights[i] = raw[i]
+		}
+	}
+	for at, n := range rawTotals {
+		if totals[at] == 0 {
+			totals[at] = n
+		}
+	}
+	return weights, totals
+}

@@ -1,0 +1,657 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// The names of the checks, in the order in which every verdict lists them.
+// report.json carries them: they stay.
+const (
+	CheckComplete        = "complete"         // the plan was carried out and the record is whole
+	CheckConservation    = "conservation"     // every arrival is accounted for exactly once
+	CheckPlan            = "plan"             // every planned arrival had its turn, in its second
+	CheckLag             = "lag"              // requests were sent when they should have been
+	CheckArrivals        = "arrivals"         // counts per 200 ms and 1 s follow the plan, without clumps
+	CheckGeneratorDrops  = "generator_drops"  // nothing was dropped because this machine was late
+	CheckSaturationDrops = "saturation_drops" // nothing was dropped at the in-flight limit
+	CheckGeneratorErrors = "generator_errors" // this machine could send: ports, files, DNS
+	CheckGeneratorCPU    = "generator_cpu"    // this machine had processor time to spare
+	CheckAnswers         = "answers"          // the target answered
+	CheckCloudCoverage   = "cloud_coverage"   // the metrics that were asked for came
+	CheckReconciliation  = "reconciliation"   // client and cloud counted the same tokens
+)
+
+// The bounds of the checks.
+const (
+	maxLost       = 1e-4 // share of arrivals dropped, or of requests that could not be sent
+	minLagBound   = 10 * time.Millisecond
+	lagShare      = 0.1 // of the median service time
+	maxCPU        = 0.8 // of the CPUs available, as the mean of cpuWindow
+	cpuWindow     = 10 * time.Second
+	minCPUPoints  = 0.5 // share of the run's seconds that need a reading
+	minCoverage   = 0.9 // share of the run's minutes that need a point
+	maxDifference = 0.02
+
+	// Arrivals. A request that is sent late may fall into the next 200 ms: with
+	// a lag of l that happens to l/200ms of them, which the bounds allow for
+	// twice over at the run's median lag.
+	maxDisplaced       = 0.03 // share of arrivals in another 200 ms than planned
+	maxDisplacedSecond = 0.01 // share of arrivals in another second
+	maxDispersion      = 0.25 // of counts per 200 ms around the plan, median of 5 s blocks
+	maxRelative        = 0.04 // or this much of a window's arrivals (RMS), where windows are full
+	fewArrivals        = 3    // displaced arrivals that prove nothing
+	auditWindow        = 2    // slots
+	dispersionBlock    = 5 * measure.Slots / auditWindow
+)
+
+const slotLength = time.Second / measure.Slots
+
+// VerdictOf says whether a run can be believed. Every check is computed from
+// what the run recorded, so measured, simulated and imported runs get theirs
+// alike; one that finds nothing to check is not applicable. That the target
+// throttles fails no check.
+func VerdictOf(run *Run) Verdict { return analyse(run).verdict() }
+
+// Failed returns the checks that failed.
+func (v Verdict) Failed() []Check {
+	return slices.DeleteFunc(slices.Clone(v.Checks), func(c Check) bool { return c.Status != CheckFailed })
+}
+
+func (a *analysis) verdict() Verdict {
+	v := Verdict{Status: Valid, Checks: []Check{
+		a.complete(),
+		a.conservation(),
+		a.plan(),
+		a.lag(),
+		a.arrivalAudit(),
+		a.generatorDrops(),
+		a.saturationDrops(),
+		a.generatorErrors(),
+		a.generatorCPU(),
+		a.answers(),
+		a.cloudCoverage(),
+		a.reconciliation(),
+	}}
+	for i := range v.Checks {
+		c := &v.Checks[i]
+		switch {
+		case c.Status != CheckFailed:
+			c.Hint = ""
+		case c.Blames == Invalid:
+			v.Status = Invalid
+		case v.Status == Valid:
+			v.Status = Inconclusive
+		}
+	}
+	return v
+}
+
+// passed turns the outcome of a comparison into a status.
+func passed(ok bool) CheckStatus {
+	if ok {
+		return Passed
+	}
+	return CheckFailed
+}
+
+// readable reports whether the record holds all that it was given.
+func (a *analysis) readable() bool {
+	return len(a.run.Damage) == 0 && a.run.Manifest.State != Running
+}
+
+func (a *analysis) complete() Check {
+	m := &a.run.Manifest
+	c := Check{
+		Name: CheckComplete, Status: passed(m.State == Complete && len(a.run.Damage) == 0), Blames: Inconclusive,
+		Value: string(m.State), Bound: "the whole plan was carried out and the record is whole",
+		Hint: "repeat the run and let it end by itself",
+	}
+	switch {
+	case len(a.run.Damage) > 0:
+		c.Value = "damaged: " + strings.Join(a.run.Damage, "; ")
+	case m.State == Running:
+		c.Value = "cut off: the record has no end"
+	case m.State != Complete && m.Reason != "":
+		c.Value += ": " + m.Reason
+	}
+	return c
+}
+
+func (a *analysis) conservation() Check {
+	c := Check{
+		Name: CheckConservation, Status: NotApplicable, Blames: Invalid,
+		Bound: "planned = sent + dropped + not due; sent = answered + timed out + generator errors + unfinished",
+		Hint:  "the record contradicts itself: keep it and report it as a fault of headroom",
+	}
+	if !a.readable() {
+		c.Value = "the record is not whole"
+		return c
+	}
+	var wrong []string
+	for _, op := range a.ops {
+		for _, r := range []*measure.Row{&op.measured, &op.all} {
+			if fault := unbalanced(r, a.run.Manifest.State == Complete); fault != "" {
+				wrong = append(wrong, fmt.Sprintf("%s/%s: %s", op.Load, op.Name, fault))
+				break
+			}
+		}
+	}
+	c.Status, c.Value = passed(len(wrong) == 0), unit.Human(float64(a.total.Planned))+" arrivals, all accounted for"
+	if len(wrong) > 0 {
+		c.Value = strings.Join(wrong, "; ")
+	}
+	return c
+}
+
+// unbalanced says which of the sums of an operation's counters does not hold,
+// or "".
+func unbalanced(r *measure.Row, complete bool) string {
+	sent := r.Completed() + r.TimedOut + r.GeneratorErrors + r.Unfinished
+	var planned, slots int64
+	for k := range r.PlannedSlots {
+		planned += r.PlannedSlots[k]
+		slots += r.SentSlots[k]
+	}
+	switch {
+	case r.Planned != r.Sent+r.Dropped()+r.NotDue:
+		return fmt.Sprintf("%d planned, but %d sent, dropped or not due", r.Planned, r.Sent+r.Dropped()+r.NotDue)
+	case r.Sent != sent:
+		return fmt.Sprintf("%d sent, but %d outcomes", r.Sent, sent)
+	case complete && r.Unfinished > 0:
+		return fmt.Sprintf("%d unfinished in a run that ended by itself", r.Unfinished)
+	case planned+slots > 0 && (planned != r.Planned-r.NotDue || slots != r.Sent):
+		return fmt.Sprintf("%d planned and %d sent, but %d and %d by tenths of seconds", r.Planned-r.NotDue, r.Sent, planned, slots)
+	case r.TokensSent != r.TokensDone || r.TokensN != r.TokensNSent:
+		return fmt.Sprintf("%d tokens by sent time, but %d by done time", r.TokensSent, r.TokensDone)
+	}
+	return ""
+}
+
+func (a *analysis) plan() Check {
+	c := Check{
+		Name: CheckPlan, Status: NotApplicable, Blames: Invalid,
+		Bound: "every second's arrivals were sent, or dropped with a cause, and are as many as the profile says",
+		Hint:  "the schedule was not carried out: keep the record and report it as a fault of headroom",
+	}
+	if !a.readable() {
+		c.Value = "the record is not whole"
+		return c
+	}
+	if a.total.Planned == 0 && len(a.run.Manifest.Loads) == 0 {
+		c.Value = "no plan is known"
+		return c
+	}
+	complete := a.run.Manifest.State == Complete
+	type key struct {
+		load   string
+		second int
+	}
+	balance := make(map[key]int64)
+	planned := make(map[string]int64)
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		planned[r.Load] += r.Planned
+		missing := r.Planned - r.Sent - r.Dropped()
+		if !complete {
+			missing -= r.NotDue
+		}
+		balance[key{r.Load, r.Second}] += missing
+	}
+	seconds := 0
+	for _, missing := range balance {
+		if missing != 0 {
+			seconds++
+		}
+	}
+	var wrong []string
+	if seconds > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d seconds not as planned", seconds))
+	}
+	for _, l := range a.run.Manifest.Loads {
+		got := planned[l.Name]
+		want := l.expected(0, math.Inf(1))
+		switch {
+		case complete && l.Planned > 0 && got != l.Planned:
+			wrong = append(wrong, fmt.Sprintf("%s: %d of %d arrivals", l.Name, got, l.Planned))
+		case complete && len(l.Stages) > 0 && math.Abs(float64(got)-want) > 1+float64(len(l.Stages))+5*math.Sqrt(want):
+			// Five standard deviations of a Poisson count.
+			wrong = append(wrong, fmt.Sprintf("%s: %d arrivals where the profile's integral is %s", l.Name, got, unit.Human(want)))
+		}
+	}
+	c.Status = passed(len(wrong) == 0)
+	c.Value = fmt.Sprintf("%s of %s arrivals sent, %s dropped", unit.Human(float64(a.total.Sent)), unit.Human(float64(a.total.Planned)), unit.Human(float64(a.total.Dropped())))
+	if len(wrong) > 0 {
+		c.Value = strings.Join(wrong, "; ")
+	}
+	return c
+}
+
+// saturated reports whether a load met its in-flight limit so long that
+// arrivals were dropped. Its requests wait for one another then, which can't be
+// told from the generator being late.
+func (a *analysis) saturated(load string) bool {
+	for _, op := range a.ops {
+		if op.Load == load && op.all.DroppedSaturation > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// pooled returns the values of a kind over all operations of a load, "" for all
+// loads.
+func (a *analysis) pooled(load, kind string) *measure.Distribution {
+	d := new(measure.Distribution)
+	for _, op := range a.ops {
+		if load == "" || op.Load == load {
+			if times := op.times[kind]; times != nil {
+				d.Add(times.Interval(op.Load, op.Name, kind, 0, 0))
+			}
+		}
+	}
+	return d
+}
+
+// loads returns the names of the run's loads, in the manifest's order.
+func (a *analysis) loads() []string {
+	var names []string
+	for _, op := range a.ops {
+		if !slices.Contains(names, op.Load) {
+			names = append(names, op.Load)
+		}
+	}
+	return names
+}
+
+// upperLag returns the 99th percentile of a distribution in seconds; of fewer
+// than 200 values the third highest, which one hiccup of the machine does not
+// decide.
+func upperLag(d *measure.Distribution) float64 {
+	return d.Quantile(min(0.99, max(0, 1-2/float64(d.N())))) / 1e6
+}
+
+func (a *analysis) lag() Check {
+	c := Check{
+		Name: CheckLag, Status: NotApplicable, Blames: Invalid,
+		Bound: "p99 at most " + unit.HumanSeconds(minLagBound.Seconds()) + " or 10 % of the median service time",
+		Value: "no measured request was sent",
+	}
+	worst := 0.0
+	for _, load := range a.loads() {
+		var sent int64
+		full := false
+		l, _ := a.load(load)
+		for _, op := range a.ops {
+			if op.Load != load {
+				continue
+			}
+			sent += op.measured.Sent
+			for _, r := range op.rows {
+				full = full || l.InFlight > 0 && r.InFlight >= 0.9*float64(l.InFlight)
+			}
+		}
+		lags := a.pooled(load, measure.Lags)
+		switch {
+		case sent == 0:
+			continue
+		case lags.N() == 0 && a.run.Manifest.Kind == Measured:
+			return Check{Name: CheckLag, Status: CheckFailed, Blames: Inconclusive, Value: "not recorded", Bound: c.Bound,
+				Hint: "the record has no lag of " + load + ": repeat the run"}
+		case lags.N() == 0:
+			if c.Status == NotApplicable {
+				c.Value = "not recorded"
+			}
+			continue
+		}
+		bound := minLagBound.Seconds()
+		if service := a.pooled(load, measure.ServiceTimes); service.N() > 0 {
+			bound = max(bound, lagShare*service.Quantile(0.5)/1e6)
+		}
+		p99 := upperLag(lags)
+		if p99 > bound && a.saturated(load) {
+			if c.Status == NotApplicable {
+				c.Value = fmt.Sprintf("p99 %s of %s, which waited at its in-flight limit", unit.HumanSeconds(p99), load)
+			}
+			continue
+		}
+		if c.Status == NotApplicable || p99/bound > worst {
+			worst = p99 / bound
+			c.Status = passed(p99 <= bound)
+			c.Value = fmt.Sprintf("p99 %s of %s", unit.HumanSeconds(p99), load)
+			c.Bound = "p99 at most " + unit.HumanSeconds(bound)
+			c.Hint = "this machine sent too late: close other programs, take a larger one, or lower the rate"
+			if full {
+				c.Hint = "requests waited for each other at the in-flight limit: raise in_flight of " + load
+			}
+		}
+	}
+	return c
+}
+
+// arrivalAudit compares when requests were sent with when they should have
+// been, by counts, independently of the lag that each request recorded.
+func (a *analysis) arrivalAudit() Check {
+	c := Check{
+		Name: CheckArrivals, Status: NotApplicable, Blames: Invalid, Value: "no send times were recorded",
+		Hint: "the arrivals were clumped, early or caught up in bursts: close other programs, or take a larger machine",
+	}
+	n := a.seconds * measure.Slots
+	planned, sent := make([]float64, n), make([]float64, n)
+	disturbed := make([]bool, a.seconds) // dropped arrivals are planned and not sent
+	behind, any := 1, false              // slots by which a request may be late
+	lags := new(measure.Distribution)
+	for _, load := range a.loads() {
+		if a.saturated(load) {
+			continue
+		}
+		for _, op := range a.ops {
+			if op.Load != load {
+				continue
+			}
+			for _, r := range op.rows {
+				for k := range r.SentSlots {
+					planned[r.Second*measure.Slots+k] += float64(r.PlannedSlots[k])
+					sent[r.Second*measure.Slots+k] += float64(r.SentSlots[k])
+					any = any || r.SentSlots[k] > 0
+				}
+				if r.DroppedGenerator > 0 {
+					for s := max(0, r.Second-1); s <= min(a.seconds-1, r.Second+1); s++ {
+						disturbed[s] = true
+					}
+				}
+			}
+			if d := op.times[measure.Lags]; d != nil {
+				lags.Add(d.Interval("", "", "", 0, 0))
+			}
+		}
+		if l, ok := a.load(load); ok && l.Late != "send" {
+			behind = max(behind, int(math.Ceil(l.Lateness/slotLength.Seconds()-1e-9)))
+		}
+	}
+	if !any {
+		return c
+	}
+	crossing := 0.0
+	if lags.N() > 0 {
+		crossing = 2 * lags.Quantile(0.5) / 1e6 / (auditWindow * slotLength.Seconds())
+	}
+
+	var early, burst, ahead float64
+	for k := range n {
+		ahead += sent[k] - planned[k]
+		early = max(early, ahead-max(1, 0.02*planned[k]))
+		allowed := planned[k]
+		for j := 1; j <= behind && j <= k; j++ {
+			allowed += planned[k-j]
+		}
+		burst = max(burst, sent[k]-allowed-max(2, 0.05*allowed))
+	}
+	fine := displace(planned, sent, disturbed, auditWindow)
+	coarse := displace(planned, sent, disturbed, measure.Slots)
+	if fine.planned == 0 || coarse.planned == 0 {
+		c.Value = "every second had drops"
+		return c
+	}
+	relative := maxRelative + crossing
+	bound, boundSecond := maxDisplaced+crossing, maxDisplacedSecond+crossing*auditWindow/measure.Slots
+	dispersionBound := max(maxDispersion, relative*relative*fine.planned/float64(fine.windows))
+	c.Status = passed(fine.moved <= max(fewArrivals, bound*fine.planned) && coarse.moved <= max(fewArrivals, boundSecond*coarse.planned) &&
+		fine.dispersion <= dispersionBound && early <= 0 && burst <= 0)
+	c.Value = fmt.Sprintf("%s of arrivals in another 200 ms, %s in another second, dispersion %s",
+		unit.HumanShare(fine.moved/fine.planned), unit.HumanShare(coarse.moved/coarse.planned), unit.Human(fine.dispersion))
+	if burst > 0 {
+		c.Value += ", sent in a burst"
+	}
+	if early > 0 {
+		c.Value += ", sent too early"
+	}
+	c.Bound = fmt.Sprintf("at most %s, %s and %s; none early, no burst beyond the lateness budget", unit.HumanShare(bound), unit.HumanShare(boundSecond), unit.Human(dispersionBound))
+	return c
+}
+
+// displacement is how far counts per window lie from the plan.
+type displacement struct {
+	planned, moved float64 // arrivals, and those in another window than planned
+	windows        int
+	dispersion     float64 // median over blocks of five seconds
+}
+
+// displace compares counts by windows of the given even number of slots, leaving
+// out disturbed seconds. It does so twice, with windows half a length apart, and
+// returns the better reading: uniform arrivals may all lie on the ends of
+// windows, where any lag puts them into the next one.
+func displace(planned, sent []float64, disturbed []bool, width int) displacement {
+	read := func(phase int) displacement {
+		var d displacement
+		var dispersions, s, p []float64
+		flush := func() {
+			if v := stats.Dispersion(s, p); !math.IsNaN(v) {
+				dispersions = append(dispersions, v)
+			}
+			s, p = nil, nil
+		}
+		for k := phase; k+width <= len(planned); k += width {
+			if disturbed[k/measure.Slots] || disturbed[(k+width-1)/measure.Slots] {
+				continue
+			}
+			var there, due float64
+			for j := k; j < k+width; j++ {
+				there += sent[j]
+				due += planned[j]
+			}
+			d.windows++
+			d.planned += due
+			d.moved += math.Abs(there-due) / 2
+			s, p = append(s, there), append(p, due)
+			if len(s) == dispersionBlock {
+				flush()
+			}
+		}
+		if len(dispersions) == 0 {
+			flush()
+		}
+		if slices.Sort(dispersions); len(dispersions) > 0 {
+			d.dispersion = dispersions[(len(dispersions)-1)/2]
+		}
+		return d
+	}
+	a, b := read(0), read(width/2)
+	if b.planned > 0 && b.moved*a.planned < a.moved*b.planned {
+		return b
+	}
+	return a
+}
+
+// share builds a check that bounds a count's share of a total.
+func share(name string, n, of int64, what string, blames Status, hint string) Check {
+	c := Check{Name: name, Status: NotApplicable, Blames: blames, Bound: "at most " + unit.HumanShare(maxLost), Value: "nothing was " + what, Hint: hint}
+	if of > 0 {
+		c.Status = passed(float64(n) <= maxLost*float64(of))
+		c.Value = fmt.Sprintf("%s of %s (%s)", unit.Human(float64(n)), unit.Human(float64(of)), unit.HumanShare(float64(n)/float64(of)))
+	}
+	return c
+}
+
+func (a *analysis) generatorDrops() Check {
+	return share(CheckGeneratorDrops, a.total.DroppedGenerator, a.total.Planned, "planned", Invalid,
+		"this machine was too late to send them: close other programs, take a larger one, or lower the rate")
+}
+
+func (a *analysis) saturationDrops() Check {
+	return share(CheckSaturationDrops, a.total.DroppedSaturation, a.total.Planned, "planned", Inconclusive,
+		"the target was too slow for the in-flight limit: raise in_flight, or read the run as an outage; percentiles and predictions are withheld")
+}
+
+func (a *analysis) generatorErrors() Check {
+	return share(CheckGeneratorErrors, a.total.GeneratorErrors, a.total.Sent, "sent", Invalid,
+		"this machine could not send: look at the reasons, raise the limit of open files, check DNS")
+}
+
+func (a *analysis) generatorCPU() Check {
+	c := Check{
+		Name: CheckGeneratorCPU, Status: NotApplicable, Blames: Invalid, Value: "not recorded",
+		Bound: "under 80 % of this machine's CPUs, as a 10 s mean",
+		Hint:  "the generator ran out of processor time: take a larger machine, or lower the rate",
+	}
+	var points []measure.Point
+	for _, s := range a.run.Series {
+		if s.Source == "generator" && s.Metric == "cpu" {
+			points = append(points, s.Points...)
+		}
+	}
+	slices.SortFunc(points, func(x, y measure.Point) int { return x.At.Compare(y.At) })
+	if float64(len(points)) < minCPUPoints*float64(a.seconds) || len(points) == 0 {
+		if a.run.Manifest.Kind == Measured && a.total.Sent > 0 {
+			c.Status, c.Blames = CheckFailed, Inconclusive
+			c.Hint = "without its own CPU use the generator can't be cleared: repeat the run on a supported system"
+		}
+		if len(points) > 0 {
+			c.Value = fmt.Sprintf("%d readings in %d s", len(points), a.seconds)
+		}
+		return c
+	}
+	var highest, sum float64
+	from := 0
+	for i, p := range points {
+		sum += p.Value
+		for p.At.Sub(points[from].At) >= cpuWindow {
+			sum -= points[from].Value
+			from++
+		}
+		// Until ten seconds are over there is no ten-second mean, except of a run
+		// that has no more.
+		if p.At.Sub(points[0].At) >= cpuWindow-time.Second || i == len(points)-1 && from == 0 {
+			highest = max(highest, sum/float64(i-from+1))
+		}
+	}
+	c.Status, c.Value = passed(highest < maxCPU), unit.HumanShare(highest)+" in the busiest 10 s"
+	return c
+}
+
+func (a *analysis) answers() Check {
+	c := Check{
+		Name: CheckAnswers, Status: passed(a.total.OK > 0), Blames: Inconclusive,
+		Value: unit.Human(float64(a.total.OK)) + " ok of " + unit.Human(float64(a.total.Sent)) + " sent", Bound: "at least one ok",
+		Hint: "the target answered nothing with success: check the endpoint, its key and the operation",
+	}
+	if reason := a.commonReason(); reason != "" && a.total.OK == 0 {
+		c.Value += ", mostly " + reason
+	}
+	return c
+}
+
+// commonReason returns the most frequent reason of an outcome that is not ok.
+func (a *analysis) commonReason() string {
+	best, most := "", int64(0)
+	for reason, n := range a.total.Reasons {
+		if n > most || n == most && reason < best {
+			best, most = reason, n
+		}
+	}
+	return best
+}
+
+func (a *analysis) cloudCoverage() Check {
+	c := Check{
+		Name: CheckCloudCoverage, Status: NotApplicable, Blames: Inconclusive, Value: "no cloud source was named",
+		Bound: "a point in at least 90 % of the run's minutes",
+		Hint:  "metrics came too late or not at all: raise observe.settle, check the names and the permission cloudwatch:GetMetricData",
+	}
+	worst := math.Inf(1)
+	for _, s := range a.run.Manifest.Expected {
+		if s.Role != RoleUsage && s.Role != RoleDuration {
+			continue // a service may leave out counters that stayed at nothing
+		}
+		covered, ok := a.coverage(s.Quota, s.Role)
+		if !ok {
+			continue
+		}
+		if covered < worst {
+			worst = covered
+			c.Status = passed(covered >= minCoverage)
+			c.Value = fmt.Sprintf("%s of %s (%s)", unit.HumanShare(covered), s.Quota, s.Metric)
+		}
+	}
+	if len(a.run.Manifest.Expected) > 0 && math.IsInf(worst, 1) {
+		c.Value = "nothing was sent that charges an observed quota"
+	}
+	return c
+}
+
+// coverage returns the share of the periods of a quota's series (minutes, where
+// none came) in which the client sent something that charges the quota and that
+// have a point. ok is false where nothing was sent.
+func (a *analysis) coverage(quota string, role Role) (share float64, ok bool) {
+	series, _ := a.series(quota, role)
+	period := series.period
+	if period == 0 {
+		period = time.Minute
+	}
+	there, all := 0, 0
+	for at, f := range a.arrivals(period, quotaOf(a.run, quota).charges) {
+		if f.sent == 0 {
+			continue
+		}
+		all++
+		if _, found := series.values[at]; found {
+			there++
+		}
+	}
+	return float64(there) / float64(max(all, 1)), all > 0
+}
+
+func (a *analysis) reconciliation() Check {
+	c := Check{
+		Name: CheckReconciliation, Status: NotApplicable, Blames: Inconclusive,
+		Value: "the tokens were not counted on both sides", Bound: "the cloud's tokens within 2 % of the client's",
+		Hint: "the cloud counted other tokens than the answers carried: raise observe.settle, or look for answers without the header",
+	}
+	if !a.readable() {
+		c.Value = "the record is not whole"
+		return c
+	}
+	for _, r := range Reconcile(a.run) {
+		if covered, ok := a.coverage(r.Quota, RoleUsage); !ok || covered < 1 {
+			c.Value = "the cloud's minutes are not complete"
+			continue
+		}
+		ok := math.Abs(r.Difference) <= maxDifference
+		c.Value = fmt.Sprintf("cloud %s, client %s (%s)", unit.HumanQuantity(r.Cloud, unit.Tokens), unit.HumanQuantity(r.Ledger, unit.Tokens), signedShare(r.Difference))
+		if r.Difference > maxDifference {
+			if r.Difference <= maxDifference+a.uncounted() {
+				ok = true
+				c.Value += ": answers that never came carried tokens too"
+			} else if !a.run.Manifest.Sandbox {
+				ok = true
+				c.Value += ": others used the quota too"
+			}
+		}
+		c.Status = passed(ok)
+	}
+	return c
+}
+
+// uncounted returns how many requests may have charged tokens that no answer
+// told, as a share of those whose answer did.
+func (a *analysis) uncounted() float64 {
+	t := &a.total
+	if t.TokensN == 0 {
+		return 0
+	}
+	return max(0, float64(t.OK+t.Failed+t.Unclassified+t.TimedOut+t.Unfinished-t.TokensN)/float64(t.TokensN))
+}
+
+func signedShare(v float64) string {
+	if v >= 0 {
+		return "+" + unit.HumanShare(v)
+	}
+	return unit.HumanShare(v)
+}

@@ -1,0 +1,343 @@
+package capacity_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// healthy is a run that passes every check.
+func healthy() world {
+	w := cached(5)
+	w.loads[0].Stages = []capacity.Stage{{Name: "steady", From: 200, To: 200, For: 40, Measure: true}}
+	return w
+}
+
+// The order and the names of the checks are a contract.
+func TestVerdictNames(t *testing.T) {
+	v := capacity.VerdictOf(healthy().run())
+	var names []string
+	for _, c := range v.Checks {
+		names = append(names, c.Name)
+		if c.Status != capacity.Passed || c.Value == "" || c.Bound == "" || c.Hint != "" {
+			t.Errorf("%+v", c)
+		}
+	}
+	want := strings.Fields("complete conservation plan lag arrivals generator_drops saturation_drops generator_errors generator_cpu answers cloud_coverage reconciliation")
+	if v.Status != capacity.Valid || !slices.Equal(names, want) {
+		t.Errorf("%s %v", v.Status, names)
+	}
+}
+
+// One fault for each check flips that check and no other.
+func TestVerdictFaults(t *testing.T) {
+	spoil := func(fault func(*capacity.Run)) func() *capacity.Run {
+		return func() *capacity.Run {
+			run := healthy().run()
+			fault(run)
+			return run
+		}
+	}
+	change := func(w func(*world)) func() *capacity.Run {
+		return func() *capacity.Run {
+			h := healthy()
+			w(&h)
+			return h.run()
+		}
+	}
+	lags := func(ms int64) func(*capacity.Run) {
+		return func(run *capacity.Run) {
+			for i, iv := range run.Latency {
+				if iv.Kind == measure.Lags {
+					var d measure.Distribution
+					for n := range iv.Histogram.TotalCount() {
+						d.Record(200 + n%50*ms*20) // evenly up to ms milliseconds
+					}
+					run.Latency[i] = d.Interval(iv.Load, iv.Operation, iv.Kind, iv.Start, iv.End)
+				}
+			}
+		}
+	}
+	serves := func(every int, of answer) func(*world) {
+		return func(w *world) {
+			n, serve := 0, w.serve
+			w.serve = func(at time.Duration, load, op string) answer {
+				if n++; n%every == 0 {
+					return of
+				}
+				return serve(at, load, op)
+			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		run    func() *capacity.Run
+		check  string
+		status capacity.Status
+	}{
+		{"interrupted", spoil(func(r *capacity.Run) { r.Manifest.State = capacity.Interrupted }), capacity.CheckComplete, capacity.Inconclusive},
+		{"stopped", spoil(func(r *capacity.Run) { r.Manifest.State = capacity.Stopped }), capacity.CheckComplete, capacity.Inconclusive},
+		{"cut off", spoil(func(r *capacity.Run) { r.Manifest.State = capacity.Running }), capacity.CheckComplete, capacity.Inconclusive},
+		{"damaged, with a second missing", spoil(func(r *capacity.Run) { r.Damage = []string{"windows.ndjson"}; r.Rows = r.Rows[:30] }), capacity.CheckComplete, capacity.Inconclusive},
+		{"an outcome too many", spoil(func(r *capacity.Run) { r.Rows[20].Failed++ }), capacity.CheckConservation, capacity.Invalid},
+		{"tokens lost", spoil(func(r *capacity.Run) { r.Rows[20].TokensDone-- }), capacity.CheckConservation, capacity.Invalid},
+		{"a send that no slot has", spoil(func(r *capacity.Run) { r.Rows[20].SentSlots[3]-- }), capacity.CheckConservation, capacity.Invalid},
+		{"arrivals left out", spoil(func(r *capacity.Run) { r.Rows[20].Planned += 20; r.Rows[20].NotDue += 20 }), capacity.CheckPlan, capacity.Invalid},
+		{"another schedule", spoil(func(r *capacity.Run) { r.Manifest.Loads[0].Stages[0].For = 48 }), capacity.CheckPlan, capacity.Invalid},
+		{"sent late", spoil(lags(40)), capacity.CheckLag, capacity.Invalid},
+		{"5 % clumped", spoil(func(r *capacity.Run) {
+			for i := range r.Rows {
+				clump(&r.Rows[i], 0.05)
+			}
+		}), capacity.CheckArrivals, capacity.Invalid},
+		{"catch-up burst", spoil(burst), capacity.CheckArrivals, capacity.Invalid},
+		{"sent early", spoil(func(r *capacity.Run) {
+			for i := range r.Rows {
+				s := &r.Rows[i].SentSlots
+				moved := s[5] / 10
+				s[5], s[4] = s[5]-moved, s[4]+moved
+			}
+		}), capacity.CheckArrivals, capacity.Invalid},
+		{"dropped by the generator", change(func(w *world) {
+			w.drop = func(at time.Duration) (measure.Cause, bool) {
+				return measure.Generator, at%(10*time.Second) < 100*time.Millisecond
+			}
+		}), capacity.CheckGeneratorDrops, capacity.Invalid},
+		{"dropped at the in-flight limit", change(func(w *world) {
+			w.drop = func(at time.Duration) (measure.Cause, bool) {
+				return measure.Saturation, at%(10*time.Second) < 100*time.Millisecond
+			}
+		}), capacity.CheckSaturationDrops, capacity.Inconclusive},
+		{"no ports", change(serves(200, answer{outcome: measure.GeneratorError, reason: "cannot assign requested address", tokens: measure.NoTokens})), capacity.CheckGeneratorErrors, capacity.Invalid},
+		{"starved", spoil(func(r *capacity.Run) {
+			s := r.Series[len(r.Series)-1]
+			for i := 20; i < 32; i++ {
+				s.Points[i].Value = 0.95
+			}
+		}), capacity.CheckGeneratorCPU, capacity.Invalid},
+		{"CPU not read", spoil(func(r *capacity.Run) { r.Series = r.Series[:len(r.Series)-1] }), capacity.CheckGeneratorCPU, capacity.Inconclusive},
+		{"no ok answer", change(serves(1, answer{outcome: measure.Failed, reason: "connection refused", tokens: measure.NoTokens})), capacity.CheckAnswers, capacity.Inconclusive},
+		{"a minute without metrics", spoil(func(r *capacity.Run) {
+			for i := range r.Series {
+				if s := &r.Series[i]; s.Quota == "momento.throughput" {
+					s.Points = s.Points[:1]
+				}
+			}
+		}), capacity.CheckCloudCoverage, capacity.Inconclusive},
+		{"metrics that never came", spoil(func(r *capacity.Run) {
+			r.Manifest.Expected = append(r.Manifest.Expected, measure.Series{Quota: "dynamodb.T.read", Role: capacity.RoleUsage, Metric: "ConsumedReadCapacityUnits"})
+		}), capacity.CheckCloudCoverage, capacity.Inconclusive},
+		{"3 % more tokens in the cloud", spoil(func(r *capacity.Run) { scaleTokens(r, 1.03) }), capacity.CheckReconciliation, capacity.Inconclusive},
+		{"3 % fewer tokens in the cloud", spoil(func(r *capacity.Run) { scaleTokens(r, 0.97) }), capacity.CheckReconciliation, capacity.Inconclusive},
+	} {
+		v := capacity.VerdictOf(c.run())
+		if v.Status != c.status || !slices.Equal(failing(v), []string{c.check}) {
+			t.Errorf("%s: %s by %v, want %s by %s", c.name, v.Status, failing(v), c.status, c.check)
+			continue
+		}
+		if v.Failed()[0].Hint == "" {
+			t.Errorf("%s: no hint", c.name)
+		}
+	}
+}
+
+// clump moves a share of the second's arrivals, from wherever they were sent,
+// into one tenth of it.
+func clump(r *measure.Row, share float64) {
+	left := int64(share*float64(r.Sent) + 0.5)
+	into := r.Second % 5
+	for k := range r.SentSlots {
+		if k == into+3 || left == 0 {
+			continue
+		}
+		moved := min(left, 1+int64(share*float64(r.SentSlots[k])*2))
+		r.SentSlots[k] -= moved
+		r.SentSlots[into+3] += moved
+		left -= moved
+	}
+}
+
+// burst holds back half a second's arrivals and sends them at its end.
+func burst(run *capacity.Run) {
+	s := &run.Rows[20].SentSlots
+	for k := 2; k < 7; k++ {
+		s[7] += s[k]
+		s[k] = 0
+	}
+}
+
+func scaleTokens(run *capacity.Run, by float64) {
+	for _, s := range run.Series {
+		if s.Quota == capacity.RequestTokens && s.Role == capacity.RoleUsage {
+			for i := range s.Points {
+				s.Points[i].Value *= by
+			}
+		}
+	}
+}
+
+// What does not fail a run.
+func TestVerdictStaysValid(t *testing.T) {
+	for name, run := range map[string]func() *capacity.Run{
+		"nearly everything throttled": func() *capacity.Run {
+			w := healthy()
+			n, serve := 0, w.serve
+			w.serve = func(at time.Duration, load, op string) answer {
+				if n++; n%10 != 0 {
+					return answer{outcome: measure.Throttled, reason: "HTTP 429", tokens: measure.NoTokens, service: time.Millisecond}
+				}
+				return serve(at, load, op)
+			}
+			return w.run()
+		},
+		"others use the quota of a live account": func() *capacity.Run {
+			w := healthy()
+			w.live = true
+			w.loads[0].Stages[0].For = 200
+			run := w.run()
+			scaleTokens(run, 1.5)
+			return run
+		},
+		"one hiccup of 80 ms": func() *capacity.Run {
+			run := healthy().run()
+			s := &run.Rows[10].SentSlots
+			s[5], s[4] = s[5]+s[4]*8/10, s[4]-s[4]*8/10
+			return run
+		},
+		"few requests with a hiccup": func() *capacity.Run {
+			w := healthy()
+			w.loads[0].Stages[0].From, w.loads[0].Stages[0].To = 1, 1
+			return w.run()
+		},
+	} {
+		if v := capacity.VerdictOf(run()); v.Status != capacity.Valid {
+			t.Errorf("%s: %s %+v", name, v.Status, v.Failed())
+		}
+	}
+}
+
+// A target that never answers fills the in-flight limit: the requests that wait
+// for it are not the generator's fault.
+func TestVerdictNeverAnswers(t *testing.T) {
+	w := healthy()
+	w.serve = func(time.Duration, string, string) answer {
+		return answer{outcome: measure.TimedOut, tokens: measure.NoTokens, service: 30 * time.Second}
+	}
+	w.drop = func(at time.Duration) (measure.Cause, bool) { return measure.Saturation, at > time.Second }
+	run := w.run()
+	for i, iv := range run.Latency {
+		if iv.Kind == measure.Lags {
+			var d measure.Distribution
+			for range 100 {
+				d.Record(90_000)
+			}
+			run.Latency[i] = d.Interval(iv.Load, iv.Operation, iv.Kind, iv.Start, iv.End)
+		}
+	}
+	v := capacity.VerdictOf(run)
+	if v.Status != capacity.Inconclusive || !slices.Equal(failing(v), []string{capacity.CheckSaturationDrops, capacity.CheckAnswers}) {
+		t.Errorf("%s by %v", v.Status, failing(v))
+	}
+}
+
+// A simulated run has no processor, an imported one no slots, no lag and no
+// plan: what can't be checked is not failed.
+func TestVerdictNotApplicable(t *testing.T) {
+	run := healthy().run()
+	run.Manifest.Kind = capacity.Simulated
+	run.Series = run.Series[:len(run.Series)-1]
+	run.Latency = slices.DeleteFunc(run.Latency, func(iv measure.Interval) bool { return iv.Kind == measure.Lags })
+	for i := range run.Rows {
+		run.Rows[i].PlannedSlots, run.Rows[i].SentSlots = [measure.Slots]int64{}, [measure.Slots]int64{}
+	}
+	run.Manifest.Expected = nil
+	v := capacity.VerdictOf(run)
+	if v.Status != capacity.Valid {
+		t.Fatalf("%s %+v", v.Status, v.Failed())
+	}
+	for _, c := range v.Checks {
+		want := capacity.Passed
+		if slices.Contains([]string{capacity.CheckLag, capacity.CheckArrivals, capacity.CheckGeneratorCPU, capacity.CheckCloudCoverage}, c.Name) {
+			want = capacity.NotApplicable
+		}
+		if c.Status != want {
+			t.Errorf("%s is %s (%s), want %s", c.Name, c.Status, c.Value, want)
+		}
+	}
+}
+
+// A healthy generator passes the audit of its arrivals at any rate, on a machine
+// that lags by milliseconds; one that clumps a twentieth of them does not.
+func TestArrivalAudit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		seed := rapid.Uint64().Draw(t, "seed")
+		rate := rapid.SampledFrom([]float64{5, 20, 100, 1000, 5000}).Draw(t, "rate")
+		uniform := rapid.Bool().Draw(t, "uniform")
+		lag := rapid.Float64Range(0.1, 3).Draw(t, "mean lag, ms")
+		clumped := rate >= 100 && rapid.Bool().Draw(t, "clumped")
+		if clumped {
+			lag = min(lag, 1)
+		}
+		run := sendTimes(seed, rate, uniform, lag, 20)
+		if clumped {
+			for i := range run.Rows[:20] {
+				clump(&run.Rows[i], 0.05)
+			}
+		}
+		var audit capacity.Check
+		for _, c := range capacity.VerdictOf(run).Checks {
+			if c.Name == capacity.CheckArrivals {
+				audit = c
+			}
+		}
+		want := capacity.Passed
+		if clumped {
+			want = capacity.CheckFailed
+		}
+		if audit.Status != want {
+			t.Fatalf("%s: %s; bound %s", audit.Status, audit.Value, audit.Bound)
+		}
+	})
+}
+
+// sendTimes is a run that has only arrivals, late by an exponential lag that is
+// the same for all arrivals within 5 ms.
+func sendTimes(seed uint64, rate float64, uniform bool, lag float64, seconds int) *capacity.Run {
+	rng := rand.New(rand.NewPCG(seed, 5))
+	run := &capacity.Run{Manifest: capacity.Manifest{Kind: capacity.Measured, State: capacity.Complete, Loads: []capacity.Load{{Name: "l", Lateness: 0.1}}}}
+	for s := range seconds + 1 {
+		run.Rows = append(run.Rows, measure.Row{Second: s, Load: "l", Operation: "o", Measured: true})
+	}
+	var lags measure.Distribution
+	late, until := 0.0, 0.0
+	for at := 0.0; ; {
+		if uniform {
+			at += 1 / rate
+		} else {
+			at += rng.ExpFloat64() / rate
+		}
+		if at >= float64(seconds) {
+			break
+		}
+		if at > until {
+			late, until = min(rng.ExpFloat64()*lag, 95)/1e3, at+5e-3
+		}
+		sent := at + late
+		p, q := &run.Rows[int(at)], &run.Rows[int(sent)]
+		p.Planned++
+		p.Sent++
+		p.OK++
+		p.PlannedSlots[int(at*10)%10]++
+		q.SentSlots[int(sent*10)%10]++
+		lags.Record(int64(late * 1e6))
+	}
+	run.Latency = []measure.Interval{lags.Interval("l", "o", measure.Lags, 0, 0)}
+	return run
+}
