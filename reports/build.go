@@ -1,0 +1,664 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/reports/plot"
+	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// New tells what a run says, in the order in which a reader asks.
+func New(run *capacity.Run, a capacity.Assessment) *Report {
+	a = withhold(run, a)
+	m := run.Manifest
+	r := &Report{
+		Title: m.Scenario.Name,
+		Facts: []string{
+			string(m.Kind) + " run " + m.ID,
+			m.Start.UTC().Format("2006-01-02 15:04:05 UTC"),
+			unit.HumanSeconds(m.End.Sub(m.Start).Seconds()),
+			"target " + m.Target,
+		},
+		Banner: banner(run, a),
+		Lead:   sentence(a.FirstToBindReason),
+		Under:  under(a),
+	}
+	r.Sections = []Section{
+		headroomSection(a),
+		{ID: "figures", Title: "Figures", Detail: true, Blocks: figures(run, a)},
+		operationsSection(a),
+		tokensSection(run, a),
+		thresholdsSection(run, a),
+		checksSection(a),
+		planSection(run),
+		provenanceSection(run),
+		{ID: "glossary", Title: "How this was measured", Detail: true, Blocks: glossary},
+	}
+	r.Sections = slices.DeleteFunc(r.Sections, func(s Section) bool { return len(s.Blocks) == 0 })
+	return r
+}
+
+// under tells the prediction in the lead from the arithmetic.
+func under(a capacity.Assessment) []string {
+	if a.FirstToBind == nil {
+		return nil
+	}
+	i := slices.IndexFunc(a.Quotas, func(q capacity.QuotaResult) bool { return q.ID == *a.FirstToBind })
+	if i < 0 {
+		return nil
+	}
+	q := a.Quotas[i]
+	var text []string
+	if p := q.BindsAt; p != nil && p.Rate != nil {
+		text = append(text, fmt.Sprintf("The binding rate is a prediction, graded %s: the run was tested up to %s/s.", p.Grade, unit.Human(q.TestedRate)))
+	}
+	if r := q.Required; r != nil {
+		text = append(text, fmt.Sprintf("What %s/s requires is arithmetic: rate times unit cost.", unit.Human(r.Target)))
+	}
+	if len(text) == 0 {
+		return nil
+	}
+	return []string{strings.Join(text, " ")}
+}
+
+func figures(run *capacity.Run, a capacity.Assessment) (blocks []Block) {
+	for _, f := range plot.Figures(run, a) {
+		blocks = append(blocks, Figure{f})
+	}
+	return blocks
+}
+
+func banner(run *capacity.Run, a capacity.Assessment) *Banner {
+	b := &Banner{Head: string(a.Verdict.Status)}
+	var passed, idle int
+	for _, c := range a.Verdict.Checks {
+		switch c.Status {
+		case capacity.Passed:
+			passed++
+		case capacity.NotApplicable:
+			idle++
+		case capacity.CheckFailed:
+			line := fmt.Sprintf("%s: %s, where the bound is %s", c.Name, c.Value, c.Bound)
+			if c.Hint != "" {
+				line += "; " + c.Hint
+			}
+			b.Lines = append(b.Lines, line)
+		}
+	}
+	switch a.Verdict.Status {
+	case capacity.Valid:
+		b.Tone = Good
+		b.Text = plural(passed, "check holds", "checks hold")
+		if idle > 0 {
+			b.Text += fmt.Sprintf(", %d not applicable", idle)
+		}
+	case capacity.Invalid:
+		b.Tone, b.Text = Bad, "the load generator fell short of the plan"
+	default:
+		b.Tone, b.Text = Warning, "the data does not carry a conclusion"
+	}
+	if a.Verdict.Status != capacity.Valid {
+		if slices.ContainsFunc(a.Quotas, func(q capacity.QuotaResult) bool { return q.BindsAt != nil }) {
+			b.Text += "; only quotas that were seen to throttle have predictions"
+		} else {
+			b.Text += "; no prediction is shown"
+		}
+	}
+	if n := len(a.Thresholds); n > 0 {
+		met := 0
+		for _, t := range a.Thresholds {
+			if t.Passed {
+				met++
+			}
+		}
+		b.Text += fmt.Sprintf("; %d of %s met", met, plural(n, "threshold", "thresholds"))
+		if met < n && b.Tone == Good {
+			b.Tone = Warning
+		}
+	}
+	m := run.Manifest
+	switch m.State {
+	case capacity.Interrupted, capacity.Stopped, capacity.Running:
+		line := map[capacity.State]string{
+			capacity.Interrupted: "the run was interrupted",
+			capacity.Stopped:     "the run was stopped by a rule",
+			capacity.Running:     "the record ends before the run did",
+		}[m.State]
+		if m.Reason != "" {
+			line += ": " + m.Reason
+		}
+		b.Lines = append(b.Lines, line)
+	}
+	for _, d := range run.Damage {
+		b.Lines = append(b.Lines, "damaged record: "+d)
+	}
+	for _, n := range m.Notes {
+		b.Lines = append(b.Lines, "note: "+n)
+	}
+	return b
+}
+
+// headroomSection sets every quota's limit against its use, and what one
+// arrival costs against the rate at which the quota binds.
+func headroomSection(a capacity.Assessment) Section {
+	s := Section{ID: "headroom", Title: "Headroom"}
+	if len(a.Quotas) == 0 {
+		s.Blocks = []Block{Text("No quotas were read, so the run says nothing of headroom.")}
+		return s
+	}
+	target, same := 0.0, true
+	for _, q := range a.Quotas {
+		if q.Required != nil {
+			same = same && (target == 0 || target == q.Required.Target)
+			target = q.Required.Target
+		}
+	}
+	required := "required"
+	if same && target > 0 {
+		required = "for " + unit.Human(target) + "/s"
+	}
+	t := &Table{Columns: []Column{
+		{"quota", false}, {"limit", true}, {"peak", true}, {"used", true}, {"headroom", true}, {"throttled", true},
+		{"unit cost", true}, {"binds at", true}, {"safe rate", true}, {required, true},
+	}}
+	for _, q := range a.Quotas {
+		row := []Cell{{Text: q.ID}, {Text: plot.Amount(q.Limit, q), Sub: origin(q.Origin)}}
+		for _, n := range q.Notes {
+			row[0].Notes = append(row[0].Notes, t.note(n))
+		}
+		if q.Peak == nil {
+			c := t.missing("no use of " + q.ID + " was recorded")
+			row = append(row, c, c, c)
+		} else {
+			peak := Cell{Text: plot.Amount(*q.Peak, q)}
+			short, long, _ := strings.Cut(q.Resolution, ", ")
+			peak.Sub = short
+			if long != "" {
+				peak.Notes = append(peak.Notes, t.note(q.Resolution))
+			}
+			if q.Coverage != nil && *q.Coverage < 1 {
+				peak.Notes = append(peak.Notes, t.note(fmt.Sprintf("%s of the run's minutes had a point", unit.HumanShare(*q.Coverage))))
+			}
+			row = append(row, peak)
+			if q.Utilization != nil && q.Headroom != nil {
+				row = append(row, Cell{Text: unit.HumanShare(*q.Utilization)}, Cell{Text: unit.HumanShare(*q.Headroom), Tone: headroomTone(*q.Headroom)})
+			} else {
+				c := t.missing("the limit of " + q.ID + " is not known")
+				row = append(row, c, c)
+			}
+		}
+		row = append(row, t.throttled(q), t.cost(q), t.prediction(a, q, q.BindsAt), t.prediction(a, q, q.SafeRate), t.required(q, same))
+		t.Rows = append(t.Rows, row)
+	}
+	s.Blocks = []Block{t, Text("Rates are arrivals per second of the loads that charge the quota. \"Binds at\" and \"safe rate\" are predictions with their grade and 95 % interval; what a rate requires is arithmetic: rate times unit cost.")}
+	if t := costTable(a); t != nil {
+		s.Blocks = append(s.Blocks, t)
+	}
+	return s
+}
+
+func (t *Table) throttled(q capacity.QuotaResult) Cell {
+	switch {
+	case q.Throttled == nil:
+		return t.missing("no throttle count was recorded for " + q.ID)
+	case *q.Throttled > 0:
+		return Cell{Text: whole(*q.Throttled), Tone: Bad}
+	}
+	return Cell{Text: "0"}
+}
+
+func (t *Table) cost(q capacity.QuotaResult) Cell {
+	if q.UnitCost == nil {
+		return t.missing("the run gives no unit cost of " + q.ID)
+	}
+	return Cell{Text: plot.UnitCost(q), Sub: interval(q.UnitCost.Low, q.UnitCost.High, func(v float64) string { return costOf(v, q) })}
+}
+
+// required is the cell of what the target rate needs; same says that the
+// column's heading names that rate.
+func (t *Table) required(q capacity.QuotaResult, same bool) Cell {
+	n := q.Required
+	if n == nil {
+		return t.missing("what a rate requires of " + q.ID + " needs its unit cost")
+	}
+	c := Cell{Text: plot.Amount(n.Quota, q)}
+	if q.Limit > 0 {
+		c.Sub = unit.Human(n.Quota/q.Limit) + "x the limit"
+	}
+	if !same {
+		c.Notes = []int{t.note("for " + unit.Human(n.Target) + "/s")}
+	}
+	if n.Quota > q.Limit {
+		c.Tone = Bad
+	}
+	return c
+}
+
+// prediction is the cell of a predicted rate.
+func (t *Table) prediction(a capacity.Assessment, q capacity.QuotaResult, p *capacity.Prediction) Cell {
+	switch {
+	case p == nil && a.Verdict.Status != capacity.Valid:
+		return t.missing(fmt.Sprintf("withheld: the run is %s", a.Verdict.Status))
+	case p == nil:
+		return t.missing("the run does not carry this prediction for " + q.ID)
+	case p.Grade == capacity.Refused || p.Rate == nil:
+		return Cell{Text: "refused", Tone: Faint, Notes: []int{t.note(fmt.Sprintf("more than 3 times the highest tested rate, %s/s, which is too far to predict", unit.Human(q.TestedRate)))}}
+	}
+	c := Cell{Text: unit.Human(*p.Rate) + "/s", Sub: string(p.Grade)}
+	if p.Low != nil && p.High != nil {
+		if i := interval(*p.Low, *p.High, unit.Human); i != "" {
+			c.Sub += ", " + i
+		}
+	}
+	return c
+}
+
+// costTable shows what each operation charges, where a quota has more than one.
+func costTable(a capacity.Assessment) *Table {
+	t := &Table{Caption: "Unit cost of each operation", Columns: []Column{{"quota", false}, {"operation", false}, {"load", false}, {"unit cost", true}}}
+	for _, q := range a.Quotas {
+		if len(q.ByOperation) < 2 {
+			continue
+		}
+		for _, c := range q.ByOperation {
+			t.Rows = append(t.Rows, []Cell{{Text: q.ID}, {Text: c.Name}, {Text: c.Load}, {Text: costOf(c.UnitCost, q)}})
+		}
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
+}
+
+func headroomTone(h float64) Tone {
+	switch {
+	case h <= 0.005:
+		return Bad
+	case h <= 0.2:
+		return Warning
+	}
+	return Good
+}
+
+func costOf(v float64, q capacity.QuotaResult) string {
+	q.UnitCost = &capacity.Estimate{Value: v}
+	return plot.UnitCost(q)
+}
+
+func operationsSection(a capacity.Assessment) Section {
+	s := Section{ID: "operations", Title: "Operations"}
+	if len(a.Operations) == 0 {
+		return s
+	}
+	counts := &Table{Columns: []Column{
+		{"operation", false}, {"planned", true}, {"sent", true}, {"ok", true}, {"throttled", true}, {"failed", true}, {"rejected", true},
+		{"unclassified", true}, {"timed out", true}, {"generator errors", true}, {"unfinished", true}, {"dropped", true}, {"not due", true},
+	}}
+	latency := &Table{Columns: []Column{
+		{"operation", false}, {"time", false}, {"n", true}, {"mean", true}, {"p50", true}, {"p90", true}, {"p95", true}, {"p99", true}, {"p99.9", true}, {"max", true},
+	}}
+	reasons := &Table{Caption: "Why answers were not ok", Columns: []Column{{"operation", false}, {"outcome and reason", false}, {"answers", true}}}
+	for _, o := range a.Operations {
+		row := []Cell{nameOf(a, o)}
+		for i, n := range []int64{o.Planned, o.Sent, o.OK, o.Throttled, o.Failed, o.Rejected, o.Unclassified, o.TimedOut, o.GeneratorErrors, o.Unfinished, o.Dropped, o.NotDue} {
+			c := Cell{Text: whole(n)}
+			if i > 2 && n > 0 {
+				c.Tone = Bad
+			}
+			row = append(row, c)
+		}
+		counts.Rows = append(counts.Rows, row)
+		for _, k := range []struct {
+			name string
+			t    capacity.Times
+		}{{"response", o.ResponseTime}, {"service", o.ServiceTime}, {"lag", o.Lag}} {
+			row := []Cell{{Text: o.Name}, {Text: k.name}, {Text: whole(k.t.N)}}
+			for _, x := range []struct {
+				p float64 // percentile as a fraction; 0 for the mean and the maximum
+				v *float64
+			}{{0, k.t.Mean}, {0.5, k.t.P50}, {0.9, k.t.P90}, {0.95, k.t.P95}, {0.99, k.t.P99}, {0.999, k.t.P999}, {0, k.t.Max}} {
+				switch {
+				case x.v != nil:
+					row = append(row, Cell{Text: unit.HumanSeconds(*x.v)})
+				case k.t.N == 0:
+					row = append(row, Cell{Text: "n/a", Tone: Faint, Notes: []int{latency.note("there were no such answers")}})
+				case x.p > 0 && !stats.Earned(k.t.N, x.p):
+					row = append(row, Cell{Text: notEarned, Tone: Faint})
+				default:
+					row = append(row, latency.missing(fmt.Sprintf("withheld: the run is %s", a.Verdict.Status)))
+				}
+			}
+			latency.Rows = append(latency.Rows, row)
+		}
+		for _, k := range slices.SortedFunc(maps.Keys(o.Reasons), func(x, y string) int {
+			return cmp.Or(cmp.Compare(o.Reasons[y], o.Reasons[x]), cmp.Compare(x, y))
+		}) {
+			reasons.Rows = append(reasons.Rows, []Cell{{Text: o.Name}, {Text: k}, {Text: whole(o.Reasons[k])}})
+		}
+	}
+	s.Blocks = append(s.Blocks, counts)
+	if none := counts.dropEmpty("0"); len(none) > 0 {
+		s.Blocks = append(s.Blocks, Text("None: "+strings.Join(none, ", ")+"."))
+	}
+	s.Blocks = append(s.Blocks, latency)
+	text := "Response time counts from the instant a request should have been sent and covers ok answers; service time counts from its actual sending and covers every completed request; lag is the time between the two. Stages with measure: false are left out."
+	if none := latency.dropEmpty(notEarned); len(none) > 0 {
+		text += " Not earned, with fewer than 10 answers above them: " + strings.Join(none, ", ") + "."
+	}
+	s.Blocks = append(s.Blocks, Text(text))
+	if len(reasons.Rows) > 0 {
+		s.Blocks = append(s.Blocks, reasons)
+	}
+	return s
+}
+
+// nameOf is the cell that names an operation, with its load where there are
+// several.
+func nameOf(a capacity.Assessment, o capacity.OperationResult) Cell {
+	c := Cell{Text: o.Name}
+	if slices.ContainsFunc(a.Operations, func(x capacity.OperationResult) bool { return x.Load != o.Load }) {
+		c.Sub = o.Load
+	}
+	return c
+}
+
+// tokensSection is the ledger of the answers' token counts.
+func tokensSection(run *capacity.Run, a capacity.Assessment) Section {
+	s := Section{ID: "tokens", Title: "Token ledger"}
+	t := &Table{Columns: []Column{{"operation", false}, {"tokens", true}, {"answers with a count", true}, {"mean", true}, {"p99", true}, {"max", true}}}
+	any := false
+	for _, o := range a.Operations {
+		row := []Cell{nameOf(a, o)}
+		k := o.Tokens
+		if k.Total == nil {
+			c := t.missing("no answer carried the header x-amzn-appsync-TokensConsumed")
+			t.Rows = append(t.Rows, append(row, c, Cell{Text: whole(k.N)}, c, c, c))
+			continue
+		}
+		any = true
+		row = append(row, Cell{Text: whole(*k.Total)}, Cell{Text: whole(k.N)})
+		for i, v := range []*float64{k.Mean, k.P99, k.Max} {
+			switch {
+			case v != nil:
+				row = append(row, Cell{Text: number(*v)})
+			case i == 1:
+				row = append(row, Cell{Text: notEarned, Tone: Faint})
+			default:
+				row = append(row, t.missing("the run does not give it"))
+			}
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	if !any {
+		return s
+	}
+	s.Blocks = []Block{t}
+	for _, x := range capacity.Reconcile(run) {
+		text := fmt.Sprintf("The cloud published %s for %s in %s, the ledger counted %s in them: a difference of %.1f %%.",
+			unit.HumanQuantity(x.Cloud, unit.Tokens), x.Quota, plural(x.Minutes, "minute", "minutes"), unit.HumanQuantity(x.Ledger, unit.Tokens), 100*x.Difference)
+		if x.Unmeasured > 0 {
+			text += fmt.Sprintf(" %s, refused ones among them, got no count.", plural(int(x.Unmeasured), "request", "requests"))
+		}
+		s.Blocks = append(s.Blocks, Text(text))
+	}
+	return s
+}
+
+func thresholdsSection(run *capacity.Run, a capacity.Assessment) Section {
+	s := Section{ID: "thresholds", Title: "Thresholds"}
+	if len(a.Thresholds) == 0 {
+		return s
+	}
+	t := &Table{Columns: []Column{{"threshold", false}, {"value", true}, {"met", false}}}
+	for _, r := range a.Thresholds {
+		value, met := Cell{Text: thresholdValue(run, r)}, Cell{Text: "no", Tone: Bad}
+		if r.Value == nil {
+			value = t.missing("the run does not say")
+		}
+		if r.Passed {
+			met = Cell{Text: "yes", Tone: Good}
+		}
+		t.Rows = append(t.Rows, []Cell{{Text: r.Expression}, value, met})
+	}
+	s.Blocks = []Block{t}
+	return s
+}
+
+// thresholdValue prints a threshold's value in the unit of its metric.
+func thresholdValue(run *capacity.Run, r capacity.ThresholdResult) string {
+	if r.Value == nil {
+		return "n/a"
+	}
+	m, _ := threshold(run, r.Expression)
+	switch m.Metric {
+	case "p50", "p90", "p95", "p99", "p999", "mean", "max":
+		return unit.HumanSeconds(*r.Value)
+	case "errors", "throttled", "dropped", "headroom", "utilization":
+		return unit.HumanShare(*r.Value)
+	case "rate", "binds_at":
+		return unit.Human(*r.Value) + "/s"
+	case "tokens":
+		return unit.HumanQuantity(*r.Value, unit.Tokens)
+	}
+	return unit.Human(*r.Value)
+}
+
+func checksSection(a capacity.Assessment) Section {
+	s := Section{ID: "checks", Title: "Checks", Detail: true}
+	if len(a.Verdict.Checks) == 0 {
+		return s
+	}
+	t := &Table{Columns: []Column{{"check", false}, {"result", false}, {"value", false}, {"bound", false}, {"hint", false}}}
+	for _, c := range a.Verdict.Checks {
+		result := Cell{Text: "passed", Tone: Good}
+		switch c.Status {
+		case capacity.CheckFailed:
+			result = Cell{Text: "failed", Tone: Bad}
+		case capacity.NotApplicable:
+			result = Cell{Text: "not applicable", Tone: Faint}
+		}
+		t.Rows = append(t.Rows, []Cell{{Text: c.Name}, result, {Text: c.Value}, {Text: c.Bound}, {Text: c.Hint}})
+	}
+	s.Blocks = []Block{t}
+	return s
+}
+
+func planSection(run *capacity.Run) Section {
+	s := Section{ID: "plan", Title: "Plan", Detail: true}
+	m := run.Manifest
+	if m.Scenario.Description != "" {
+		s.Blocks = append(s.Blocks, Text(m.Scenario.Description))
+	}
+	if len(m.Loads) == 0 {
+		return s
+	}
+	loads := &Table{Caption: "Loads", Columns: []Column{{"load", false}, {"arrivals", false}, {"planned", true}, {"seed", true}, {"starts at", true}, {"in flight at most", true}, {"late arrivals", false}, {"timeout", true}}}
+	stages := &Table{Caption: "Stages", Columns: []Column{{"load", false}, {"stage", false}, {"from", true}, {"to", true}, {"for", true}, {"measured", false}}}
+	ops := &Table{Caption: "Operations", Columns: []Column{{"load", false}, {"operation", false}, {"kind", false}, {"share", true}}}
+	for _, l := range m.Loads {
+		late := fmt.Sprintf("%s after %s", l.Late, lasting(l.Lateness))
+		loads.Rows = append(loads.Rows, []Cell{{Text: l.Name}, {Text: l.Arrivals}, {Text: whole(l.Planned)}, {Text: strconv.FormatUint(l.Seed, 10)}, {Text: lasting(l.Start)}, {Text: whole(int64(l.InFlight))}, {Text: late}, {Text: lasting(l.Timeout)}})
+		for _, g := range l.Stages {
+			measured := "yes"
+			if !g.Measure {
+				measured = "no"
+			}
+			stages.Rows = append(stages.Rows, []Cell{{Text: l.Name}, {Text: g.Name}, {Text: number(g.From) + "/s"}, {Text: number(g.To) + "/s"}, {Text: lasting(g.For)}, {Text: measured}})
+		}
+		for _, o := range l.Operations {
+			ops.Rows = append(ops.Rows, []Cell{{Text: l.Name}, {Text: o.Name}, {Text: o.Kind}, {Text: unit.HumanShare(o.Share)}})
+		}
+	}
+	s.Blocks = append(s.Blocks, loads, stages, ops)
+	return s
+}
+
+func provenanceSection(run *capacity.Run) Section {
+	m := run.Manifest
+	tool := m.Tool.Version
+	if m.Tool.Revision != "" {
+		tool += ", revision " + m.Tool.Revision
+	}
+	if m.Tool.Dirty {
+		tool += " with local changes"
+	}
+	facts := &Table{Columns: []Column{{"", false}, {"", false}}}
+	add := func(name, text string) { facts.Rows = append(facts.Rows, []Cell{{Text: name}, {Text: text}}) }
+	add("run", m.ID+" ("+string(m.Kind)+", "+string(m.State)+")")
+	add("from", m.Start.UTC().Format(time.RFC3339Nano))
+	add("to", m.End.UTC().Format(time.RFC3339Nano))
+	add("scenario digest (SHA-256)", m.Scenario.Digest)
+	add("target", m.Target)
+	add("headroom", tool)
+	add("built with", m.Tool.Go)
+	add("machine", fmt.Sprintf("%s/%s, %s", m.Machine.OS, m.Machine.Arch, plural(m.Machine.CPUs, "CPU", "CPUs")))
+	if m.Machine.Files > 0 {
+		add("open files at most", whole(int64(m.Machine.Files)))
+	}
+	if m.Scenario.Forecast > 0 {
+		add("forecast", unit.Human(m.Scenario.Forecast)+"/s")
+	}
+	add("waited for cloud data", unit.HumanSeconds(m.Settle))
+	record := "whole"
+	if len(run.Damage) > 0 {
+		record = "damaged: " + strings.Join(run.Damage, "; ")
+	}
+	add("record", record)
+	s := Section{ID: "provenance", Title: "Where it comes from", Detail: true, Blocks: []Block{facts}}
+	if t := quotaSources(m.Quotas); len(t.Rows) > 0 {
+		s.Blocks = append(s.Blocks, t)
+	}
+	if t := seriesTable(run); len(t.Rows) > 0 {
+		s.Blocks = append(s.Blocks, t)
+	}
+	return s
+}
+
+func quotaSources(quotas []capacity.Quota) *Table {
+	t := &Table{Caption: "Limits", Columns: []Column{{"quota", false}, {"name", false}, {"limit", true}, {"from", false}, {"source", false}, {"as of", false}, {"code", false}, {"adjustable", false}}}
+	for _, q := range quotas {
+		r := capacity.QuotaResult{Kind: q.Kind, Unit: q.Unit}
+		from := Cell{Text: origin(q.Origin)}
+		for _, o := range q.Overrides {
+			from.Notes = append(from.Notes, t.note(fmt.Sprintf("overrides %s of %s", plot.Amount(o.Limit, r), origin(o.Origin))))
+		}
+		name := Cell{Text: q.Name}
+		for _, n := range q.Notes {
+			name.Notes = append(name.Notes, t.note(n))
+		}
+		adjustable := "no"
+		if q.Adjustable {
+			adjustable = "yes"
+		}
+		t.Rows = append(t.Rows, []Cell{{Text: q.ID}, name, {Text: plot.Amount(q.Limit, r)}, from, {Text: q.Source}, {Text: q.AsOf}, {Text: q.Code}, {Text: adjustable}})
+	}
+	return t
+}
+
+// seriesTable lists what was read from outside, and what was asked for and
+// never came.
+func seriesTable(run *capacity.Run) *Table {
+	t := &Table{Caption: "Metrics read", Columns: []Column{{"metric", false}, {"of", false}, {"source", false}, {"statistic", false}, {"points", true}, {"coverage", true}}}
+	name := func(s measure.Series) string {
+		if s.Namespace == "" {
+			return s.Metric
+		}
+		return s.Namespace + " " + s.Metric
+	}
+	same := func(x, y measure.Series) bool {
+		return x.Source == y.Source && x.Namespace == y.Namespace && x.Metric == y.Metric && x.Statistic == y.Statistic && maps.Equal(x.Labels, y.Labels)
+	}
+	row := func(s measure.Series) []Cell {
+		of := s.Quota
+		if s.Role != "" {
+			of += " (" + s.Role + ")"
+		}
+		return []Cell{{Text: name(s)}, {Text: of}, {Text: s.Source}, {Text: fmt.Sprintf("%s of %s", s.Statistic, unit.FormatDuration(s.Period))}}
+	}
+	for _, s := range run.Series {
+		c := capacity.Coverage(run, s)
+		coverage := Cell{Text: unit.HumanShare(c)}
+		if math.IsNaN(c) {
+			coverage = t.missing("no minute to cover")
+		}
+		t.Rows = append(t.Rows, append(row(s), Cell{Text: whole(int64(len(s.Points)))}, coverage))
+	}
+	for _, s := range run.Manifest.Expected {
+		if !slices.ContainsFunc(run.Series, func(x measure.Series) bool { return same(x, s) }) {
+			c := t.missing("asked for, but never published")
+			t.Rows = append(t.Rows, append(row(s), c, c))
+		}
+	}
+	return t
+}
+
+// glossary says how the figures came about, for a reader who meets them first.
+var glossary = []Block{
+	Text("Load is sent open-loop: each request has an instant at which it should be sent, whatever became of those before it. Response time = done - intended, service time = done - sent, lag = sent - intended."),
+	Text("A run is VALID when the generator kept to its plan and the data carries the conclusions; INVALID when the generator fell short; INCONCLUSIVE when the data did. Throttling by the target never makes a run invalid."),
+	Text("Outcome, first match: throttled (refused by a quota), rejected (other 4xx, unauthorised), failed (any other error, in the status or in the body), unclassified (a 2xx that is no GraphQL answer), ok."),
+	Text("A percentile p is printed when at least 10 answers lie above it: n(1-p) >= 10. Otherwise it is not earned."),
+	Text("Peak is the highest use at the resolution named with it. Unit cost is the mean charge of one arrival. A quota binds at limit / unit cost; the safe rate is the highest at which at most 0.1 % would be throttled. Predictions are graded by how far they lie from what was tested: tested, supported (to 1.5 times), indicative (to 3 times), refused beyond."),
+}
+
+// notEarned stands for a percentile that a run has too few answers for.
+const notEarned = "not earned"
+
+// origin names where a limit came from, for a reader.
+func origin(o capacity.Origin) string {
+	switch o {
+	case capacity.FromServiceQuotas:
+		return "Service Quotas"
+	case capacity.FromSystem:
+		return "System file"
+	}
+	return string(o)
+}
+
+// interval prints a 95 % interval, or "" where its ends read the same.
+func interval(low, high float64, print func(float64) string) string {
+	l, h := print(low), print(high)
+	if l == h {
+		return ""
+	}
+	return l + " to " + h
+}
+
+// whole prints a count: "1,234".
+func whole(n int64) string { return number(float64(n)) }
+
+// number prints a value that is often a whole number as one: "2", "2.50".
+func number(v float64) string {
+	if v == math.Trunc(v) && math.Abs(v) < 100 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return unit.Human(v)
+}
+
+// lasting prints a planned time in seconds as a scenario file would: "2m30s".
+func lasting(s float64) string { return unit.FormatDuration(time.Duration(math.Round(s * 1e9))) }
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return whole(int64(n)) + " " + many
+}
+
+// sentence ends a phrase with a full stop.
+func sentence(s string) string {
+	if s == "" || strings.HasSuffix(s, ".") {
+		return s
+	}
+	return s + "."
+}

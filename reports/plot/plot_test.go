@@ -1,0 +1,165 @@
+package plot
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+func TestPalette(t *testing.T) {
+	seen := map[rgb]string{}
+	for _, r := range palette {
+		if other, ok := seen[r.light]; ok {
+			t.Errorf("%s and %s are the same in light", r.name, other)
+		}
+		seen[r.light] = r.name
+	}
+	// Text needs a contrast of 4.5 to the page and to the stages' band, a
+	// graphical mark 3 to the page (WCAG 2.2, 1.4.3 and 1.4.11).
+	for _, mode := range []struct {
+		name string
+		of   func(role) rgb
+	}{{"light", func(r role) rgb { return r.light }}, {"dark", func(r role) rgb { return r.dark }}} {
+		check := func(r, on role, want float64) {
+			if c := contrast(mode.of(r), mode.of(on)); c < want {
+				t.Errorf("%s on %s in %s: contrast %.2f, want %.1f", r.name, on.name, mode.name, c, want)
+			}
+		}
+		for _, r := range []role{ink, muted} {
+			check(r, surface, 4.5)
+			check(r, band, 4.5)
+		}
+		for _, r := range []role{red, green} { // of verdicts and labels
+			check(r, surface, 4)
+		}
+		for _, r := range []role{blue, red, green, purple, amber} {
+			check(r, surface, 3)
+		}
+	}
+}
+
+func contrast(a, b rgb) float64 {
+	luminance := func(c rgb) float64 {
+		linear := func(v rgb) float64 {
+			s := float64(v&0xFF) / 255
+			if s <= 0.04045 {
+				return s / 12.92
+			}
+			return math.Pow((s+0.055)/1.055, 2.4)
+		}
+		return 0.2126*linear(c>>16) + 0.7152*linear(c>>8) + 0.0722*linear(c)
+	}
+	x, y := luminance(a), luminance(b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+func TestSteps(t *testing.T) {
+	for _, tt := range []struct {
+		top  float64
+		want string
+	}{
+		{20, "[0 5 10 15 20]"},
+		{2756, "[0 500 1000 1500 2000 2500]"},
+		{1.06, "[0 0.2 0.4 0.6 0.8 1]"},
+		{1.5e9, "[0 5e+08 1e+09 1.5e+09]"},
+	} {
+		if got := fmt.Sprintf("%.4g", steps(0, tt.top, 6)); got != tt.want {
+			t.Errorf("steps to %v: %s, want %s", tt.top, got, tt.want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		top := rapid.Float64Range(1e-9, 1e15).Draw(t, "top")
+		got := steps(0, top, 6)
+		if len(got) < 3 || len(got) > 8 || got[0] != 0 || math.Signbit(got[0]) || got[len(got)-1] > top*(1+1e-6) {
+			t.Fatalf("%v: %v", top, got)
+		}
+	})
+}
+
+func TestTicks(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 500: "500", 1000: "1k", 2500: "2.5k", 2.5e6: "2.5M", 0.25: "0.25"} {
+		if got := short(v); got != want {
+			t.Errorf("short(%v) = %q, want %q", v, got, want)
+		}
+	}
+	bytes := axisLabel(capacity.QuotaResult{Unit: "B"})
+	if got := bytes(1.5e9) + bytes(5e5) + bytes(0); got != "1.5GB500KB0" {
+		t.Errorf("sizes: %q", got)
+	}
+	a := times(0.004, 0.2)
+	var labels []string
+	for _, tick := range a.ticks {
+		labels = append(labels, tick.Label)
+	}
+	if got := strings.Join(labels, ","); !a.log || got != "5 ms,10 ms,20 ms,50 ms,100 ms,200 ms" {
+		t.Errorf("ticks from 4 ms to 200 ms: %s", got)
+	}
+}
+
+// A run of a day is drawn with no more points than a picture has pixels, and
+// its highest second is still in the picture.
+func TestLongRun(t *testing.T) {
+	const seconds = 24 * 3600
+	run := &capacity.Run{Manifest: capacity.Manifest{State: capacity.Complete, Start: time.Unix(0, 0), Loads: []capacity.Load{{
+		Name: "l", Stages: []capacity.Stage{{Name: "day", From: 3, To: 3, For: seconds}}, Operations: []capacity.Operation{{Name: "o", Share: 1}},
+	}}}}
+	for s := range seconds {
+		r := measure.Row{Second: s, Load: "l", Operation: "o", Planned: 3, Sent: 3, OK: 3, TokensN: 3, TokensNSent: 3, TokensDone: 3, TokensSent: 3}
+		if s == 41234 {
+			r.TokensDone = 77
+		}
+		run.Rows = append(run.Rows, r)
+	}
+	q := capacity.QuotaResult{ID: capacity.RequestTokens, Kind: capacity.RateQuota, Unit: "tokens", Limit: 100, Resolution: "1s ledger"}
+	u := usage(newTimeline(run), q)
+	if len(u.fine) > mostSteps {
+		t.Errorf("%d points", len(u.fine))
+	}
+	if highest := slices.MaxFunc(u.fine, func(a, b span) int { return int(a.value - b.value) }); highest.value != 77 || highest.from > 41234 || highest.to <= 41234 {
+		t.Errorf("highest second: %+v", highest)
+	}
+	for _, f := range Figures(run, capacity.Assessment{Quotas: []capacity.QuotaResult{q}}) {
+		if f.Missing != "" {
+			continue
+		}
+		b, err := f.SVG()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b) > 150e3 {
+			t.Errorf("%s takes %d bytes", f.Name, len(b))
+		}
+	}
+}
+
+// A second whose answers carried no token count is a gap, not a zero.
+func TestLedgerGap(t *testing.T) {
+	run := &capacity.Run{Rows: []measure.Row{
+		{Second: 0, OK: 2, TokensN: 2, TokensNSent: 2, TokensDone: 400, TokensSent: 400},
+		{Second: 1, OK: 2},
+		{Second: 2, Throttled: 2},
+	}}
+	got := usage(newTimeline(run), capacity.QuotaResult{ID: capacity.RequestTokens}).fine
+	if len(got) != 3 || got[0].value != 400 || !math.IsNaN(got[1].value) || got[2].value != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestNames(t *testing.T) {
+	quotas := []capacity.QuotaResult{{ID: "a/b"}, {ID: "a b"}, {ID: "../../x"}}
+	seen := map[string]bool{}
+	for _, f := range Figures(&capacity.Run{}, capacity.Assessment{Quotas: quotas}) {
+		if seen[f.Name] || strings.ContainsAny(f.Name, "/\\ ") || f.Missing == "" && f.Name != "headroom" {
+			t.Errorf("figure %q, missing %q", f.Name, f.Missing)
+		}
+		seen[f.Name] = true
+	}
+}

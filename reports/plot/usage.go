@@ -1,0 +1,96 @@
+package plot
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/headroom-load/headroom/capacity"
+)
+
+// used is what a run knows of a quota's use over time.
+type used struct {
+	// fine holds values of single seconds (of a long run the highest of each
+	// step), coarse those of longer periods as they were published; both per
+	// second for a rate.
+	fine, coarse         []span
+	fineName, coarseName string
+	// ledger is true where fine was counted second by second, and false where
+	// it was spread from coarse.
+	ledger bool
+}
+
+func usage(t *timeline, q capacity.QuotaResult) used {
+	var u used
+	if q.ID == capacity.RequestTokens {
+		u.fine, u.fineName, u.ledger = t.ledger(q), "each second (ledger)", true
+	}
+	// Sums of several metrics add up; of levels the highest counts.
+	at := map[float64]int{}
+	for _, s := range t.run.Series {
+		if s.Quota != q.ID || s.Role != capacity.RoleUsage || s.Period <= 0 {
+			continue
+		}
+		period := s.Period.Seconds()
+		u.coarseName = fmt.Sprintf("%g s %s (%s)", period, statistics[s.Statistic], s.Source)
+		for _, p := range s.Points {
+			from, v := p.At.Sub(t.run.Manifest.Start).Seconds(), p.Value
+			if from+period <= 0 || from >= t.end || math.IsNaN(v) {
+				continue
+			}
+			if s.Statistic == "Sum" {
+				v /= period
+			}
+			i, there := at[from]
+			switch {
+			case !there:
+				at[from] = len(u.coarse)
+				u.coarse = append(u.coarse, span{from, from + period, v})
+			case s.Statistic == "Sum":
+				u.coarse[i].value += v
+			default:
+				u.coarse[i].value = max(u.coarse[i].value, v)
+			}
+		}
+	}
+	return u
+}
+
+// statistics says what a published value is once sums are divided by their
+// period.
+var statistics = map[string]string{"Sum": "mean", "Maximum": "maximum", "Average": "average"}
+
+// middle returns the middle of the finest value that the instant lies in, within
+// the run's end.
+func (u used) middle(at, end float64) float64 {
+	for _, s := range slices.Concat(u.fine, u.coarse) {
+		if s.from <= at && at < s.to {
+			return (max(s.from, 0) + min(s.to, end)) / 2
+		}
+	}
+	return at
+}
+
+// ledger returns the tokens of each second, of a long run those of the highest
+// second in each step. A second whose answers carried no token count is a gap.
+func (t *timeline) ledger(q capacity.QuotaResult) (spans []span) {
+	use := capacity.LedgerUse(t.quota(q.ID), t.run.Rows)
+	if len(use) == 0 {
+		return nil
+	}
+	for i, ok := range t.ok {
+		v := 0.0
+		if ok > 0 {
+			v = math.NaN()
+		}
+		spans = append(spans, span{float64(i) * t.step, float64(i+1) * t.step, v})
+	}
+	for _, u := range use {
+		if i := int(float64(u.Second) / t.step); u.Second >= 0 && i < len(spans) {
+			if v := float64(u.PerSecond()); !(spans[i].value >= v) {
+				spans[i].value = v
+			}
+		}
+	}
+	return spans
+}

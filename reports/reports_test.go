@@ -1,0 +1,632 @@
+package reports_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/comparison"
+	"github.com/headroom-load/headroom/reports"
+	"github.com/headroom-load/headroom/reports/plot"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s differs (-want +got); run with -update if it should:\n%s", path, diff)
+	}
+}
+
+// render returns what every renderer makes of a run, by file name, with the
+// terminal's text as "terminal" and the figures under plots/ as SVG.
+func render(t *testing.T, run *capacity.Run, a capacity.Assessment) map[string]string {
+	t.Helper()
+	r := reports.New(run, a)
+	out := map[string]string{}
+	for name, f := range map[string]func(io.Writer) error{
+		"terminal":    func(w io.Writer) error { return reports.Terminal(w, run, a, reports.Options{}) },
+		"color":       func(w io.Writer) error { return reports.Terminal(w, run, a, reports.Options{Color: true, Width: 80}) },
+		"report.md":   r.Markdown,
+		"report.html": r.HTML,
+		"report.json": func(w io.Writer) error { return reports.JSON(w, run, a) },
+		"junit.xml":   func(w io.Writer) error { return reports.JUnit(w, run, a) },
+	} {
+		var b bytes.Buffer
+		if err := f(&b); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		out[name] = b.String()
+	}
+	for _, f := range figures(r) {
+		if f.Missing == "" {
+			b, err := f.SVG()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out["plots/"+f.Name+".svg"] = string(b)
+		}
+	}
+	return out
+}
+
+func figures(r *reports.Report) (all []plot.Figure) {
+	for _, s := range r.Sections {
+		for _, b := range s.Blocks {
+			if f, ok := b.(reports.Figure); ok {
+				all = append(all, f.Figure)
+			}
+		}
+	}
+	return all
+}
+
+func TestGolden(t *testing.T) {
+	run, a := premiere()
+	r := reports.New(run, a)
+	for name, f := range map[string]func(io.Writer) error{
+		"terminal":    func(w io.Writer) error { return reports.Terminal(w, run, a, reports.Options{Dir: "runs/before"}) },
+		"report.md":   r.Markdown,
+		"report.json": func(w io.Writer) error { return reports.JSON(w, run, a) },
+		"junit.xml":   func(w io.Writer) error { return reports.JUnit(w, run, a) },
+	} {
+		var b bytes.Buffer
+		if err := f(&b); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.Bytes())
+	}
+}
+
+// The first screen of a terminal holds the verdict, the first quota to bind and
+// the headroom table.
+func TestFirstScreen(t *testing.T) {
+	run, a := premiere()
+	lines := strings.SplitAfter(render(t, run, a)["terminal"], "\n")
+	screen := strings.Join(lines[:24], "")
+	for _, want := range []string{"VALID", "appsync.request-tokens binds first, at 10.0 requests/s", "2,000 tokens/s", "-30.0 %", "1,000,000 tokens/s", "500x the limit"} {
+		if !strings.Contains(screen, want) {
+			t.Errorf("the first 24 lines lack %q:\n%s", want, screen)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	run, a := premiere()
+	var top map[string]json.RawMessage
+	var decoded struct {
+		Schema string
+		Run    struct{ ID, Kind, Start, End, Scenario, Digest string }
+		capacity.Assessment
+	}
+	text := []byte(render(t, run, a)["report.json"])
+	if err := json.Unmarshal(text, &top); err != nil {
+		t.Fatal(err)
+	}
+	keys := []string{}
+	for k := range top {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	if want := []string{"first_to_bind", "first_to_bind_reason", "operations", "quotas", "run", "schema", "thresholds", "verdict"}; !slices.Equal(keys, want) {
+		t.Errorf("top level has %v, want %v", keys, want)
+	}
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		t.Fatal(err)
+	}
+	if decoded.Schema != "headroom.report/1" || decoded.Run.ID != "before" || decoded.Run.Kind != "measured" || decoded.Run.Start != "2026-11-21T09:30:10Z" || decoded.Run.Digest == "" {
+		t.Errorf("schema and run: %+v", decoded)
+	}
+	if diff := cmp.Diff(a.Operations, decoded.Operations); diff != "" {
+		t.Error(diff)
+	}
+	if got, want := *decoded.Quotas[0].BindsAt.Rate, 10.0; got != want {
+		t.Errorf("binds at %v, want %v", got, want)
+	}
+	fields := map[string][]string{}
+	for _, list := range []string{"operations", "quotas", "thresholds"} {
+		var items []map[string]json.RawMessage
+		if err := json.Unmarshal(top[list], &items); err != nil || len(items) == 0 {
+			t.Fatalf("%s: %v, %d items", list, err, len(items))
+		}
+		for k := range items[0] {
+			fields[list] = append(fields[list], k)
+		}
+	}
+	for list, names := range map[string]string{
+		"operations": "load name planned sent dropped not_due completed timed_out generator_errors unfinished ok throttled failed rejected unclassified response_time service_time lag tokens",
+		"quotas":     "id limit unit period origin peak peak_at utilization headroom unit_cost by_operation binds_at safe_rate required resolution coverage throttled",
+		"thresholds": "expression value passed",
+	} {
+		for _, name := range strings.Fields(names) {
+			if !slices.Contains(fields[list], name) {
+				t.Errorf("%s lack %q", list, name)
+			}
+		}
+	}
+}
+
+// What is not a number is null, and never a list.
+func TestJSONWithoutNumbers(t *testing.T) {
+	run, a := premiere()
+	nan := math.NaN()
+	a.Operations[0].ResponseTime.P50 = &nan
+	a.Quotas[0].UnitCost.High = math.Inf(1)
+	a.Quotas[0].Peak = &nan
+	a.Quotas[0].BindsAt.High = ptr(math.Inf(1))
+	a.Quotas[0].ByOperation[0].UnitCost = nan
+	a.Quotas[0].Required.Quota = nan
+	a.Thresholds[0].Value = &nan
+	text := render(t, run, a)["report.json"]
+	var decoded struct{ capacity.Assessment }
+	if err := json.Unmarshal([]byte(text), &decoded); err != nil {
+		t.Fatal(err)
+	}
+	q := decoded.Quotas[0]
+	if q.UnitCost != nil || q.Peak != nil || q.BindsAt.High != nil || q.BindsAt.Rate == nil || len(q.ByOperation) != 0 || q.Required != nil || decoded.Operations[0].ResponseTime.P50 != nil {
+		t.Errorf("not null: %+v", q)
+	}
+	for list, text := range map[string]string{"empty": render(t, &capacity.Run{}, capacity.Assessment{})["report.json"]} {
+		for _, want := range []string{`"operations": []`, `"quotas": []`, `"thresholds": []`, `"checks": []`, `"first_to_bind": null`} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %s in\n%s", list, want, text)
+			}
+		}
+	}
+}
+
+func TestHTMLNeedsNothingElse(t *testing.T) {
+	run, a := premiere()
+	page := render(t, run, a)["report.html"]
+	csp := `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">`
+	if strings.Count(page, csp) != 1 || strings.Index(page, csp) > strings.Index(page, "<style>") {
+		t.Error("the content security policy is not there before the style")
+	}
+	for _, no := range []string{"http://", "https://", "//", "<script", "<link", "<img", "<iframe", "<image", "src=", "href", "url(", "@import", "@font-face", "javascript:", "onload"} {
+		if strings.Contains(page, no) {
+			t.Errorf("the page has %q", no)
+		}
+	}
+	if n, want := strings.Count(page, "<svg "), 8; n != want {
+		t.Errorf("%d figures, want %d", n, want)
+	}
+	if strings.Count(page, `role="img"`) != strings.Count(page, "<svg ") || strings.Count(page, "aria-label=") < strings.Count(page, "<svg ") {
+		t.Error("a figure has no text for those who don't see it")
+	}
+	for _, want := range []string{"prefers-color-scheme:dark", "@media print", `<th scope="col"`, `<th scope="row"`, `<html lang="en">`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Count(page, "<h1>") != 1 {
+		t.Error("the page has not exactly one h1")
+	}
+	if c := regexp.MustCompile(`(fill|stroke):#[0-9A-F]{6}`).FindString(page); c != "" {
+		t.Errorf("a figure's colour does not follow the page: %s", c)
+	}
+}
+
+// Names come from files and answers that others wrote.
+func TestHostileNames(t *testing.T) {
+	const evil = "<script>alert(1)</script>\"'&|`*_\x1b[31m\u202e]]>\n# "
+	run, a := premiere()
+	run.Manifest.ID, run.Manifest.Target, run.Manifest.Scenario.Name, run.Manifest.Scenario.Description = evil, evil, evil, evil
+	run.Manifest.Notes, run.Damage, run.Manifest.Reason, run.Manifest.State = []string{evil}, []string{evil}, evil, capacity.Stopped
+	run.Manifest.Loads[0].Name, run.Manifest.Loads[0].Stages[0].Name = evil, evil
+	run.Manifest.Quotas[0].Source, run.Series[0].Metric = evil, evil
+	a.Operations[0].Name, a.Operations[0].Load = evil, evil
+	a.Operations[0].Reasons = map[string]int64{evil: 1}
+	a.Quotas[0].ID, a.Quotas[0].Resolution, a.Quotas[0].Notes = evil, evil, []string{evil}
+	a.Thresholds[0].Expression, a.FirstToBindReason = evil, evil
+	a.FirstToBind = &a.Quotas[0].ID
+	a.Verdict.Checks[0].Value, a.Verdict.Checks[0].Hint, a.Verdict.Checks[0].Status = evil, evil, capacity.CheckFailed
+	for name, text := range render(t, run, a) {
+		switch filepath.Ext(name) {
+		case ".json":
+			if !json.Valid([]byte(text)) {
+				t.Errorf("%s is not JSON", name)
+			}
+			continue
+		case ".xml", ".svg":
+			d := xml.NewDecoder(strings.NewReader(text))
+			for {
+				tok, err := d.Token()
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					t.Errorf("%s is not XML: %v", name, err)
+					break
+				}
+				if e, ok := tok.(xml.StartElement); ok && e.Name.Local == "script" {
+					t.Errorf("%s has a script", name)
+				}
+			}
+		case ".md":
+			for line := range strings.Lines(text) {
+				if strings.HasPrefix(line, "# ") && !strings.HasPrefix(line, "# &lt;script") {
+					t.Errorf("a name became a heading: %q", line)
+				}
+			}
+		}
+		if name != "color" && strings.ContainsAny(text, "\x1b\u202e") {
+			t.Errorf("%s has control characters", name)
+		}
+		if name != "terminal" && name != "color" && strings.Contains(text, "<script>") {
+			t.Errorf("%s has the script as it was", name)
+		}
+		if strings.HasPrefix(name, "plots/") && (strings.Contains(name, "..") || strings.ContainsAny(strings.TrimPrefix(name, "plots/"), "/<\n")) {
+			t.Errorf("a figure is called %q", name)
+		}
+	}
+}
+
+// A run whose generator fell short shows no prediction, in any renderer.
+func TestInvalidShowsNoPrediction(t *testing.T) {
+	run, a := premiere()
+	a.Verdict.Status = capacity.Invalid
+	a.Verdict.Checks[1].Status, a.Verdict.Checks[1].Value, a.Verdict.Checks[1].Hint = capacity.CheckFailed, "p99 2.00 s", "use a faster machine"
+	a.Quotas[0].BindsAt = &capacity.Prediction{Rate: ptr(17.17), Low: ptr(18.18), High: ptr(19.19), Grade: capacity.Tested}
+	a.Quotas[0].SafeRate = &capacity.Prediction{Rate: ptr(27.27), Low: ptr(28.28), High: ptr(29.29), Grade: capacity.Tested}
+	a.FirstToBindReason = "appsync.request-tokens binds at 17.2 requests/s"
+	run.Manifest.Scenario.Thresholds[0].Text, run.Manifest.Scenario.Thresholds[0].Metric, run.Manifest.Scenario.Thresholds[0].Of = "binds_at(appsync.request-tokens) > 5/s", "binds_at", "appsync.request-tokens"
+	a.Thresholds = []capacity.ThresholdResult{{Expression: "binds_at(appsync.request-tokens) > 5/s", Value: ptr(17.17), Passed: true}}
+	predicted := regexp.MustCompile(`1[789]\.[12]|2[789]\.[23]|binds at [0-9]`)
+	for _, status := range []capacity.Status{capacity.Invalid, capacity.Inconclusive} {
+		a.Verdict.Status = status
+		for name, text := range render(t, run, a) {
+			if strings.HasSuffix(name, ".svg") {
+				text = strings.Join(regexp.MustCompile(`>[^<]+<`).FindAllString(text, -1), " ")
+			}
+			if name == "report.html" {
+				text = regexp.MustCompile(`(?s)<path[^>]*>|<text[^>]*>|<svg[^>]*>|<g [^>]*>|<style>.*</style>`).ReplaceAllString(text, "")
+			}
+			if found := predicted.FindString(text); found != "" {
+				t.Errorf("%s %s shows a prediction: %q", status, name, found)
+			}
+			if !strings.HasSuffix(name, ".svg") && name != "junit.xml" && !strings.Contains(text, string(status)) {
+				t.Errorf("%s does not say %s", name, status)
+			}
+		}
+	}
+	text := render(t, run, a)["terminal"]
+	for _, want := range []string{"p99 2.00 s", "use a faster machine", "1,000,000 tokens/s"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the terminal lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// After drops at the in-flight limit alone, a quota that was seen to throttle
+// keeps its binding rate, and others lose theirs.
+func TestSaturationKeepsWhatThrottled(t *testing.T) {
+	run, a := premiere()
+	a.Verdict = capacity.Verdict{Status: capacity.Invalid, Checks: []capacity.Check{{Name: capacity.CheckSaturationDrops, Status: capacity.CheckFailed, Value: "5", Bound: "0"}}}
+	a.Quotas[1].BindsAt = &capacity.Prediction{Rate: ptr(77.0), Grade: capacity.Tested}
+	a.Quotas[1].Throttled = ptr(int64(0))
+	var got struct{ capacity.Assessment }
+	if err := json.Unmarshal([]byte(render(t, run, a)["report.json"]), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Quotas[0].BindsAt == nil || got.Quotas[1].BindsAt != nil || got.FirstToBind == nil {
+		t.Errorf("throttled %+v, not throttled %+v", got.Quotas[0].BindsAt, got.Quotas[1].BindsAt)
+	}
+}
+
+func TestJUnit(t *testing.T) {
+	run, a := premiere()
+	a.Thresholds = append(a.Thresholds, capacity.ThresholdResult{Expression: "p99(listPrograms) < 800ms"})
+	a.Verdict.Checks[0].Status = capacity.CheckFailed
+	var suite struct {
+		Tests    int `xml:"tests,attr"`
+		Failures int `xml:"failures,attr"`
+		Skipped  int `xml:"skipped,attr"`
+		Cases    []struct {
+			Name    string    `xml:"name,attr"`
+			Failure *struct{} `xml:"failure"`
+		} `xml:"testcase"`
+	}
+	if err := xml.Unmarshal([]byte(render(t, run, a)["junit.xml"]), &suite); err != nil {
+		t.Fatal(err)
+	}
+	if suite.Tests != 7 || suite.Failures != 2 || suite.Skipped != 1 || len(suite.Cases) != 7 || suite.Cases[0].Failure != nil || suite.Cases[1].Failure == nil {
+		t.Errorf("%+v", suite)
+	}
+}
+
+// A run of which nothing is known gives reports that say so.
+func TestNothingKnown(t *testing.T) {
+	run, a := premiere()
+	bare := &capacity.Run{Manifest: capacity.Manifest{Scenario: capacity.Scenario{Name: "bare"}}}
+	some := capacity.Assessment{
+		Verdict:    capacity.Verdict{Status: capacity.Inconclusive},
+		Quotas:     []capacity.QuotaResult{{ID: "x", Kind: capacity.RateQuota, Unit: "ops", Limit: 5}},
+		Operations: []capacity.OperationResult{{Name: "op"}},
+		Thresholds: []capacity.ThresholdResult{{Expression: "errors < 1%"}},
+	}
+	for name, c := range map[string]struct {
+		run *capacity.Run
+		a   capacity.Assessment
+	}{"zero": {&capacity.Run{}, capacity.Assessment{}}, "bare": {bare, some}, "foreign": {run, some}, "no rows": {bare, a}} {
+		for file, text := range render(t, c.run, c.a) {
+			if strings.Contains(text, "NaN") || strings.Contains(text, "Inf") || strings.Contains(text, "%!") {
+				t.Errorf("%s %s:\n%s", name, file, text)
+			}
+		}
+	}
+	text := render(t, bare, some)["terminal"]
+	if !strings.Contains(text, "n/a") || !strings.Contains(text, "no use of x was recorded") {
+		t.Errorf("a missing figure is not marked with its reason:\n%s", text)
+	}
+}
+
+// Every figure has a title, axis titles and text in a font that everyone has.
+func TestFigures(t *testing.T) {
+	run, a := premiere()
+	axes := map[string][]string{
+		"rate":                        {"requests per second", "time since the start (s)", "offered", "served", "throttled", "onset"},
+		"use-appsync.request-tokens":  {"tokens per second", "time since the start (s)", "limit", "2,000 tokens/s", "peak 2,600 tokens/s"},
+		"use-lambda.concurrency":      {"environments", "time since the start (s)", "limit (off scale)", "1,000 environments", "60 s maximum"},
+		"cost-appsync.request-tokens": {"tokens per second", "offered arrivals per second", "unit cost 200 tokens", "binds at 10.0/s"},
+		"cost-lambda.concurrency":     {"environments", "offered arrivals per second", "unit cost 85.2 ms"},
+		"response-time":               {"time (ms)", "time since the start (s)", "p50"},
+		"headroom":                    {"peak use (% of the limit)", "appsync.request-tokens", "130 % of 2,000 tokens/s"},
+		"latency":                     {"percentile (log scale of the tail)", "time (log scale)", "100 ms", "response time", "service time"},
+	}
+	for _, f := range plot.Figures(run, a) {
+		want, ok := axes[f.Name]
+		if !ok {
+			t.Errorf("unexpected figure %s", f.Name)
+			continue
+		}
+		delete(axes, f.Name)
+		b, err := f.SVG()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range append(want, f.Title) {
+			if !bytes.Contains(b, []byte(">"+text+"")) {
+				t.Errorf("%s lacks the text %q", f.Name, text)
+			}
+		}
+		if bytes.Contains(b, []byte("-0<")) || bytes.Count(b, []byte("<text")) != bytes.Count(b, []byte("sans-serif")) || bytes.Contains(b, []byte("NaN")) {
+			t.Errorf("%s has a faulty text", f.Name)
+		}
+		png, err := f.PNG()
+		if err != nil || !bytes.HasPrefix(png, []byte("\x89PNG")) {
+			t.Errorf("%s as PNG: %v, %d bytes", f.Name, err, len(png))
+		}
+	}
+	if len(axes) > 0 {
+		t.Errorf("missing figures: %v", axes)
+	}
+}
+
+// Whatever the names, no line is wider than the terminal.
+func TestTerminalFits(t *testing.T) {
+	run, a := premiere()
+	rapid.Check(t, func(rt *rapid.T) {
+		name := rapid.StringOfN(rapid.RuneFrom([]rune("aé 日本語|<\t\u0301-_")), 0, 60, -1)
+		m := *run
+		m.Manifest.Scenario.Name, m.Manifest.Target = name.Draw(rt, "scenario"), name.Draw(rt, "target")
+		b := a
+		b.Quotas = slices.Clone(a.Quotas)
+		b.Quotas[0].ID, b.Quotas[0].Resolution = name.Draw(rt, "quota"), name.Draw(rt, "resolution")
+		b.Operations = slices.Clone(a.Operations)
+		b.Operations[0].Name = name.Draw(rt, "operation")
+		b.Operations[0].Reasons = map[string]int64{name.Draw(rt, "reason"): 3}
+		b.FirstToBindReason = name.Draw(rt, "sentence")
+		width := rapid.IntRange(60, 140).Draw(rt, "width")
+		var out bytes.Buffer
+		if err := reports.Terminal(&out, &m, b, reports.Options{Width: width, Dir: name.Draw(rt, "dir")}); err != nil {
+			rt.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := columns(strings.TrimSuffix(line, "\n")); n > width {
+				rt.Fatalf("%d columns in %d: %q", n, width, line)
+			}
+		}
+	})
+}
+
+// columns counts wide characters of this test's alphabet twice.
+func columns(s string) (n int) {
+	for _, r := range s {
+		switch {
+		case r >= 0x2E80 && r < 0xA000:
+			n += 2
+		case r != '\u0301':
+			n++
+		}
+	}
+	return n
+}
+
+func TestWrite(t *testing.T) {
+	run, a := premiere()
+	dir := filepath.Join(t.TempDir(), "runs", "before")
+	if err := reports.Write(dir, run, a); err != nil {
+		t.Fatal(err)
+	}
+	first := files(t, dir)
+	want := []string{"junit.xml", "report.html", "report.json", "report.md"}
+	for _, f := range plot.Figures(run, a) {
+		want = append(want, "plots/"+f.Name+".png", "plots/"+f.Name+".svg")
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "report.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(string(page), -1) {
+		if !slices.Contains(first, m[1]) {
+			t.Errorf("report.md refers to %s, which is not there", m[1])
+		}
+	}
+	again, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same run gives the same bytes, and figures that are gone go.
+	if err := reports.Write(dir, run, a); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !bytes.Equal(now, again) {
+		t.Errorf("a second report differs (%v)", err)
+	}
+	a.Quotas = a.Quotas[:1]
+	if err := reports.Write(dir, run, a); err != nil {
+		t.Fatal(err)
+	}
+	if got := files(t, dir); slices.Contains(got, "plots/use-lambda.concurrency.png") || len(got) != len(first)-4 {
+		t.Errorf("after a report without Lambda: %v", got)
+	}
+}
+
+func TestWriteFails(t *testing.T) {
+	run, a := premiere()
+	blocked := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(blocked, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := reports.Write(blocked, run, a); err == nil {
+		t.Error("no error where the folder is a file")
+	}
+}
+
+func files(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func TestComparison(t *testing.T) {
+	figure := func(a, b float64) comparison.Figure { return comparison.Figure{A: &a, B: &b, Ratio: ptr(b / a)} }
+	onlyA := func(a float64) comparison.Figure { return comparison.Figure{A: &a} }
+	c := comparison.Comparison{
+		Label:    comparison.SingleRun,
+		A:        comparison.Side{ID: "before", Scenario: "premiere", Status: capacity.Valid, Reason: "appsync.request-tokens binds at 10.0 requests/s"},
+		B:        comparison.Side{ID: "after", Scenario: "premiere-cached", Status: capacity.Valid, Reason: "momento.throughput binds at 500 requests/s"},
+		Warnings: []string{"the scenarios differ: premiere 5f2b7a90 and premiere-cached 0c1d2e3f"},
+		Quotas: []comparison.Quota{
+			{
+				ID: "appsync.request-tokens", Unit: "tokens", Kind: capacity.RateQuota, Limit: figure(2000, 20000), UnitCost: figure(200, 1),
+				Peak: figure(2600, 452), Utilization: figure(1.3, 0.0226), BindsAt: onlyA(10), Throttled: figure(75, 0),
+			},
+			{
+				ID: "momento.throughput", Unit: "B", Kind: capacity.RateQuota,
+				Limit: comparison.Figure{B: ptr(1.5e9)}, UnitCost: comparison.Figure{B: ptr(3e6)}, BindsAt: comparison.Figure{B: ptr(500.0)},
+			},
+		},
+		Operations: []comparison.Operation{{
+			Name: "listPrograms", LoadA: "viewers", LoadB: "viewers",
+			Sent: figure(340, 12000), OK: figure(0.779, 1), Throttled: figure(0.221, 0), Failed: comparison.Figure{A: ptr(0.0), B: ptr(0.0)}, Tokens: figure(200, 1),
+			ResponseTime: comparison.Times{Mean: figure(0.0837, 0.0121), P50: figure(0.0796, 0.0110), P99: comparison.Figure{B: ptr(0.0305)}},
+			ServiceTime:  comparison.Times{Mean: figure(0.066, 0.0118), P50: figure(0.0692, 0.0107)},
+		}},
+	}
+	r := reports.Comparison(c)
+	var page bytes.Buffer
+	if err := r.HTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]func(io.Writer) error{
+		"comparison":    func(w io.Writer) error { return r.Text(w, reports.Options{}) },
+		"comparison.md": r.Markdown,
+	} {
+		var b bytes.Buffer
+		if err := f(&b); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.Bytes())
+		for _, text := range []string{b.String(), page.String()} {
+			for _, want := range []string{comparison.SingleRun, "0.005x", "the scenarios differ"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("%s or the page lacks %q", name, want)
+				}
+			}
+		}
+	}
+}
+
+// Two runs that were really assessed compare without trouble.
+func TestComparisonOfRuns(t *testing.T) {
+	run, _ := premiere()
+	var b bytes.Buffer
+	if err := reports.Comparison(comparison.Compare(run, run)).Text(&b, reports.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`unit cost +200 tokens +200 tokens +1\.00x`).MatchString(b.String()) {
+		t.Error(b.String())
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	run, a := premiere()
+	dir := b.TempDir()
+	for b.Loop() {
+		if err := reports.Write(dir, run, a); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkTerminal(b *testing.B) {
+	run, a := premiere()
+	for b.Loop() {
+		if err := reports.Terminal(io.Discard, run, a, reports.Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkFigure(b *testing.B) {
+	run, a := premiere()
+	f := plot.Figures(run, a)[0]
+	for format, render := range map[string]func() ([]byte, error){"svg": f.SVG, "png": f.PNG} {
+		b.Run(fmt.Sprint(format), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := render(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

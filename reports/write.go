@@ -1,0 +1,116 @@
+package reports
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/headroom-load/headroom/capacity"
+)
+
+// Write writes report.html, report.md, report.json, junit.xml and the figures,
+// plots/NAME.svg and plots/NAME.png, into dir. Everything is rendered before
+// the first file is touched, and each file appears whole or not at all. Figures
+// of an earlier report that this one doesn't have are removed.
+func Write(dir string, run *capacity.Run, a capacity.Assessment) error {
+	r := New(run, a)
+	files, err := r.pictures()
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name   string
+		render func(io.Writer) error
+	}{
+		{"report.html", r.HTML},
+		{"report.md", r.Markdown},
+		{"report.json", func(w io.Writer) error { return JSON(w, run, a) }},
+		{"junit.xml", func(w io.Writer) error { return JUnit(w, run, a) }},
+	} {
+		var b bytes.Buffer
+		if err := f.render(&b); err != nil {
+			return err
+		}
+		files[f.name] = b.Bytes()
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "plots"), 0o755); err != nil {
+		return fmt.Errorf("write the reports: %w", err)
+	}
+	for name, content := range files {
+		if err := replace(filepath.Join(dir, name), content); err != nil {
+			return fmt.Errorf("write the reports: %w", err)
+		}
+	}
+	return removeOthers(dir, files)
+}
+
+// pictures renders the report's figures, by their path in the report's folder.
+func (r *Report) pictures() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	var mu sync.Mutex
+	var failed []error
+	var wg sync.WaitGroup
+	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for _, s := range r.Sections {
+		for _, b := range s.Blocks {
+			f, ok := b.(Figure)
+			if !ok || f.Missing != "" {
+				continue
+			}
+			wg.Go(func() {
+				turn <- struct{}{}
+				defer func() { <-turn }()
+				svg, err := f.SVG()
+				png, err2 := f.PNG()
+				mu.Lock()
+				defer mu.Unlock()
+				failed = append(failed, err, err2)
+				files["plots/"+f.Name+".svg"], files["plots/"+f.Name+".png"] = svg, png
+			})
+		}
+	}
+	wg.Wait()
+	return files, errors.Join(failed...)
+}
+
+// replace writes a file under a temporary name and renames it.
+func replace(name string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".report-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
+}
+
+// removeOthers removes figures that are not among files.
+func removeOthers(dir string, files map[string][]byte) error {
+	plots := filepath.Join(dir, "plots")
+	entries, err := os.ReadDir(plots)
+	if err != nil {
+		return fmt.Errorf("write the reports: %w", err)
+	}
+	for _, e := range entries {
+		name := e.Name()
+		_, ours := files["plots/"+name]
+		if ext := filepath.Ext(name); ours || ext != ".svg" && ext != ".png" {
+			continue
+		}
+		if err := os.Remove(filepath.Join(plots, name)); err != nil {
+			return fmt.Errorf("remove a figure of an earlier report: %w", err)
+		}
+	}
+	return nil
+}
