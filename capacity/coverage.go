@@ -1,72 +1,22 @@
 package capacity
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
 
+	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
-// Coverage returns the share, from 0 to 1, of the run's UTC minutes that have a
-// point in s. The minutes are those in which a load that charges the series'
-// quota sent something; a record without such rows is asked for every minute
-// from its start to its end. NaN where there is no minute to cover.
-//
-// Services leave out minutes in which a counter stayed at nothing, so the
-// coverage of a series of throttles says little.
-func Coverage(run *Run, s measure.Series) float64 {
-	sent := MinuteSums(run, s.Quota, func(r measure.Row) float64 { return float64(r.Sent) })
-	minutes := make(map[int64]bool)
-	for _, p := range sent {
-		if p.Value > 0 {
-			minutes[p.At.Unix()] = true
-		}
-	}
-	if len(minutes) == 0 && !run.Manifest.Start.IsZero() {
-		for at := run.Manifest.Start.Truncate(time.Minute); at.Before(run.Manifest.End); at = at.Add(time.Minute) {
-			minutes[at.Unix()] = true
-		}
-	}
-	if len(minutes) == 0 {
-		return math.NaN()
-	}
-	wanted := len(minutes)
-	for _, p := range s.Points {
-		delete(minutes, p.At.Truncate(time.Minute).Unix())
-	}
-	return float64(wanted-len(minutes)) / float64(wanted)
-}
+// AnyValue as the value of a wanted series' label asks for the sum over all
+// values of the label.
+const AnyValue = "*"
 
-// MinuteSums adds up a figure of the rows for each UTC minute, over the loads
-// and operations that charge the quota with the given id ("" or an unknown id:
-// all of them). The points are sorted; a minute without rows has none. A
-// second that a minute's end cuts in two is shared out by its length on either
-// side, so each sum is off by at most a part of one second's figure while the
-// total is exact up to rounding.
-func MinuteSums(run *Run, quota string, of func(measure.Row) float64) []measure.Point {
-	charges := chargers(run, quota)
-	sums := make(map[int64]float64)
-	for _, r := range run.Rows {
-		if !charges(r) {
-			continue
-		}
-		from := run.Manifest.Start.Add(time.Duration(r.Second) * time.Second)
-		minute := from.Truncate(time.Minute)
-		v, next := of(r), minute.Add(time.Minute)
-		before := min(1, next.Sub(from).Seconds())
-		sums[minute.Unix()] += v * before
-		if before < 1 {
-			sums[next.Unix()] += v * (1 - before)
-		}
-	}
-	points := make([]measure.Point, 0, len(sums))
-	for at, v := range sums {
-		points = append(points, measure.Point{At: time.Unix(at, 0).UTC(), Value: v})
-	}
-	slices.SortFunc(points, func(a, b measure.Point) int { return a.At.Compare(b.At) })
-	return points
-}
+// RequestTokens is the id of AppSync's quota of request tokens, the only one
+// that the client's answers count.
+const RequestTokens = model.RequestTokens
 
 // Reconciliation sets what the client's ledger counted against what the cloud
 // published for the same minutes.
@@ -93,6 +43,7 @@ type Reconciliation struct {
 // what the service did before and after. Without a minute to compare, or
 // without tokens in the ledger, there is no reconciliation.
 func Reconcile(run *Run) []Reconciliation {
+	q := quotaOf(run, RequestTokens)
 	var out []Reconciliation
 	for _, s := range run.Series {
 		if s.Quota != RequestTokens || s.Role != RoleUsage || s.Statistic != "Sum" {
@@ -100,7 +51,7 @@ func Reconcile(run *Run) []Reconciliation {
 		}
 		// Tokens are charged when a request comes in, so they are placed by its
 		// sent instant.
-		ledger := MinuteSums(run, s.Quota, func(r measure.Row) float64 { return float64(r.TokensSent) })
+		ledger := minuteSums(run, q, func(r *measure.Row) float64 { return float64(r.TokensSent) })
 		x := Reconciliation{Quota: s.Quota}
 		for _, p := range s.Points {
 			if !run.Manifest.Sandbox && (p.At.Before(run.Manifest.Start) || p.At.Add(time.Minute).After(run.Manifest.End)) {
@@ -112,7 +63,8 @@ func Reconcile(run *Run) []Reconciliation {
 			x.Cloud += p.Value
 			x.Minutes++
 		}
-		for _, r := range run.Rows {
+		for i := range run.Rows {
+			r := &run.Rows[i]
 			x.Unmeasured += r.OK + r.Throttled + r.Failed + r.Rejected + r.Unclassified + r.TimedOut + r.Unfinished - r.TokensN
 		}
 		if x.Ledger > 0 {
@@ -123,24 +75,66 @@ func Reconcile(run *Run) []Reconciliation {
 	return out
 }
 
-// AnyValue as the value of a wanted series' label asks for the sum over all
-// values of the label.
-const AnyValue = "*"
-
-// RequestTokens is the id of AppSync's quota of request tokens, the only one
-// that the client's answers count.
-const RequestTokens = "appsync.request-tokens"
-
-// chargers returns whether a row belongs to a load and operation that charge
-// the quota.
-func chargers(run *Run, quota string) func(measure.Row) bool {
-	i := slices.IndexFunc(run.Manifest.Quotas, func(q Quota) bool { return q.ID == quota })
-	if i < 0 {
-		return func(measure.Row) bool { return true }
+// minuteSums adds up a figure of the rows for each UTC minute, over the loads
+// and operations that charge q. The points are sorted; a minute in which nothing
+// was sent has none. A second that a minute's end cuts in two is shared out by
+// the tenths of a second in which its requests were sent.
+func minuteSums(run *Run, q Quota, of func(*measure.Row) float64) []measure.Point {
+	start := run.Manifest.Start.UnixNano()
+	sums := make(map[int64]float64)
+	for i := range run.Rows {
+		r := &run.Rows[i]
+		if !q.charges(r.Load, r.Operation) {
+			continue
+		}
+		slots := sentSlots(r)
+		var sent float64
+		for _, n := range slots {
+			sent += n
+		}
+		if sent == 0 {
+			slots, sent = [measure.Slots]float64{1}, 1
+		}
+		for k, n := range slots {
+			if n > 0 {
+				at := start + int64(r.Second)*int64(time.Second) + slotMiddle(k)
+				sums[floorTo(at, int64(time.Minute))] += of(r) * n / sent
+			}
+		}
 	}
-	q := run.Manifest.Quotas[i]
-	return func(r measure.Row) bool {
-		return (len(q.Loads) == 0 || slices.Contains(q.Loads, r.Load)) &&
-			(len(q.Operations) == 0 || slices.Contains(q.Operations, r.Operation))
+	points := make([]measure.Point, 0, len(sums))
+	for _, at := range slices.Sorted(maps.Keys(sums)) {
+		points = append(points, measure.Point{At: time.Unix(0, at).UTC(), Value: sums[at]})
 	}
+	return points
+}
+
+// Coverage returns the share, from 0 to 1, of the UTC minutes in which the run
+// sent something that charges the series' quota and that have a point in s; NaN
+// where nothing was sent. A service may leave out the minutes in which a counter
+// stayed at nothing, so the coverage of throttles says little.
+func Coverage(run *Run, s measure.Series) float64 {
+	there, all := 0, 0
+	for at, f := range (&analysis{run: run}).arrivals(time.Minute, quotaOf(run, s.Quota).charges) {
+		if f.sent == 0 {
+			continue
+		}
+		all++
+		if slices.ContainsFunc(s.Points, func(p measure.Point) bool { return floorTo(p.At.UnixNano(), int64(time.Minute)) == at }) {
+			there++
+		}
+	}
+	if all == 0 {
+		return math.NaN()
+	}
+	return float64(there) / float64(all)
+}
+
+// quotaOf returns the quota of the run with the id, or one that all operations
+// charge.
+func quotaOf(run *Run, id string) Quota {
+	if i := slices.IndexFunc(run.Manifest.Quotas, func(q Quota) bool { return q.ID == id }); i >= 0 {
+		return run.Manifest.Quotas[i]
+	}
+	return Quota{ID: id}
 }

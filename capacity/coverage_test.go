@@ -1,4 +1,4 @@
-package capacity_test
+package capacity
 
 import (
 	"math"
@@ -7,41 +7,42 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// steady is a run of n seconds with the same number of requests and tokens in
-// each, by two loads of which only "viewers" charges the token quota.
-func steady(start time.Time, n int, sent, tokens int64) *capacity.Run {
-	run := &capacity.Run{Manifest: capacity.Manifest{
-		Sandbox: true, Start: start, End: start.Add(time.Duration(n) * time.Second),
-		Quotas: []capacity.Quota{{ID: capacity.RequestTokens, Loads: []string{"viewers"}}},
+// metered is a run of n seconds with 10 requests in each, one every tenth of a
+// second, that took the given number of tokens. Of its two loads only "viewers"
+// charges the token quota.
+func metered(start time.Time, n int, tokens int64) *Run {
+	run := &Run{Manifest: Manifest{
+		Start: start, End: start.Add(time.Duration(n) * time.Second),
+		Quotas: []Quota{{ID: RequestTokens, Loads: []string{"viewers"}}},
 	}}
+	each := [measure.Slots]int64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 	for s := range n {
 		run.Rows = append(run.Rows,
-			measure.Row{Second: s, Load: "viewers", Operation: "list", Sent: sent, OK: sent, TokensSent: tokens, TokensDone: tokens, TokensN: sent},
-			measure.Row{Second: s, Load: "others", Operation: "ping", Sent: 1, OK: 1, TokensSent: 1000, TokensN: 1})
+			measure.Row{Second: s, Load: "viewers", Operation: "list", Sent: 10, OK: 10, TokensSent: tokens, TokensN: 10, SentSlots: each},
+			measure.Row{Second: s, Load: "others", Operation: "ping", Sent: 10, OK: 10, TokensSent: 1000, TokensN: 10, SentSlots: each})
 	}
 	return run
 }
 
-func usage(points ...measure.Point) measure.Series {
-	return measure.Series{Quota: capacity.RequestTokens, Role: capacity.RoleUsage, Statistic: "Sum", Period: time.Minute, Points: points}
+func minute(n int, v float64) measure.Point {
+	return measure.Point{At: noon.Add(time.Duration(n) * time.Minute), Value: v}
 }
 
-func at(minute int, v float64) measure.Point {
-	return measure.Point{At: noon.Add(time.Duration(minute) * time.Minute), Value: v}
-}
+func nearly(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Abs(b) }
 
-func TestMinuteSumsSharesOutACutSecond(t *testing.T) {
-	// 12:00:30.75 to 12:01:50.75: the second that begins at 12:00:59.75 lies a
-	// quarter before the minute's end.
-	run := steady(noon.Add(30*time.Second+750*time.Millisecond), 80, 4, 200)
-	got := capacity.MinuteSums(run, capacity.RequestTokens, func(r measure.Row) float64 { return float64(r.TokensSent) })
-	if len(got) != 2 || got[0] != at(0, 29.25*200) || got[1] != at(1, 50.75*200) {
+func tokensSent(r *measure.Row) float64 { return float64(r.TokensSent) }
+
+func TestMinuteSumsShareOutACutSecond(t *testing.T) {
+	// 12:00:30.7 to 12:01:50.7: of the second that begins at 12:00:59.7 three
+	// tenths lie before the minute's end.
+	run := metered(noon.Add(30*time.Second+700*time.Millisecond), 80, 200)
+	got := minuteSums(run, run.Manifest.Quotas[0], tokensSent)
+	if len(got) != 2 || !nearly(got[0].Value, 29.3*200) || !nearly(got[1].Value, 50.7*200) {
 		t.Errorf("got %v", got)
 	}
 }
@@ -50,81 +51,96 @@ func TestMinuteSumsKeepTheTotal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		start := noon.Add(time.Duration(rapid.Int64Range(0, int64(2*time.Minute)).Draw(t, "start")))
 		n := rapid.IntRange(1, 200).Draw(t, "seconds")
-		run := steady(start, n, 3, 7)
 		var sum float64
-		last := time.Time{}
-		for _, p := range capacity.MinuteSums(run, "", func(r measure.Row) float64 { return float64(r.Sent) }) {
+		var last time.Time
+		for _, p := range minuteSums(metered(start, n, 7), Quota{}, tokensSent) {
 			if !p.At.After(last) || p.At.Second() != 0 {
 				t.Fatalf("minute %s after %s", p.At, last)
 			}
 			last = p.At
 			sum += p.Value
 		}
-		if want := float64(4 * n); math.Abs(sum-want) > 1e-9*want {
-			t.Errorf("sums add up to %v, sent were %v", sum, want)
+		if want := float64(1007 * n); !nearly(sum, want) {
+			t.Errorf("the sums add up to %v, the seconds to %v", sum, want)
 		}
 	})
 }
 
-func TestCoverage(t *testing.T) {
-	run := steady(noon.Add(30*time.Second), 120, 5, 10) // touches 12:00, 12:01 and 12:02
+func TestReconcile(t *testing.T) {
+	run := metered(noon.Add(30*time.Second), 120, 200) // 6,000 + 12,000 + 6,000 tokens
 	for _, tt := range []struct {
-		name   string
-		series measure.Series
-		want   float64
+		name    string
+		sandbox bool
+		cloud   []measure.Point
+		want    []Reconciliation
 	}{
-		{"all", usage(at(0, 1), at(1, 0), at(2, 1)), 1},
-		{"a gap", usage(at(0, 1), at(2, 1)), 2. / 3},
-		{"none", usage(), 0},
-		{"minutes outside don't count", usage(at(-1, 1), at(1, 1), at(7, 1)), 1. / 3},
-		{"a minute twice counts once", usage(at(1, 1), at(1, 1)), 1. / 3},
+		{"a sandbox that agrees", true, []measure.Point{minute(0, 6000), minute(1, 12000), minute(2, 6000)},
+			[]Reconciliation{{RequestTokens, 24000, 24000, 3, 0, 0}}},
+		{"a gap is left out on both sides", true, []measure.Point{minute(0, 6000), minute(2, 6000)},
+			[]Reconciliation{{RequestTokens, 12000, 12000, 2, 0, 0}}},
+		{"a sandbox that counted too much", true, []measure.Point{minute(0, 9000), minute(3, 1500)},
+			[]Reconciliation{{RequestTokens, 6000, 10500, 2, 0.75, 0}}},
+		{"in an account the first and last minute hold other traffic", false, []measure.Point{minute(0, 90000), minute(1, 12600), minute(2, 90000)},
+			[]Reconciliation{{RequestTokens, 12000, 12600, 1, 0.05, 0}}},
+		{"no whole minute", false, []measure.Point{minute(0, 6000), minute(2, 6000)}, nil},
+		{"no points", true, nil, nil},
+		{"nothing in the ledger", true, []measure.Point{minute(7, 100)}, nil},
 	} {
-		if got := capacity.Coverage(run, tt.series); got != tt.want {
-			t.Errorf("%s: coverage %v, want %v", tt.name, got, tt.want)
+		run.Manifest.Sandbox = tt.sandbox
+		run.Series = []measure.Series{
+			{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Period: time.Minute, Points: tt.cloud},
+			{Quota: RequestTokens, Role: RoleRequests, Statistic: "Sum", Period: time.Minute, Points: tt.cloud},
+			{Quota: "dynamodb.T.read", Role: RoleUsage, Statistic: "Sum", Period: time.Minute, Points: tt.cloud},
 		}
-	}
-	// A pause in which only the other load sends needs no point.
-	for i := range run.Rows {
-		if r := &run.Rows[i]; r.Load == "viewers" && r.Second >= 30 && r.Second < 90 {
-			r.Sent = 0
+		got := Reconcile(run)
+		if len(got) != len(tt.want) {
+			t.Errorf("%s: %+v", tt.name, got)
+			continue
 		}
-	}
-	if got := capacity.Coverage(run, usage(at(0, 1), at(2, 1))); got != 1 {
-		t.Errorf("with a pause: coverage %v, want 1", got)
-	}
-	if got := capacity.Coverage(&capacity.Run{}, usage()); !math.IsNaN(got) {
-		t.Errorf("of an empty run: %v, want NaN", got)
+		for i, w := range tt.want {
+			if g := got[i]; g.Quota != w.Quota || !nearly(g.Ledger, w.Ledger) || g.Unmeasured != w.Unmeasured || g.Cloud != w.Cloud || g.Minutes != w.Minutes || math.Abs(g.Difference-w.Difference) > 1e-12 {
+				t.Errorf("%s: %+v, want %+v", tt.name, g, w)
+			}
+		}
 	}
 }
 
-func TestReconcile(t *testing.T) {
-	run := steady(noon.Add(30*time.Second), 120, 5, 200) // 6,000 + 12,000 + 6,000 tokens
-	reconcile := func(sandbox bool, points ...measure.Point) []capacity.Reconciliation {
-		run.Manifest.Sandbox = sandbox
-		run.Series = []measure.Series{usage(points...)}
-		return capacity.Reconcile(run)
+// An answer without a token header is not an answer of zero tokens.
+func TestReconcileCountsTheUnmeasured(t *testing.T) {
+	run := metered(noon, 60, 200)
+	run.Series = []measure.Series{{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Points: []measure.Point{minute(0, 12000)}}}
+	run.Rows[0].TokensN = 4
+	if got := Reconcile(run); len(got) != 1 || got[0].Unmeasured != 6 {
+		t.Errorf("got %+v", got)
 	}
-	got := reconcile(true, at(0, 6000), at(1, 12000), at(2, 6000))
-	if len(got) != 1 || got[0].Ledger != 24000 || got[0].Difference != 0 || got[0].Minutes != 3 || got[0].Unmeasured != 0 {
-		t.Errorf("a sandbox that agrees: %+v", got)
+}
+
+func TestCoverage(t *testing.T) {
+	run := metered(noon.Add(30*time.Second), 120, 10) // sends in 12:00, 12:01 and 12:02
+	of := func(points ...measure.Point) float64 {
+		return Coverage(run, measure.Series{Quota: RequestTokens, Role: RoleUsage, Points: points})
 	}
-	// A gap is left out on both sides.
-	if got = reconcile(true, at(0, 6000), at(2, 6000)); got[0].Ledger != 12000 || got[0].Difference != 0 {
-		t.Errorf("with a gap: %+v", got)
+	for name, c := range map[string]struct{ got, want float64 }{
+		"all":                  {of(minute(0, 1), minute(1, 0), minute(2, 1)), 1},
+		"a gap":                {of(minute(0, 1), minute(2, 1)), 2. / 3},
+		"none":                 {of(), 0},
+		"minutes outside":      {of(minute(-1, 1), minute(1, 1), minute(7, 1)), 1. / 3},
+		"a minute given twice": {of(minute(1, 1), minute(1, 1)), 1. / 3},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: coverage %v, want %v", name, c.got, c.want)
+		}
 	}
-	// The first and the last minute hold what went on before and after.
-	if got = reconcile(false, at(0, 90000), at(1, 12600), at(2, 90000)); got[0].Minutes != 1 || math.Abs(got[0].Difference-0.05) > 1e-12 {
-		t.Errorf("an account with other traffic: %+v", got)
+	// A minute in which only the other load sends needs no point.
+	for i := range run.Rows {
+		if r := &run.Rows[i]; r.Load == "viewers" && r.Second >= 30 && r.Second < 90 {
+			r.Sent, r.SentSlots = 0, [measure.Slots]int64{}
+		}
 	}
-	if got = reconcile(false, at(0, 6000), at(2, 6000)); len(got) != 0 {
-		t.Errorf("without a whole minute there is nothing to compare: %+v", got)
+	if got := of(minute(0, 1), minute(2, 1)); got != 1 {
+		t.Errorf("with a pause: coverage %v, want 1", got)
 	}
-	if got = reconcile(true); len(got) != 0 {
-		t.Errorf("without points there is nothing to compare: %+v", got)
-	}
-	// An answer without a token header is not an answer of zero tokens.
-	run.Rows[0].TokensN = 0
-	if got = reconcile(true, at(0, 6000)); got[0].Unmeasured != 5 {
-		t.Errorf("unmeasured: %+v", got)
+	if got := Coverage(&Run{}, measure.Series{}); !math.IsNaN(got) {
+		t.Errorf("of an empty run: %v, want NaN", got)
 	}
 }
