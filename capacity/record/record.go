@@ -285,11 +285,52 @@ func (r *reader) read(name string, parse func(io.Reader) (int, error)) {
 	}
 }
 
+// latencySteps bounds how many intervals of response times are kept apart, over
+// all operations: a decoded histogram takes nearly 200 kB.
+const latencySteps = 720
+
+// latency reads the histograms. Response times stay apart by time, in longer
+// steps the longer the run was; the others are merged over the whole run.
 func (r *reader) latency() {
+	operations := 0
+	for _, l := range r.run.Manifest.Loads {
+		operations += len(l.Operations)
+	}
+	most := max(latencySteps/max(operations, 1), 2)
+	type key struct{ load, operation, kind string }
+	merged := map[key][]measure.Interval{}
+	var order []key
 	r.read(latencyFile, func(in io.Reader) (bad int, err error) {
-		r.run.Latency, bad, err = measure.ReadLog(in)
-		return bad, err
+		return measure.ReadLog(in, func(iv measure.Interval) {
+			k := key{iv.Load, iv.Operation, iv.Kind}
+			if merged[k] == nil {
+				order = append(order, k)
+			}
+			steps := append(merged[k], iv)
+			if kept := iv.Kind == measure.ResponseTimes; kept && len(steps) > most || !kept && len(steps) > 1 {
+				steps = pairs(steps)
+			}
+			merged[k] = steps
+		})
 	})
+	for _, k := range order {
+		r.run.Latency = append(r.run.Latency, merged[k]...)
+	}
+}
+
+// pairs merges each two neighbours into one interval.
+func pairs(ivs []measure.Interval) []measure.Interval {
+	half := ivs[:0]
+	for i := 0; i < len(ivs); i += 2 {
+		iv := ivs[i]
+		if i+1 < len(ivs) {
+			next := ivs[i+1]
+			iv.Histogram.Merge(next.Histogram)
+			iv.End, iv.Max = max(iv.End, next.End), max(iv.Max, next.Max)
+		}
+		half = append(half, iv)
+	}
+	return half
 }
 
 // lines reads a file of one JSON value a line. A line without its end is one

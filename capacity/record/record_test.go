@@ -118,6 +118,48 @@ func TestCutAnywhere(t *testing.T) {
 	}
 }
 
+// The histograms of a long run are merged as they are read: nothing is lost,
+// and what is kept stays bounded.
+func TestLongRun(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Create(dir, capacity.Manifest{State: capacity.Running, Start: start, Loads: []capacity.Load{{Operations: make([]capacity.Operation, 100)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := measure.NewRecorder([]measure.Operation{{Load: "viewers", Name: "list"}}, 1)
+	const seconds = 50
+	for i := range seconds {
+		at := time.Duration(i) * time.Second
+		rec.Plan(0, at, true)
+		rec.Record(0, &measure.Sample{Measured: true, Intended: at, Sent: at, Done: at + time.Duration(i)*time.Millisecond, Tokens: measure.NoTokens})
+		if err := w.Window(rec.Flush(at + time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Finish(capacity.Manifest{State: capacity.Complete, Start: start, Loads: []capacity.Load{{Operations: make([]capacity.Operation, 100)}}}); err != nil {
+		t.Fatal(err)
+	}
+	run, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, n := map[string]int{}, map[string]int64{}
+	var end time.Duration
+	for _, iv := range run.Latency {
+		kept[iv.Kind]++
+		n[iv.Kind] += iv.Histogram.TotalCount()
+		if iv.Kind == measure.ResponseTimes {
+			if iv.Start < end {
+				t.Errorf("intervals overlap: one begins at %s, the one before ends at %s", iv.Start, end)
+			}
+			end = iv.End
+		}
+	}
+	if kept[measure.ResponseTimes] > 7 || kept[measure.Lags] != 1 || n[measure.ResponseTimes] != seconds || n[measure.Lags] != seconds || end != seconds*time.Second {
+		t.Errorf("kept %v, counted %v, to %s", kept, n, end)
+	}
+}
+
 func TestChangedByte(t *testing.T) {
 	dir := write(t)
 	path := filepath.Join(dir, windowsFile)

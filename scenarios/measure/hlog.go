@@ -42,9 +42,11 @@ func AppendLog(b []byte, iv Interval) ([]byte, error) {
 	return append(append(b, payload...), '\n'), nil
 }
 
-// ReadLog reads a histogram log. Lines that are no whole interval, such as the
-// last line of a log that was cut off, are left out and counted.
-func ReadLog(r io.Reader) (intervals []Interval, damaged int, err error) {
+// ReadLog calls each with the intervals of a histogram log, one by one: a long
+// log's intervals don't fit in memory together. Lines that are no whole
+// interval, such as the last line of a log that was cut off, are left out and
+// counted.
+func ReadLog(r io.Reader, each func(Interval)) (damaged int, err error) {
 	in := bufio.NewReader(r)
 	for {
 		line, err := in.ReadString('\n')
@@ -53,14 +55,14 @@ func ReadLog(r io.Reader) (intervals []Interval, damaged int, err error) {
 			if lineErr != nil {
 				damaged++
 			} else {
-				intervals = append(intervals, iv)
+				each(iv)
 			}
 		}
 		if err == io.EOF {
-			return intervals, damaged, nil
+			return damaged, nil
 		}
 		if err != nil {
-			return intervals, damaged, err
+			return damaged, err
 		}
 	}
 }

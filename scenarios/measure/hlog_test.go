@@ -2,6 +2,7 @@ package measure
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -34,9 +35,14 @@ func sampleLog(t testing.TB) ([]Interval, []byte) {
 	return intervals, log.Bytes()
 }
 
+func readLog(r io.Reader) (intervals []Interval, damaged int, err error) {
+	damaged, err = ReadLog(r, func(iv Interval) { intervals = append(intervals, iv) })
+	return intervals, damaged, err
+}
+
 func TestLogRoundTrip(t *testing.T) {
 	want, log := sampleLog(t)
-	got, damaged, err := ReadLog(bytes.NewReader(log))
+	got, damaged, err := readLog(bytes.NewReader(log))
 	if err != nil || damaged != 0 || len(got) != len(want) {
 		t.Fatalf("got %d intervals, %d damaged, %v", len(got), damaged, err)
 	}
@@ -55,7 +61,7 @@ func TestLogRoundTrip(t *testing.T) {
 func TestLogCutAnywhere(t *testing.T) {
 	_, log := sampleLog(t)
 	for n := range log {
-		got, _, err := ReadLog(bytes.NewReader(log[:n]))
+		got, _, err := readLog(bytes.NewReader(log[:n]))
 		if err != nil {
 			t.Fatalf("cut at %d: %v", n, err)
 		}
@@ -85,7 +91,7 @@ func FuzzReadLog(f *testing.F) {
 	f.Add(log)
 	f.Add([]byte("Tag=response/a/b,0.000,1.000,1.0,HISTFAAA\n"))
 	f.Fuzz(func(t *testing.T, log []byte) {
-		if _, _, err := ReadLog(bytes.NewReader(log)); err != nil {
+		if _, _, err := readLog(bytes.NewReader(log)); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/strict"
+)
+
+// The exit codes. 99, 104 and 105 mean what they mean in k6.
+const (
+	exitDone         = 0   // done; the run is valid and met its thresholds
+	exitFailure      = 1   // something unexpected failed
+	exitUsage        = 2   // the command line is wrong
+	exitThreshold    = 99  // a threshold was missed
+	exitInput        = 104 // a scenario or another input file is wrong
+	exitInterrupted  = 105 // interrupted; the record is complete and marked
+	exitStopped      = 119 // stopped by a stop rule
+	exitInvalid      = 120 // the run is INVALID
+	exitInconclusive = 121 // the run is INCONCLUSIVE
+	exitRefused      = 122 // refused by the target guard
+)
+
+// exitError ends the program with a code; its error, if any, is printed.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func failure(err error) error { return &exitError{code: exitFailure, err: err} }
+
+func usage(err error) error { return &exitError{code: exitUsage, err: err} }
+
+// inputFaults ends the program because of faults in an input file.
+func inputFaults(faults strict.Faults) error {
+	return &exitError{code: exitInput, err: fmt.Errorf("nothing was sent: %d %s\n%w", len(faults), plural(len(faults), "fault", "faults"), faults)}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// outcome is the exit code that a run earns. Where several hold, the one that
+// says most about the others' worth comes first.
+func outcome(m capacity.Manifest, a capacity.Assessment) error {
+	switch {
+	case m.State == capacity.Interrupted, m.State == capacity.Running:
+		return &exitError{code: exitInterrupted}
+	case m.State == capacity.Stopped:
+		return &exitError{code: exitStopped}
+	case a.Verdict.Status == capacity.Invalid:
+		return &exitError{code: exitInvalid}
+	case a.Verdict.Status == capacity.Inconclusive:
+		return &exitError{code: exitInconclusive}
+	}
+	for _, t := range a.Thresholds {
+		if !t.Passed {
+			return &exitError{code: exitThreshold}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/headroom-load/headroom/"
+
+// room is a package and what it may import.
+type room struct {
+	pkg    string
+	why    string   // said when the rule is broken
+	may    []string // packages of the project; "x/..." is x and all below it
+	doorOf []string // modules that only this and equally listed packages import
+}
+
+// rooms lists every package with what of the project it may import and which
+// modules it is the door of. Imports run one way: cmd -> reports -> capacity ->
+// scenarios. Adjust the table with the tree, in the same commit.
+var rooms = []room{
+	{"scenarios/unit", "units are values that everything else is built from", nil, nil},
+	{"scenarios/strict", "the YAML door knows no meaning of what it reads", nil, []string{"go.yaml.in/yaml/v4"}},
+	{"scenarios/sdl", "the GraphQL door knows nothing of load", nil, []string{"github.com/vektah/gqlparser/v2"}},
+	{"capacity/stats", "statistics know only numbers", nil, []string{"gonum.org/v1/gonum"}},
+
+	{"scenarios/measure", "samples are made of units", floor0, []string{"github.com/HdrHistogram/hdrhistogram-go"}},
+	{"scenarios", "a scenario is values", append([]string{"scenarios/measure"}, floor0...), nil},
+	{"scenarios/load", "the schedule and the runner know no protocol", floor1, nil},
+	{"scenarios/graphql", "a driver reaches its target over the wire alone", append([]string{"scenarios/load"}, floor1...), []string{"github.com/tsenart/vegeta/v12", "github.com/aws/aws-sdk-go-v2"}},
+
+	{"capacity/model/limiter", "a limiter is arithmetic in explicit time", floor1, nil},
+	{"capacity/model", "the model is the one truth of sandbox and simulator, so it knows neither", append([]string{"capacity/model/limiter"}, floor1...), nil},
+	{"capacity", "an assessment is pure", floor4, nil},
+
+	{"capacity/quotas", "limits know no cloud client", floor5, nil},
+	{"capacity/observe", "collecting knows no cloud client", floor5, nil},
+	{"capacity/record", "a record is what a run leaves", floor5, nil},
+	{"capacity/comparison", "a comparison is pure", floor5, nil},
+	{"capacity/observe/cloudwatch", "a source never knows the sandbox: it reaches it as it reaches AWS", append([]string{"capacity/observe"}, floor5...), []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
+	{"capacity/quotas/servicequotas", "a source never knows the sandbox: it reaches it as it reaches AWS", append([]string{"capacity/quotas"}, floor5...), []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
+	{"capacity/sandbox/...", "the sandbox is a backend: it must not know what measures it", []string{"capacity/sandbox/...", "scenarios/unit", "scenarios/measure", "scenarios/strict", "scenarios/sdl", "capacity", "capacity/model/..."}, []string{"github.com/aws/smithy-go"}},
+	{"capacity/rehearsal", "a rehearsal gets its drivers and sources from the wiring", append([]string{"scenarios/load", "capacity/observe", "capacity/record", "capacity/quotas"}, floor5...), nil},
+
+	{"reports/plot", "figures are drawn from a run alone", floor5, []string{"gonum.org/v1/plot", "golang.org/x/image"}},
+	{"reports", "reports are made from a record alone, offline", append([]string{"reports/plot", "capacity/comparison"}, floor5...), nil},
+	{"cmd/headroom", "the command line wires everything", []string{"scenarios/...", "capacity/...", "reports/..."}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2"}},
+}
+
+var (
+	floor0 = []string{"scenarios/unit", "scenarios/strict", "scenarios/sdl", "capacity/stats"}
+	floor1 = append([]string{"scenarios", "scenarios/measure"}, floor0...)
+	floor4 = append([]string{"capacity/model/..."}, floor1...)
+	floor5 = append([]string{"capacity"}, floor4...)
+)
+
+// pure lists the packages that must give the same answer every time, and what
+// they may therefore not call.
+var pure = map[string][]string{
+	"capacity/model":         {"os", "net", "net/http"},
+	"capacity/model/limiter": {"os", "net", "net/http"},
+	"capacity/stats":         {"os", "net", "net/http"},
+	"capacity":               {"os", "net", "net/http"},
+	"capacity/comparison":    {"os", "net", "net/http"},
+	"reports":                {"net", "net/http"},
+	"reports/plot":           {"net", "net/http", "os"},
+}
+
+func TestFloors(t *testing.T) {
+	root := filepath.Join("..", "..")
+	seen := map[string]bool{}
+	for _, top := range []string{"cmd", "scenarios", "capacity", "reports"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			rel, err := filepath.Rel(root, file)
+			if err != nil {
+				return err
+			}
+			pkg := path.Dir(filepath.ToSlash(rel))
+			seen[pkg] = true
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			for _, spec := range f.Imports {
+				name, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					return err
+				}
+				if problem := forbidden(pkg, name); problem != "" {
+					t.Errorf("%s imports %s: %s", rel, name, problem)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range rooms {
+		if !strings.HasSuffix(r.pkg, "/...") && !seen[r.pkg] {
+			t.Errorf("the table names %s, which is not there", r.pkg)
+		}
+	}
+}
+
+// forbidden says why a package may not import another, or "".
+func forbidden(pkg, name string) string {
+	at := slices.IndexFunc(rooms, func(r room) bool { return matches(r.pkg, pkg) })
+	if at < 0 {
+		return fmt.Sprintf("package %s is not in the table of floors", pkg)
+	}
+	r := rooms[at]
+	if local, ok := strings.CutPrefix(name, module); ok {
+		if local != pkg && !slices.ContainsFunc(r.may, func(m string) bool { return matches(m, local) }) {
+			return r.why
+		}
+		return ""
+	}
+	if slices.Contains(pure[pkg], name) {
+		return "this package calls no network and no file system"
+	}
+	if !strings.Contains(strings.SplitN(name, "/", 2)[0], ".") {
+		return "" // the standard library
+	}
+	for _, door := range r.doorOf {
+		if name == door || strings.HasPrefix(name, door+"/") {
+			return ""
+		}
+	}
+	return "each module has one door: " + r.why
+}
+
+func matches(pattern, pkg string) bool {
+	if base, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return pkg == base || strings.HasPrefix(pkg, base+"/")
+	}
+	return pattern == pkg
+}
+
+// The table itself must refuse what it is for.
+func TestFloorsRefuse(t *testing.T) {
+	for _, c := range []struct{ pkg, imports string }{
+		{"scenarios/graphql", module + "capacity/sandbox"},
+		{"capacity/observe/cloudwatch", module + "capacity/sandbox"},
+		{"capacity/model", "net/http"},
+		{"scenarios", module + "capacity"},
+		{"reports", "github.com/aws/aws-sdk-go-v2/aws"},
+		{"capacity", "go.yaml.in/yaml/v4"},
+		{"scenarios/util", "fmt"},
+	} {
+		if forbidden(c.pkg, c.imports) == "" {
+			t.Errorf("%s may import %s", c.pkg, c.imports)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+// Headroom rehearses a spike against a GraphQL backend on services with quotas
+// and says which quota stops it first, at what rate, and why.
+//
+// This package is the command line: one file for each verb, wiring.go as the
+// only list of drivers and sources, exit.go as the only list of exit codes.
+// Results go to standard output, progress and faults to standard error.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headroom-load/headroom/capacity"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], app{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv,
+	}))
+}
+
+// app is what a verb has of the world.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	env            func(string) (string, bool)
+}
+
+// run executes a command line and returns its exit code.
+func run(ctx context.Context, args []string, a app) int {
+	root := &cobra.Command{
+		Use:   "headroom",
+		Short: "Rehearse a spike and see which quota stops it first",
+		Long: `headroom drives GraphQL load at a target rate (open loop) from a scenario file,
+relates it to the quotas it uses up, and reports which one binds first, at what
+rate, and what the launch requires.`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(a.run(), a.check(), a.report(), a.compare(), a.sandbox(), a.schema())
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		// What cobra refuses itself is a wrong command line.
+		e = &exitError{code: exitUsage, err: err, hint: "see headroom --help"}
+	}
+	if e.err != nil {
+		fmt.Fprintf(a.stderr, "headroom: %v\n", e.err)
+	}
+	if e.hint != "" {
+		fmt.Fprintf(a.stderr, "hint: %s\n", e.hint)
+	}
+	return e.code
+}
+
+// tool describes this program for records.
+func tool() capacity.Tool {
+	t := capacity.Tool{Version: "devel"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return t
+	}
+	t.Go = info.GoVersion
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		t.Version = v
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			t.Revision = s.Value
+		case "vcs.modified":
+			t.Dirty = s.Value == "true"
+		}
+	}
+	return t
+}
+
+func version() string {
+	t := tool()
+	v := t.Version
+	if t.Revision != "" {
+		v += " " + t.Revision[:min(12, len(t.Revision))]
+	}
+	if t.Dirty {
+		v += " (modified)"
+	}
+	return v + " " + t.Go
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/quotas"
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/graphql"
+	"github.com/headroom-load/headroom/scenarios/strict"
+)
+
+// prepared is a scenario that nothing is known to be wrong with.
+type prepared struct {
+	scenario *scenarios.Scenario
+	// system is the sandbox's backend, and systemRef how another process of
+	// this program finds it; nil and "" for other targets.
+	system    *model.System
+	systemRef string
+}
+
+// prepare reads the scenario with the given file name, or the ready-made one of
+// that name, and everything it names, and reports every fault at once.
+func (a app) prepare(ref string) (*prepared, error) {
+	files, name := scenarios.OSFiles(), filepath.ToSlash(ref)
+	if _, err := os.Stat(ref); errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(ref, `./\`) {
+		if slices.Contains(readyNames(), ref) {
+			files, name = scenarios.Ready(), ref+".yaml"
+		} else {
+			return nil, inputFaults(strict.Faults{{
+				File: ref, Problem: "is no file and no ready-made scenario", Hint: "ready-made are " + strings.Join(readyNames(), ", "),
+			}})
+		}
+	}
+	s, faults := scenarios.ParseFile(files, name, a.env)
+	if faults != nil {
+		return nil, inputFaults(faults)
+	}
+	p := &prepared{scenario: s}
+	var schema []byte
+	if sandbox := s.Target.Sandbox; sandbox != "" {
+		sys, err := model.Open(sandbox, s.Files)
+		if err != nil {
+			return nil, badSystem(err)
+		}
+		p.system, p.systemRef, schema = sys, sandbox, sys.SDL
+		if !slices.Contains(model.Names(), sandbox) {
+			p.systemRef = sandbox
+			if !filepath.IsAbs(sandbox) {
+				p.systemRef = filepath.Join(filepath.Dir(ref), filepath.FromSlash(sandbox))
+			}
+		}
+	}
+	faults = append(graphql.Check(s, schema), quotas.Check(s, p.system)...)
+	if len(faults) > 0 {
+		return nil, inputFaults(strict.Merge(faults))
+	}
+	return p, nil
+}
+
+// badSystem ends the program because of what is wrong with a System file.
+func badSystem(err error) error {
+	var faults strict.Faults
+	if errors.As(err, &faults) {
+		return inputFaults(faults)
+	}
+	return &exitError{code: exitInput, err: err}
+}
+
+// readyNames returns the names of the ready-made scenarios.
+func readyNames() []string {
+	files, err := fs.Glob(scenarios.Ready(), "*.yaml")
+	if err != nil {
+		return nil
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(f, ".yaml")
+	}
+	return files
+}

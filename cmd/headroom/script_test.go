@@ -1,0 +1,305 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/headroom-load/headroom/capacity/record"
+)
+
+// The stories of the command line are in testdata/script: each is a user's
+// session, with the files that it begins with.
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"headroom": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":    exits,
+			"serve":    serve,
+			"json":     checkJSON,
+			"cloudsum": cloudSum,
+			"waitfor":  waitFor,
+		},
+		Setup: func(e *testscript.Env) error {
+			scenarios, err := filepath.Abs(filepath.Join("..", "..", "testdata", "scenarios"))
+			e.Setenv("SCENARIOS", scenarios)
+			return err
+		},
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+	})
+}
+
+// exits is "exits CODE ARGS...": it runs the program and checks its
+// exit code. A run that this machine stalled is INVALID, and rightly so; that
+// says nothing of the program, so such a run is tried again, at most twice.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: exits CODE ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for try := 1; ; try++ {
+		err := ts.Exec("headroom", args[1:]...)
+		code := 0
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			code = exit.ExitCode()
+		} else if err != nil {
+			ts.Fatalf("headroom %s: %v", strings.Join(args[1:], " "), err)
+		}
+		if code == want {
+			return
+		}
+		if code != exitInvalid || try == 3 {
+			ts.Fatalf("headroom %s: exit code %d, want %d", strings.Join(args[1:], " "), code, want)
+		}
+	}
+}
+
+// serve is "serve KIND": it starts a GraphQL server that behaves in the given
+// way and puts its URL into $URL.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: serve KIND")
+	}
+	if args[0] == "refuse" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		ts.Setenv("URL", "http://"+l.Addr().String()+"/graphql")
+		ts.Check(l.Close())
+		return
+	}
+	answer, ok := answers[args[0]]
+	if !ok {
+		ts.Fatalf("no server is %q", args[0])
+	}
+	var n atomic.Int64
+	done := make(chan struct{})
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		answer(w, n.Add(1)-1, done)
+	}))
+	if args[0] == "tls" {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	ts.Defer(func() { close(done); s.CloseClientConnections(); s.Close() })
+	ts.Setenv("URL", s.URL+"/graphql")
+}
+
+// answers are the ways in which a server may behave; n counts its requests.
+var answers = map[string]func(w http.ResponseWriter, n int64, done <-chan struct{}){
+	"ok": func(w http.ResponseWriter, _ int64, _ <-chan struct{}) {
+		fmt.Fprint(w, `{"data":{"ping":"pong"}}`)
+	},
+	// Of each 100 requests: 3 with GraphQL errors in a 200, one of them without
+	// an errorType, and 2 throttled.
+	"mixed": func(w http.ResponseWriter, n int64, _ <-chan struct{}) {
+		w.Header().Set("x-amzn-appsync-TokensConsumed", "3")
+		switch n % 100 {
+		case 10, 11:
+			fmt.Fprint(w, `{"data":{"ping":null},"errors":[{"message":"no","errorType":"Injected"}]}`)
+		case 12:
+			fmt.Fprint(w, `{"data":{"ping":null},"errors":[{"message":"no"}]}`)
+		case 50, 51:
+			w.Header().Del("x-amzn-appsync-TokensConsumed")
+			w.WriteHeader(http.StatusTooManyRequests)
+			fmt.Fprint(w, `{"errors":[{"errorType":"ThrottlingException"}]}`)
+		default:
+			fmt.Fprint(w, `{"data":{"ping":"pong"}}`)
+		}
+	},
+	"html": func(w http.ResponseWriter, _ int64, _ <-chan struct{}) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><title>It works</title>`)
+	},
+	"cut": func(w http.ResponseWriter, _ int64, _ <-chan struct{}) {
+		w.Header().Set("Content-Length", "1000")
+		fmt.Fprint(w, `{"data":{"ping":`)
+		_ = http.NewResponseController(w).Flush()
+		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			_ = c.Close()
+		}
+	},
+	"hang": func(_ http.ResponseWriter, _ int64, done <-chan struct{}) { <-done },
+}
+
+// checkJSON is "json FILE PATH WANT [WITHIN]": it checks one value of a JSON
+// file. PATH is keys and indices with slashes between; key=value picks the element
+// of a list. WANT is a JSON value; with WITHIN, a fraction, the number
+// may differ from it by so much of it.
+func checkJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 && len(args) != 4 {
+		ts.Fatalf("usage: json FILE PATH WANT [WITHIN]")
+	}
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	for _, key := range strings.Split(args[1], "/") {
+		v = step(ts, v, key)
+	}
+	got, err := json.Marshal(v)
+	ts.Check(err)
+	equal := string(got) == args[2]
+	if len(args) == 4 {
+		want, err1 := strconv.ParseFloat(args[2], 64)
+		within, err2 := strconv.ParseFloat(args[3], 64)
+		ts.Check(errors.Join(err1, err2))
+		number, ok := v.(float64)
+		equal = ok && math.Abs(number-want) <= within*math.Abs(want)
+	}
+	if equal == neg {
+		ts.Fatalf("%s: %s is %s, want %s", args[0], args[1], got, strings.Join(args[2:], " within "))
+	}
+}
+
+func step(ts *testscript.TestScript, v any, key string) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if value, ok := v[key]; ok {
+			return value
+		}
+	case []any:
+		if name, want, ok := strings.Cut(key, "="); ok {
+			for _, e := range v {
+				if m, ok := e.(map[string]any); ok && m[name] == want {
+					return e
+				}
+			}
+		} else if i, err := strconv.Atoi(key); err == nil && i < len(v) {
+			return v[i]
+		}
+	}
+	ts.Fatalf("there is no %q", key)
+	return nil
+}
+
+// cloudSum is "cloudsum FOLDER METRIC": it checks that what the cloud counted
+// of a metric, read from the record in the folder, is what the client's own
+// ledger counted.
+func cloudSum(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cloudsum FOLDER METRIC")
+	}
+	run, err := record.Read(ts.MkAbs(args[0]))
+	ts.Check(err)
+	var ledger, cloud float64
+	points := 0
+	for _, r := range run.Rows {
+		switch args[1] {
+		case "TokensConsumed":
+			ledger += float64(r.TokensDone)
+		case "Requests":
+			ledger += float64(r.Sent)
+		}
+	}
+	for _, s := range run.Series {
+		if s.Metric == args[1] && s.Statistic == "Sum" {
+			for _, p := range s.Points {
+				cloud += p.Value
+				points++
+			}
+		}
+	}
+	if points == 0 || cloud != ledger || ledger == 0 {
+		ts.Fatalf("%s: the cloud counted %g in %d points, the client %g", args[1], cloud, points, ledger)
+	}
+}
+
+// waitFor is "waitfor FILE TEXT": it waits until the file of a program in the
+// background holds the text.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitfor FILE TEXT")
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range 60 * 50 {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && bytes.Contains(b, []byte(args[1])) {
+			return
+		}
+		<-tick.C
+	}
+	ts.Fatalf("%s never held %q", args[0], args[1])
+}
+
+// The sandbox prints what a user needs to reach it, and ends when it is told.
+func TestSandboxStaysUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	in, out := io.Pipe()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"sandbox", "premiere"}, app{stdin: strings.NewReader(""), stdout: out, stderr: io.Discard, env: os.LookupEnv})
+		_ = out.Close()
+	}()
+	exported := map[string]string{}
+	lines := bufio.NewScanner(in)
+	for exported["AWS_SECRET_ACCESS_KEY"] == "" && lines.Scan() {
+		if name, value, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "export "), "="); ok {
+			exported[name] = value
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, in) }()
+	req, err := http.NewRequest(http.MethodPost, exported["APPSYNC_URL"], strings.NewReader(`{"query": "query listPrograms { __typename }"}`))
+	if err != nil {
+		t.Fatalf("%v in %v", err, exported)
+	}
+	req.Header.Set("x-api-key", exported["APPSYNC_API_KEY"])
+	req.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK || answer.Header.Get("x-amzn-appsync-TokensConsumed") != "200" {
+		t.Errorf("%s %v %s %v", answer.Status, answer.Header, body, err)
+	}
+	cancel()
+	if got := <-code; got != exitDone {
+		t.Errorf("exit code %d", got)
+	}
+}
+
+// The exit codes and the help are the same in process as in a process.
+func TestUsage(t *testing.T) {
+	var out, err bytes.Buffer
+	a := app{stdin: strings.NewReader(""), stdout: &out, stderr: &err, env: func(string) (string, bool) { return "", false }}
+	for args, want := range map[string]int{
+		"--help":            exitDone,
+		"run":               exitUsage,
+		"fly":               exitUsage,
+		"run --nope x.yaml": exitUsage,
+	} {
+		if got := run(context.Background(), strings.Fields(args), a); got != want {
+			t.Errorf("headroom %s: exit code %d, want %d", args, got, want)
+		}
+	}
+	if !strings.Contains(out.String(), "rehearse") && !strings.Contains(out.String(), "Rehearse") {
+		t.Errorf("help: %s", out.String())
+	}
+}

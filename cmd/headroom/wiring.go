@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/observe"
+	"github.com/headroom-load/headroom/capacity/observe/cloudwatch"
+	"github.com/headroom-load/headroom/capacity/quotas"
+	"github.com/headroom-load/headroom/capacity/quotas/servicequotas"
+	"github.com/headroom-load/headroom/capacity/sandbox"
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/graphql"
+	"github.com/headroom-load/headroom/scenarios/load"
+)
+
+// target is what a run talks to: the only place where drivers, sources and
+// look-ups are chosen.
+type target struct {
+	name    string // for readers, without secrets
+	sandbox bool
+	graphql scenarios.GraphQL
+	// aws is how the account's quotas and metrics are reached; nil: not at all.
+	aws   *aws.Config
+	close func() error
+}
+
+// connect reaches the scenario's target: it starts the sandbox, or finds the
+// AWS configuration of the account.
+func (a app) connect(ctx context.Context, p *prepared) (*target, error) {
+	s := p.scenario
+	if p.system != nil {
+		child, err := a.startSandbox(p.systemRef)
+		if err != nil {
+			return nil, err
+		}
+		e := child.endpoints
+		return &target{
+			name: "sandbox " + s.Target.Sandbox, sandbox: true,
+			graphql: scenarios.GraphQL{Endpoint: e.GraphQL, Auth: scenarios.Auth{APIKey: e.APIKey}},
+			aws:     sandboxConfig(e), close: child.close,
+		}, nil
+	}
+	t := &target{name: redactURL(s.Target.GraphQL.Endpoint), graphql: *s.Target.GraphQL, close: func() error { return nil }}
+	if s.Target.AWS.Region == "" && !s.Target.GraphQL.Auth.IAM {
+		return t, nil
+	}
+	var options []func(*config.LoadOptions) error
+	if s.Target.AWS.Region != "" {
+		options = append(options, config.WithRegion(s.Target.AWS.Region))
+	}
+	c, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, failure(fmt.Errorf("AWS configuration: %w", err))
+	}
+	t.aws = &c
+	return t, nil
+}
+
+// driver makes the driver of a load.
+func (t *target) driver(l scenarios.Load, inFlight int) (load.Driver, error) {
+	c := graphql.Config{Target: t.graphql, Load: l, InFlight: inFlight, UserAgent: "headroom/" + tool().Version}
+	if t.graphql.Auth.IAM {
+		c.Credentials, c.Region = t.aws.Credentials, t.aws.Region
+	}
+	return graphql.New(c)
+}
+
+// source returns where the cloud's series are read from, or nil.
+func (t *target) source() observe.Source {
+	if t.aws == nil || t.aws.Region == "" {
+		return nil
+	}
+	return cloudwatch.New(*t.aws)
+}
+
+// applied returns where the account's applied quotas are looked up, or nil.
+func (t *target) applied() quotas.Applied {
+	if t.aws == nil || t.aws.Region == "" {
+		return nil
+	}
+	return servicequotas.New(*t.aws)
+}
+
+// child is a sandbox in a process of its own, so that its processor time is not
+// the generator's.
+type child struct {
+	endpoints sandbox.Endpoints
+	close     func() error
+}
+
+// startSandbox starts this program's sandbox verb as a child and reads its
+// endpoints. The child ends when its standard input closes.
+func (a app) startSandbox(ref string) (*child, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, failure(err)
+	}
+	cmd := exec.Command(program, "sandbox", "--child", ref)
+	cmd.Stderr = a.stderr
+	stdin, err1 := cmd.StdinPipe()
+	stdout, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, failure(err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, failure(fmt.Errorf("sandbox: %w", err))
+	}
+	c := &child{close: func() error {
+		return errors.Join(stdin.Close(), cmd.Wait())
+	}}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &c.endpoints)
+	}
+	if err != nil {
+		return nil, failure(fmt.Errorf("the sandbox didn't start: %w", errors.Join(err, c.close())))
+	}
+	return c, nil
+}
+
+// serveChild is the other side of startSandbox.
+func (a app) serveChild(sys *model.System, seed uint64) error {
+	s, err := sandbox.Start(sandbox.Config{System: sys, Seed: seed})
+	if err != nil {
+		return failure(err)
+	}
+	if err := json.NewEncoder(a.stdout).Encode(s.Endpoints()); err != nil {
+		return failure(errors.Join(err, s.Close()))
+	}
+	_, err = io.Copy(io.Discard, a.stdin)
+	return errors.Join(err, s.Close())
+}
+
+// sandboxConfig is the AWS configuration that reaches a sandbox.
+func sandboxConfig(e sandbox.Endpoints) *aws.Config {
+	return &aws.Config{
+		Region: e.Region,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: e.AccessKey, SecretAccessKey: e.SecretKey, Source: "sandbox"}, nil
+		}),
+		BaseEndpoint: aws.String(e.AWS),
+	}
+}
+
+// redactURL prints a URL without its user, query and fragment, where secrets
+// may hide.
+func redactURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "the endpoint"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
