@@ -20,7 +20,8 @@ import (
 const (
 	maxRequest    = 1 << 20  // bytes of a request's body
 	answerCache   = 64 << 20 // bytes of rendered answers
-	documentCache = 16 << 20 // bytes of documents, each counted eightfold for its tree
+	documentCache = 64 << 20 // bytes of parsed documents
+	treeBytes     = 32       // of a parsed document, for each byte of its text
 )
 
 // tokensHeader is spelled as AppSync sends it over HTTP/1.1.
@@ -47,7 +48,14 @@ type graphQL struct {
 type prepared struct {
 	operation string
 	body      []byte // the answer when the System serves it
-	roots     []planned
+	roots     []root
+}
+
+// root is what a throttled answer says of a root field.
+type root struct {
+	name    string
+	at      location
+	nonNull bool
 }
 
 func newGraphQL(s *model.System, seed uint64, apiKey string, c awsapi.Credentials, m *awsapi.Metrics) (*graphQL, error) {
@@ -261,16 +269,20 @@ func (g *graphQL) prepare(body []byte) (*prepared, *requestError) {
 		return nil, invalid(errs)
 	}
 	p := &prepared{operation: op.Name}
-	if p.roots, err = g.executor.plan(op, variables); err != nil {
+	fields, err := g.executor.plan(op, variables)
+	if err != nil {
 		return nil, badRequest("%s", err)
 	}
-	data, _, err := g.executor.answer(p.roots)
+	for _, f := range fields {
+		p.roots = append(p.roots, root{f.at.Alias, location{Line: f.at.Position.Line, Column: f.at.Position.Column}, f.typ.NonNull})
+	}
+	data, _, err := g.executor.answer(fields)
 	if err != nil {
 		p.body = envelope([]byte("null"), []graphQLError{{ErrorType: "ResolverExecutionLimitReached", Message: err.Error()}})
 	} else {
 		p.body = slices.Concat([]byte(`{"data":`), data, []byte("}"))
 	}
-	g.answers.put(string(body), p, len(p.body))
+	g.answers.put(string(body), p, len(p.body)+len(body))
 	return p, nil
 }
 
@@ -284,7 +296,7 @@ func (g *graphQL) document(query string) (*sdl.Document, *requestError) {
 	if errs != nil {
 		return nil, invalid(errs)
 	}
-	g.documents.put(query, doc, 8*len(query))
+	g.documents.put(query, doc, treeBytes*len(query))
 	return doc, nil
 }
 
@@ -326,25 +338,20 @@ func (p *prepared) throttled(limiter string) []byte {
 	case "momento":
 		errorType, message = "LimitExceededException", "Limit exceeded: "+limiter
 	}
-	data := []byte{'{'}
+	data := "{"
 	var errs []graphQLError
 	for i, root := range p.roots {
 		if i > 0 {
-			data = append(data, ',')
+			data += ","
 		}
-		data = append(append(data, root.label...), "null"...)
-		errs = append(errs, graphQLError{
-			Path:      []string{root.at.Alias},
-			ErrorType: errorType,
-			Locations: []location{{Line: root.at.Position.Line, Column: root.at.Position.Column}},
-			Message:   message,
-		})
+		data += strconv.Quote(root.name) + ":null"
+		errs = append(errs, graphQLError{Path: []string{root.name}, ErrorType: errorType, Locations: []location{root.at}, Message: message})
 	}
-	data = append(data, '}')
-	if slices.ContainsFunc(p.roots, func(f planned) bool { return f.typ.NonNull }) {
-		data = []byte("null")
+	data += "}"
+	if slices.ContainsFunc(p.roots, func(r root) bool { return r.nonNull }) {
+		data = "null"
 	}
-	return envelope(data, errs)
+	return envelope([]byte(data), errs)
 }
 
 // envelope is a GraphQL answer with errors; data nil: without data.

@@ -68,7 +68,10 @@ func read(t *testing.T, client *cloudwatch.Client, in *cloudwatch.GetMetricDataI
 	t.Helper()
 	got := map[string][]row{}
 	pages := cloudwatch.NewGetMetricDataPaginator(client, in)
-	for pages.HasMorePages() {
+	for page := 0; pages.HasMorePages(); page++ {
+		if page == 100 {
+			t.Fatal("the pages don't end")
+		}
 		out, err := pages.NextPage(t.Context())
 		if err != nil {
 			t.Fatal(err)
