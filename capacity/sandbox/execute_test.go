@@ -105,12 +105,19 @@ func TestExecute(t *testing.T) {
 		"grid":                {"{ grid }", "", m{"grid": []any{10, []any{10, "-"}}}, 1},
 		"aliases":             {"{ a: show(id: 1) { t: title } b: show(id: 2) { title } }", "", m{"a": m{"t": "-"}, "b": m{"title": "-"}}, 4},
 		"merged":              {"{ show(id: 1) { id } show(id: 1) { id title } }", "", m{"show": m{"id": "-", "title": "-"}}, 3},
-		"fragments": {"{ show(id: 1) { ...A ...A ... on Show { genre } ... { title } } } fragment A on Node { id ... on Episode { number } ... on Show { title } }", "",
-			m{"show": m{"id": "-", "title": "-", "genre": "-"}}, 4},
+		"fragments": {
+			"{ show(id: 1) { ...A ...A ... on Show { genre } ... { title } } } fragment A on Node { id ... on Episode { number } ... on Show { title } }", "",
+			m{"show": m{"id": "-", "title": "-", "genre": "-"}},
+			4,
+		},
 		"interface": {"{ node { __typename id ... on Show { title } ... on Episode { number } } }", "", m{"node": m{"__typename": "-", "id": "-", "title": "-"}}, 4},
 		"union":     {"{ any { __typename ... on Show { title } ... on Episode { number } } }", "", m{"any": []any{10, m{"__typename": "-", "number": "-"}}}, 21},
-		"directives": {"query Q($yes: Boolean!, $no: Boolean = false) { show(id: 1) { id @include(if: $yes) title @skip(if: $yes) genre @include(if: $no) __typename @skip(if: $no) ...A @skip(if: $yes) } } fragment A on Show { title }",
-			`{"yes":true}`, m{"show": m{"id": "-", "__typename": "-"}}, 3},
+		"directives": {
+			"query Q($yes: Boolean!, $no: Boolean = false) { show(id: 1) { id @include(if: $yes) title @skip(if: $yes) genre @include(if: $no) __typename @skip(if: $no) ...A @skip(if: $yes) } } fragment A on Show { title }",
+			`{"yes":true}`,
+			m{"show": m{"id": "-", "__typename": "-"}},
+			3,
+		},
 		"mutation": {`mutation M { rename(id: 1, title: "x") { title } }`, "", m{"rename": m{"title": "-"}}, 2},
 	} {
 		body, resolved, err := execute(t, testSchema, c.document, c.variables)

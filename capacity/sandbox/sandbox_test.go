@@ -201,7 +201,8 @@ operations:
 	}
 
 	quota, err := servicequotas.NewFromConfig(configured(e)).GetServiceQuota(t.Context(), &servicequotas.GetServiceQuotaInput{
-		ServiceCode: aws.String("lambda"), QuotaCode: aws.String("L-B99A9384")})
+		ServiceCode: aws.String("lambda"), QuotaCode: aws.String("L-B99A9384"),
+	})
 	if err != nil || *quota.Quota.Value != 900 {
 		t.Errorf("concurrency quota: %v %v", quota, err)
 	}

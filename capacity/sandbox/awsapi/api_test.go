@@ -168,7 +168,8 @@ func TestPutMetricData(t *testing.T) {
 			{MetricName: aws.String("a"), Timestamp: &minute, Value: aws.Float64(3)},
 			{MetricName: aws.String("a"), Timestamp: &minute, Values: []float64{1, 10}, Counts: []float64{2, 1}},
 			{MetricName: aws.String("a"), Timestamp: &minute, StatisticValues: &cwtypes.StatisticSet{
-				SampleCount: aws.Float64(4), Sum: aws.Float64(20), Minimum: aws.Float64(-1), Maximum: aws.Float64(9)}},
+				SampleCount: aws.Float64(4), Sum: aws.Float64(20), Minimum: aws.Float64(-1), Maximum: aws.Float64(9),
+			}},
 			{MetricName: aws.String("fine"), Timestamp: aws.Time(minute.Add(time.Second)), Value: aws.Float64(1), StorageResolution: aws.Int32(1)},
 			{MetricName: aws.String("fine"), Timestamp: aws.Time(minute.Add(2 * time.Second)), Value: aws.Float64(2), StorageResolution: aws.Int32(1)},
 		},

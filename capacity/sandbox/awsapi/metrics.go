@@ -9,8 +9,8 @@ import (
 
 // How long points are kept, and how many metrics there may be.
 const (
-	keepMinutes = 24 * time.Hour
-	keepSeconds = 3 * time.Hour
+	keep = 24 * time.Hour
+	keepFine = 3 * time.Hour
 	maxMetrics  = 10_000
 )
 
@@ -111,12 +111,12 @@ func (x *Metric) Add(at time.Time, value float64) {
 
 func (x *Metric) add(second int64, s statistics, highResolution bool) {
 	x.newest = max(x.newest, second)
-	put(x.minutes, second-mod(second, 60), s, x.newest-int64(keepMinutes.Seconds()))
+	put(x.minutes, second-mod(second, 60), s, x.newest-int64(keep.Seconds()))
 	if highResolution {
 		if x.seconds == nil {
 			x.seconds = map[int64]*statistics{}
 		}
-		put(x.seconds, second, s, x.newest-int64(keepSeconds.Seconds()))
+		put(x.seconds, second, s, x.newest-int64(keepFine.Seconds()))
 	}
 }
 

@@ -51,15 +51,23 @@ const (
 func (s *server) defaultQuotas() []serviceQuota {
 	second := &quotaPeriod{1, "SECOND"}
 	quotas := []serviceQuota{
-		{ServiceCode: AppSyncService, ServiceName: "AWS AppSync", QuotaCode: RequestTokensCode,
-			QuotaName: "GraphQL APIs - Rate of request tokens", Value: 10_000, Period: second},
-		{ServiceCode: dynamoDBService, ServiceName: "Amazon DynamoDB", QuotaCode: tableReadThroughput,
-			QuotaName: "Table-level read throughput limit", Value: 40_000, Period: second},
-		{ServiceCode: dynamoDBService, ServiceName: "Amazon DynamoDB", QuotaCode: tableWriteThroughput,
-			QuotaName: "Table-level write throughput limit", Value: 40_000, Period: second},
-		{ServiceCode: LambdaService, ServiceName: "AWS Lambda", QuotaCode: ConcurrencyCode,
+		{
+			ServiceCode: AppSyncService, ServiceName: "AWS AppSync", QuotaCode: RequestTokensCode,
+			QuotaName: "GraphQL APIs - Rate of request tokens", Value: 10_000, Period: second,
+		},
+		{
+			ServiceCode: dynamoDBService, ServiceName: "Amazon DynamoDB", QuotaCode: tableReadThroughput,
+			QuotaName: "Table-level read throughput limit", Value: 40_000, Period: second,
+		},
+		{
+			ServiceCode: dynamoDBService, ServiceName: "Amazon DynamoDB", QuotaCode: tableWriteThroughput,
+			QuotaName: "Table-level write throughput limit", Value: 40_000, Period: second,
+		},
+		{
+			ServiceCode: LambdaService, ServiceName: "AWS Lambda", QuotaCode: ConcurrencyCode,
 			QuotaName: "Concurrent executions", Value: 1_000,
-			UsageMetric: &usageMetric{"AWS/Lambda", "ConcurrentExecutions", map[string]string{}, "Maximum"}},
+			UsageMetric: &usageMetric{"AWS/Lambda", "ConcurrentExecutions", map[string]string{}, "Maximum"},
+		},
 	}
 	for i := range quotas {
 		q := &quotas[i]
