@@ -58,17 +58,10 @@ func under(a capacity.Assessment) []string {
 		return nil
 	}
 	q := a.Quotas[i]
-	var text []string
-	if p := q.BindsAt; p != nil && p.Rate != nil {
-		text = append(text, fmt.Sprintf("The binding rate is a prediction, graded %s: the run was tested up to %s/s.", p.Grade, unit.Human(q.TestedRate)))
-	}
-	if r := q.Required; r != nil {
-		text = append(text, fmt.Sprintf("What %s/s requires is arithmetic: rate times unit cost.", unit.Human(r.Target)))
-	}
-	if len(text) == 0 {
+	if q.BindsAt == nil || q.Required == nil {
 		return nil
 	}
-	return []string{strings.Join(text, " ")}
+	return []string{fmt.Sprintf("The binding rate is a prediction, graded %s; what %s/s requires is arithmetic, rate times unit cost.", q.BindsAt.Grade, unit.Human(q.Required.Target))}
 }
 
 func figures(run *capacity.Run, a capacity.Assessment) (blocks []Block) {
@@ -257,7 +250,7 @@ func (t *Table) prediction(a capacity.Assessment, q capacity.QuotaResult, p *cap
 	c := Cell{Text: unit.Human(*p.Rate) + "/s", Sub: string(p.Grade)}
 	if p.Low != nil && p.High != nil {
 		if i := interval(*p.Low, *p.High, unit.Human); i != "" {
-			c.Sub += ", " + i
+			c.Sub = i + "\n" + c.Sub
 		}
 	}
 	return c

@@ -65,8 +65,10 @@ func markdownTable(b *strings.Builder, t *Table) {
 	for _, row := range t.Rows {
 		for _, c := range row {
 			b.WriteString("| " + escape(c.Text) + marks(c))
-			if c.Sub != "" {
-				b.WriteString("<br>" + escape(c.Sub))
+			for sub := range strings.SplitSeq(c.Sub, "\n") {
+				if sub != "" {
+					b.WriteString("<br>" + escape(sub))
+				}
 			}
 			b.WriteByte(' ')
 		}

@@ -74,8 +74,8 @@ type Column struct {
 	Number bool
 }
 
-// Cell is one cell: its text, a smaller second line that may be empty, and the
-// numbers of its footnotes.
+// Cell is one cell: its text, smaller lines under it (none, or some with \n
+// between them), and the numbers of its footnotes.
 type Cell struct {
 	Text  string
 	Sub   string

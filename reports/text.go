@@ -137,7 +137,10 @@ func (p *printer) table(t *Table) {
 	for c, col := range t.Columns {
 		widths[c] = columns(col.Name)
 		for _, row := range t.Rows {
-			widths[c] = max(widths[c], columns(clean(row[c].Text)+marks(row[c])), columns(clean(row[c].Sub)))
+			widths[c] = max(widths[c], columns(clean(row[c].Text)+marks(row[c])))
+			for sub := range strings.SplitSeq(row[c].Sub, "\n") {
+				widths[c] = max(widths[c], columns(clean(sub)))
+			}
 		}
 		most := widestKey
 		if c > 0 {
@@ -190,8 +193,10 @@ func (p *printer) fold(t *Table, widths []int, from, to int) {
 			x := cell(c)
 			tone, lines := x.Tone, wrap(clean(x.Text)+marks(x), widths[c])
 			under := len(lines)
-			if x.Sub != "" {
-				lines = append(lines, wrap(clean(x.Sub), widths[c])...)
+			for sub := range strings.SplitSeq(x.Sub, "\n") {
+				if sub != "" {
+					lines = append(lines, wrap(clean(sub), widths[c])...)
+				}
 			}
 			for i, l := range lines {
 				pad := strings.Repeat(" ", max(widths[c]-columns(l), 0))

@@ -42,6 +42,7 @@ type stageRow struct {
 type block struct {
 	from, to float64
 	name     string
+	more     string // said after the name where there is room
 }
 
 const (

@@ -127,7 +127,7 @@ func use(t *timeline, q capacity.QuotaResult) Figure {
 	}
 	if q.Peak != nil && q.PeakAt != nil {
 		top = max(top, *q.Peak)
-		marks = append(marks, dots{name: "peak " + Amount(*q.Peak, q), role: red, radius: 3.5, hollow: true, xs: []float64{u.middle(*q.PeakAt, t.end)}, ys: []float64{*q.Peak}})
+		marks = append(marks, dots{name: "peak " + Amount(*q.Peak, q), role: red, radius: 3.5, hollow: true, xs: []float64{u.peakAt(q, t.end)}, ys: []float64{*q.Peak}})
 		f.Caption = "Peak " + Amount(*q.Peak, q)
 		if q.Utilization != nil {
 			f.Caption += fmt.Sprintf(", %s of the limit of %s", unit.HumanShare(*q.Utilization), Amount(q.Limit, q))
@@ -222,9 +222,12 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 		}
 	}
 	f.Caption = fmt.Sprintf("The slope is the unit cost, %s for one arrival.", UnitCost(q)) + f.Caption
+	if t.total(func(r measure.Row) int64 { return r.Throttled }) > 0 {
+		f.Caption += " Refused requests charge less or nothing, so seconds with refusals lie below it."
+	}
 	if binds {
 		marks = append(marks, flag{red, *q.BindsAt.Rate, "binds at " + unit.Human(*q.BindsAt.Rate) + "/s"})
-		f.Caption += fmt.Sprintf(" It meets the limit at %s/s (prediction, %s).", unit.Human(*q.BindsAt.Rate), q.BindsAt.Grade)
+		f.Caption += fmt.Sprintf(" The slope meets the limit at %s/s (prediction, %s).", unit.Human(*q.BindsAt.Rate), q.BindsAt.Grade)
 	}
 	f.chart = chart{
 		x:     amounts("offered arrivals per second", far, short),

@@ -267,6 +267,9 @@ func (s strips) Plot(c draw.Canvas, p *plot.Plot) {
 			if row.load != "" && j == 0 {
 				name = row.load + ": " + name
 			}
+			if sty.Width(name+b.more) <= to-from-6 {
+				name += b.more
+			}
 			if name = fit(sty, name, to-from-6); len([]rune(name)) > 2 {
 				c.FillText(sty, vg.Point{X: (from + to) / 2, Y: bottom + stripRow/2 - 1}, name)
 			}

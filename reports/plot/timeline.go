@@ -136,7 +136,7 @@ func (t *timeline) chart(y axis, marks ...mark) chart {
 		for _, s := range l.Stages {
 			b := block{from: at, to: at + s.For, name: s.Name}
 			if !s.Measure {
-				b.name += " (not measured)"
+				b.more = " (not measured)"
 			}
 			row.blocks = append(row.blocks, b)
 			at += s.For

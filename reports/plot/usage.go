@@ -3,7 +3,6 @@ package plot
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/headroom-load/headroom/capacity"
 )
@@ -60,15 +59,18 @@ func usage(t *timeline, q capacity.QuotaResult) used {
 // period.
 var statistics = map[string]string{"Sum": "mean", "Maximum": "maximum", "Average": "average"}
 
-// middle returns the middle of the finest value that the instant lies in, within
-// the run's end.
-func (u used) middle(at, end float64) float64 {
-	for _, s := range slices.Concat(u.fine, u.coarse) {
-		if s.from <= at && at < s.to {
-			return (max(s.from, 0) + min(s.to, end)) / 2
+// peakAt returns where the peak of q stands: in the middle of its second, or of
+// what the run shows of the period whose maximum it is.
+func (u used) peakAt(q capacity.QuotaResult, end float64) float64 {
+	from, to := math.Floor(*q.PeakAt), math.Floor(*q.PeakAt)+1
+	if q.Kind == capacity.LevelQuota {
+		for _, s := range u.coarse {
+			if s.value == *q.Peak && s.from <= *q.PeakAt+1e-6 {
+				from, to = s.from, s.to
+			}
 		}
 	}
-	return at
+	return (max(from, 0) + min(to, end)) / 2
 }
 
 // ledger returns the tokens of each second, of a long run those of the highest
