@@ -310,7 +310,7 @@ func (s *server) putMetricData(in *putMetricDataIn, now time.Time) (any, *fault)
 		if d.Timestamp != nil {
 			at = time.Time(*d.Timestamp)
 		}
-		if at.Before(now.Add(-keep)) || at.After(now.Add(maxAhead)) {
+		if at.Before(now.Add(-retention)) || at.After(now.Add(maxAhead)) {
 			return nil, invalid("MetricData.member.%d.Timestamp is not within the last day, which the sandbox keeps, and the next two hours.", i+1)
 		}
 		seconds[i] = at.Unix()

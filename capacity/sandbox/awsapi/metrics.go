@@ -9,9 +9,9 @@ import (
 
 // How long points are kept, and how many metrics there may be.
 const (
-	keep = 24 * time.Hour
-	keepFine = 3 * time.Hour
-	maxMetrics  = 10_000
+	retention     = 24 * time.Hour
+	fineRetention = 3 * time.Hour
+	maxMetrics    = 10_000
 )
 
 // Dimension is one name and value of a metric's identity.
@@ -111,12 +111,12 @@ func (x *Metric) Add(at time.Time, value float64) {
 
 func (x *Metric) add(second int64, s statistics, highResolution bool) {
 	x.newest = max(x.newest, second)
-	put(x.minutes, second-mod(second, 60), s, x.newest-int64(keep.Seconds()))
+	put(x.minutes, second-mod(second, 60), s, x.newest-int64(retention.Seconds()))
 	if highResolution {
 		if x.seconds == nil {
 			x.seconds = map[int64]*statistics{}
 		}
-		put(x.seconds, second, s, x.newest-int64(keepFine.Seconds()))
+		put(x.seconds, second, s, x.newest-int64(fineRetention.Seconds()))
 	}
 }
 
