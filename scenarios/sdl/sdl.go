@@ -86,12 +86,14 @@ type Error struct {
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(e.File)
+	if e.File != "" {
+		b.WriteString(e.File + ":")
+	}
 	if e.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
+		fmt.Fprintf(&b, "%d:%d:", e.Line, e.Column)
 	}
 	if b.Len() > 0 {
-		b.WriteString(": ")
+		b.WriteByte(' ')
 	}
 	if e.Path != "" {
 		b.WriteString("$" + e.Path + ": ")

@@ -19,7 +19,8 @@ import (
 // declared are ignored, as servers do.
 //
 // Without a schema, types other than the specification's and AppSync's scalars
-// fit any value. The Path of each error is that of the value.
+// fit any value. The Path of each error is that of the value, which itself is
+// never repeated: it may be a secret.
 func Variables(schema *Schema, op *Operation, variables []byte) (map[string]any, Errors) {
 	given := map[string]any{}
 	if len(bytes.TrimSpace(variables)) > 0 {
@@ -105,7 +106,12 @@ func (c *coercer) coerce(path string, t *Type, v any) any {
 		return out
 	}
 	if out, known, ok := scalar(t.NamedType, v); known {
-		if !ok {
+		_, number := v.(json.Number)
+		switch {
+		case ok:
+		case number && t.NamedType != "String" && t.NamedType != "Boolean":
+			c.fault(path, "is a number that %s can't hold", t)
+		default:
 			c.fault(path, "is %s but its type is %s", kind(v), t)
 		}
 		return out
@@ -142,7 +148,7 @@ func (c *coercer) enum(path string, def *Definition, v any) any {
 		for _, value := range def.EnumValues {
 			values = append(values, value.Name)
 		}
-		c.fault(path, "is %q, no value of %s (%s)", name, def.Name, strings.Join(values, ", "))
+		c.fault(path, "is no value of %s (%s)", def.Name, strings.Join(values, ", "))
 	}
 	return name
 }
@@ -222,7 +228,7 @@ func whole(v any) (int64, bool) {
 }
 
 func kind(v any) string {
-	switch v := v.(type) {
+	switch v.(type) {
 	case nil:
 		return "null"
 	case string:
@@ -230,7 +236,7 @@ func kind(v any) string {
 	case bool:
 		return "a boolean"
 	case json.Number:
-		return "the number " + v.String()
+		return "a number"
 	case []any:
 		return "a list"
 	default:

@@ -1,0 +1,721 @@
+package graphql
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/load"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+const clean200 = `{"data":{"listPrograms":null}}`
+
+// config is a load of one operation without variables.
+func config(endpoint string) Config {
+	return Config{
+		Target:    scenarios.GraphQL{Endpoint: endpoint},
+		UserAgent: "headroom/test",
+		InFlight:  64,
+		Load: scenarios.Load{
+			Name:    "viewers",
+			Timeout: time.Minute,
+			Operations: []scenarios.Operation{{
+				Name:    "listPrograms",
+				GraphQL: &scenarios.GraphQLOperation{Document: "query listPrograms { listPrograms }"},
+			}},
+		},
+	}
+}
+
+func driver(t *testing.T, cfg Config) *Driver {
+	t.Helper()
+	d, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func send(t *testing.T, ctx context.Context, d *Driver, a load.Arrival) measure.Sample {
+	t.Helper()
+	r, err := d.Prepare(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s measure.Sample
+	r.Send(ctx, &s)
+	return s
+}
+
+// serve starts a server and returns a driver for it.
+func serve(t *testing.T, h http.HandlerFunc) *Driver {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return driver(t, config(server.URL))
+}
+
+func respond(status int, body string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for i := 0; i < len(header); i += 2 {
+			w.Header()[header[i]] = []string{header[i+1]}
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}
+}
+
+func TestOutcomes(t *testing.T) {
+	typed := func(types ...string) string {
+		var list []string
+		for _, name := range types {
+			list = append(list, `{"message":"m","errorType":"`+name+`"}`)
+		}
+		return `{"data":{"a":null},"errors":[` + strings.Join(list, ",") + `]}`
+	}
+	for _, c := range []struct {
+		name    string
+		handler http.HandlerFunc
+		outcome measure.Outcome
+		reason  string
+	}{
+		{"ok", respond(200, clean200), measure.OK, ""},
+		{"201", respond(201, clean200), measure.OK, ""},
+		{"errors null", respond(200, `{"errors":null,"data":{}}`), measure.OK, ""},
+		{"errors empty", respond(200, `{"data":{},"errors":[]}`), measure.OK, ""},
+		{"errors inside data", respond(200, `{"data":{"errors":[{"errorType":"ThrottlingException"}]}}`), measure.OK, ""},
+
+		{"429", respond(429, `{"errors":[{"errorType":"ThrottlingException","message":"Rate exceeded"}]}`), measure.Throttled, "HTTP 429 ThrottlingException"},
+		{"429 without a body", respond(429, ""), measure.Throttled, "HTTP 429"},
+		{"429 HTML", respond(429, "<html>"), measure.Throttled, "HTTP 429"},
+		{"429 by header", respond(429, "{}", "x-amzn-ErrorType", "TooManyRequestsException:http://x"), measure.Throttled, "HTTP 429 TooManyRequestsException"},
+		{"400 that throttles", respond(400, "{}", "x-amzn-ErrorType", "ThrottlingException"), measure.Throttled, "HTTP 400 ThrottlingException"},
+		{"Lambda", respond(200, typed("Lambda:TooManyRequestsException")), measure.Throttled, "Lambda:TooManyRequestsException"},
+		{"DynamoDB", respond(200, typed("DynamoDB:ProvisionedThroughputExceededException")), measure.Throttled, "DynamoDB:ProvisionedThroughputExceededException"},
+		{"DynamoDB by message", respond(200, `{"errors":[{"errorType":"DynamoDB:DynamoDbException","message":"Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling"}]}`), measure.Throttled, "DynamoDB:DynamoDbException"},
+		{"cache", respond(200, typed("LimitExceededError")), measure.Throttled, "LimitExceededError"},
+		{"code", respond(200, `{"errors":[{"message":"m","extensions":{"code":"THROTTLED"}}]}`), measure.Throttled, "THROTTLED"},
+		{"throttled among failed", respond(200, typed("Lambda:Unhandled", "Unauthorized", "RequestLimitExceeded")), measure.Throttled, "RequestLimitExceeded"},
+
+		{"401", respond(401, `{"errors":[{"errorType":"UnauthorizedException","message":"m"}]}`), measure.Rejected, "HTTP 401 UnauthorizedException"},
+		{"403", respond(403, ""), measure.Rejected, "HTTP 403"},
+		{"400", respond(400, `{"errors":[{"message":"Syntax","extensions":{"code":"GRAPHQL_PARSE_FAILED"}}]}`), measure.Rejected, "HTTP 400 GRAPHQL_PARSE_FAILED"},
+		{"404 HTML", respond(404, "<html>"), measure.Rejected, "HTTP 404"},
+		{"unauthorized field", respond(200, typed("Lambda:Unhandled", "Unauthorized")), measure.Rejected, "Unauthorized"},
+		{"refusal in a 500", respond(500, typed("UnauthorizedException")), measure.Rejected, "HTTP 500 UnauthorizedException"},
+
+		{"failed", respond(200, typed("Lambda:Unhandled")), measure.Failed, "Lambda:Unhandled"},
+		{"resolver without access", respond(200, typed("DynamoDB:AccessDeniedException")), measure.Failed, "DynamoDB:AccessDeniedException"},
+		{"untyped", respond(200, `{"errors":[{"message":"m"}],"data":{"a":1}}`), measure.Failed, "error without a type"},
+		{"bare strings", respond(200, `{"errors":["m",5,null]}`), measure.Failed, "error without a type"},
+		{"types that are no strings", respond(200, `{"errors":[{"errorType":5,"extensions":[]},{"errorType":"E"}]}`), measure.Failed, "error without a type"},
+		{"errors as object", respond(200, `{"errors":{"message":"m"}}`), measure.Failed, "error without a type"},
+		{"odd type", respond(200, typed("Ünhandled <b>\\u0000 "+strings.Repeat("x", 100))), measure.Failed, "_nhandled__b___" + strings.Repeat("x", 48)},
+		{"502 HTML", respond(502, "<html>"), measure.Failed, "HTTP 502"},
+		{"500 clean", respond(500, clean200), measure.Failed, "HTTP 500"},
+		{"294", respond(294, `{"data":{"a":null},"errors":[{"message":"m"}]}`), measure.Failed, "HTTP 294"},
+
+		{"HTML", respond(200, "<!doctype html><title>Sign in</title>"), measure.Unclassified, "not JSON"},
+		{"empty", respond(200, ""), measure.Unclassified, "empty body"},
+		{"204", respond(204, ""), measure.Unclassified, "empty body"},
+		{"JSON", respond(200, `{"status":"ok"}`), measure.Unclassified, "no data and no errors"},
+		{"list", respond(200, `[{"data":{}}]`), measure.Unclassified, "no data and no errors"},
+		{"no data", respond(200, `{"data":null}`), measure.Unclassified, "data is no object"},
+		{"broken JSON", respond(200, `{"data":{"a":1}`), measure.Unclassified, "not JSON"},
+		{"broken JSON with errors", respond(200, `{"errors":[{"errorType":"ThrottlingException"}],`), measure.Unclassified, "not JSON"},
+		{"redirect", respond(302, "", "Location", "/elsewhere"), measure.Unclassified, "HTTP 302"},
+		{"brotli", respond(200, "\x0b\x02\x80", "Content-Encoding", "br"), measure.Unclassified, "not JSON"},
+		{"no gzip", respond(200, clean200, "Content-Encoding", "gzip"), measure.Unclassified, "not JSON"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := serve(t, c.handler)
+			for range 2 { // the connection must be fit for a second one
+				s := send(t, t.Context(), d, load.Arrival{})
+				if s.Outcome != c.outcome || s.Reason != c.reason {
+					t.Errorf("got %v %q, want %v %q", s.Outcome, s.Reason, c.outcome, c.reason)
+				}
+				if s.Tokens != measure.NoTokens {
+					t.Errorf("%d tokens without a header", s.Tokens)
+				}
+			}
+			if n := d.Stats().Opened; n != 1 {
+				t.Errorf("opened %d connections for two requests in turn, want 1", n)
+			}
+		})
+	}
+}
+
+// TestCounts is the promise of exact counts: errors in a 200 and throttles of
+// 10,000 requests, sent by many at once, come out as exactly what was injected.
+func TestCounts(t *testing.T) {
+	var n, tokens atomic.Int64
+	d := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		i := n.Add(1) - 1
+		switch {
+		case i%100 < 2:
+			respond(429, `{"errors":[{"errorType":"ThrottlingException"}]}`)(w, r)
+		case i%100 < 4:
+			respond(200, `{"data":null,"errors":[{"errorType":"Lambda:Unhandled"}]}`, "x-amzn-appsync-TokensConsumed", "3")(w, r)
+			tokens.Add(3)
+		case i%100 < 5:
+			respond(200, `{"errors":[{"message":"no type"}],"data":{"a":1}}`)(w, r)
+		default:
+			respond(200, clean200, "x-amzn-appsync-TokensConsumed", "1")(w, r)
+			tokens.Add(1)
+		}
+	})
+	var counts [len(measure.Outcomes)]atomic.Int64
+	var counted atomic.Int64
+	var workers sync.WaitGroup
+	for w := range 20 {
+		workers.Go(func() {
+			for i := range 500 {
+				s := send(t, t.Context(), d, load.Arrival{N: int64(w*500 + i)})
+				counts[s.Outcome].Add(1)
+				if s.Tokens != measure.NoTokens {
+					counted.Add(s.Tokens)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	got := map[string]int64{}
+	for i := range counts {
+		if v := counts[i].Load(); v > 0 {
+			got[measure.Outcome(i).String()] = v
+		}
+	}
+	if diff := cmp.Diff(map[string]int64{"ok": 9500, "failed": 300, "throttled": 200}, got); diff != "" {
+		t.Error(diff)
+	}
+	if counted.Load() != tokens.Load() {
+		t.Errorf("%d tokens counted, %d charged", counted.Load(), tokens.Load())
+	}
+	if s := d.Stats(); s.Opened > 64 {
+		t.Errorf("opened %d connections, the limit is 64", s.Opened)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	for _, c := range []struct {
+		value string
+		want  int64
+		bad   int64
+	}{{"0", 0, 0}, {"200", 200, 0}, {"", measure.NoTokens, 1}, {"1.5", measure.NoTokens, 1}, {"-1", measure.NoTokens, 1}, {"many", measure.NoTokens, 1}} {
+		for _, name := range []string{"x-amzn-appsync-TokensConsumed", "X-AMZN-APPSYNC-TOKENSCONSUMED", "x-amzn-appsync-tokensconsumed"} {
+			d := serve(t, respond(429, "", name, c.value))
+			if s := send(t, t.Context(), d, load.Arrival{}); s.Tokens != c.want || d.Stats().UnreadableTokens != c.bad {
+				t.Errorf("%s: %q: got %d and %d unreadable, want %d and %d", name, c.value, s.Tokens, d.Stats().UnreadableTokens, c.want, c.bad)
+			}
+		}
+	}
+}
+
+// raw starts a server below HTTP: it reads one request after another and lets
+// answer write to the connection; the connection is closed when that says so.
+func raw(t *testing.T, answer func(c *net.TCPConn, n int) (more bool)) (url string, requests *atomic.Int64) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	requests = new(atomic.Int64)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				in := bufio.NewReader(c)
+				for {
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					io.Copy(io.Discard, r.Body)
+					if !answer(c.(*net.TCPConn), int(requests.Add(1))) {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String(), requests
+}
+
+func TestBrokenExchanges(t *testing.T) {
+	write := func(c *net.TCPConn, text string) bool {
+		io.WriteString(c, text)
+		return false
+	}
+	for _, c := range []struct {
+		name    string
+		answer  func(c *net.TCPConn, n int) bool
+		outcome measure.Outcome
+		reason  string
+	}{
+		{"closed without an answer", func(c *net.TCPConn, n int) bool { return false }, measure.Failed, "connection closed"},
+		{"cut", func(c *net.TCPConn, n int) bool {
+			return write(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"+clean200)
+		}, measure.Failed, "body cut"},
+		{"cut between chunks", func(c *net.TCPConn, n int) bool {
+			return write(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1e\r\n"+clean200+"\r\n")
+		}, measure.Failed, "body cut"},
+		{"cut without a length", func(c *net.TCPConn, n int) bool {
+			return write(c, "HTTP/1.0 200 OK\r\n\r\n"+clean200[:10])
+		}, measure.Unclassified, "not JSON"},
+		{"reset", func(c *net.TCPConn, n int) bool {
+			c.SetLinger(0)
+			return false
+		}, measure.Failed, "connection reset"},
+		{"no HTTP", func(c *net.TCPConn, n int) bool { return write(c, "SSH-2.0-OpenSSH\r\n\r\n") }, measure.Failed, "malformed HTTP"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			url, requests := raw(t, c.answer)
+			s := send(t, t.Context(), driver(t, config(url)), load.Arrival{})
+			if s.Outcome != c.outcome || s.Reason != c.reason {
+				t.Errorf("got %v %q, want %v %q", s.Outcome, s.Reason, c.outcome, c.reason)
+			}
+			if requests.Load() != 1 {
+				t.Errorf("the server saw %d requests, want 1", requests.Load())
+			}
+		})
+	}
+	t.Run("reset in the body", func(t *testing.T) {
+		url, _ := raw(t, func(c *net.TCPConn, n int) bool {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nx-amzn-appsync-TokensConsumed: 7\r\n\r\n"+clean200)
+			c.SetLinger(0)
+			return false
+		})
+		s := send(t, t.Context(), driver(t, config(url)), load.Arrival{})
+		// A reset may overtake the headers.
+		if s.Outcome != measure.Failed || s.Reason != "connection reset" {
+			t.Errorf("got %v %q", s.Outcome, s.Reason)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		server := httptest.NewServer(nil)
+		server.Close()
+		s := send(t, t.Context(), driver(t, config(server.URL)), load.Arrival{})
+		if s.Outcome != measure.Failed || s.Reason != "connection refused" || s.BytesOut != 0 {
+			t.Errorf("got %+v", s)
+		}
+	})
+	t.Run("http on an https port", func(t *testing.T) {
+		server := httptest.NewServer(respond(200, clean200))
+		defer server.Close()
+		s := send(t, t.Context(), driver(t, config("https"+strings.TrimPrefix(server.URL, "http"))), load.Arrival{})
+		if s.Outcome != measure.Failed || s.Reason != "TLS handshake" {
+			t.Errorf("got %v %q", s.Outcome, s.Reason)
+		}
+	})
+}
+
+func TestExchangeErrors(t *testing.T) {
+	dial := func(err error) error {
+		return &net.OpError{Op: "dial", Err: err}
+	}
+	for _, c := range []struct {
+		err     error
+		outcome measure.Outcome
+		reason  string
+	}{
+		{dial(syscall.EADDRNOTAVAIL), measure.GeneratorError, "no free port"},
+		{dial(syscall.EMFILE), measure.GeneratorError, "too many open files"},
+		{dial(syscall.ENFILE), measure.GeneratorError, "too many open files"},
+		{dial(&net.DNSError{Err: "no such host", IsNotFound: true}), measure.GeneratorError, "DNS lookup"},
+		{dial(syscall.ECONNREFUSED), measure.Failed, "connection refused"},
+		{dial(syscall.EHOSTUNREACH), measure.Failed, "host unreachable"},
+		{dial(syscall.ETIMEDOUT), measure.Failed, "connection timed out"},
+		{errors.New("something new"), measure.Failed, "connection broken"},
+	} {
+		if outcome, reason := exchangeError(c.err); outcome != c.outcome || reason != c.reason {
+			t.Errorf("%v: got %v %q, want %v %q", c.err, outcome, reason, c.outcome, c.reason)
+		}
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	hold := func(r *http.Request) {
+		io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
+		<-r.Context().Done()
+	}
+	for _, c := range []struct {
+		name, reason string
+		tokens       int64
+		handler      http.HandlerFunc
+	}{
+		{"never answers", "no answer", measure.NoTokens, func(w http.ResponseWriter, r *http.Request) { hold(r) }},
+		{"never ends", "answer incomplete", 7, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("x-amzn-appsync-TokensConsumed", "7")
+			io.WriteString(w, `{"data":`)
+			w.(http.Flusher).Flush()
+			hold(r)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := httptest.NewServer(c.handler)
+			t.Cleanup(server.Close)
+			cfg := config(server.URL)
+			cfg.Load.Timeout = 100 * time.Millisecond
+			d := driver(t, cfg)
+			began := time.Now()
+			s := send(t, t.Context(), d, load.Arrival{})
+			if s.Outcome != measure.TimedOut || s.Reason != c.reason || s.Tokens != c.tokens {
+				t.Errorf("got %v %q, %d tokens", s.Outcome, s.Reason, s.Tokens)
+			}
+			if took := time.Since(began); took < cfg.Load.Timeout {
+				t.Errorf("timed out after %v", took)
+			}
+
+			cfg.Load.Timeout = time.Hour
+			d = driver(t, cfg)
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, cancel)
+			if s := send(t, ctx, d, load.Arrival{}); s.Outcome != measure.Unfinished {
+				t.Errorf("after it was given up: %v %q", s.Outcome, s.Reason)
+			}
+		})
+	}
+}
+
+// TestNothingIsSentTwice: net/http would send a request again on a new
+// connection when a kept one ends before the answer, if a header says it may.
+func TestNothingIsSentTwice(t *testing.T) {
+	for _, header := range []string{"X-Nothing", "Idempotency-Key", "x-idempotency-key"} {
+		t.Run(header, func(t *testing.T) {
+			url, requests := raw(t, func(c *net.TCPConn, n int) bool {
+				if n == 1 {
+					fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(clean200), clean200)
+				}
+				return n == 1
+			})
+			cfg := config(url)
+			cfg.Target.Headers = []scenarios.Header{{Name: header, Value: "1"}}
+			d := driver(t, cfg)
+			if s := send(t, t.Context(), d, load.Arrival{}); s.Outcome != measure.OK {
+				t.Fatalf("first: %v %q", s.Outcome, s.Reason)
+			}
+			if s := send(t, t.Context(), d, load.Arrival{}); s.Outcome != measure.Failed || s.Reason != "connection closed" {
+				t.Errorf("second: %v %q", s.Outcome, s.Reason)
+			}
+			if requests.Load() != 2 {
+				t.Errorf("the server saw %d requests, want 2", requests.Load())
+			}
+		})
+	}
+}
+
+func TestTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 1 {
+			t.Errorf("got %s", r.Proto)
+		}
+		if r.Header.Get("End") != "" {
+			w.Header().Set("Connection", "close")
+		}
+		io.WriteString(w, clean200)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it notes the handshake that fails
+	server.StartTLS()
+	defer server.Close()
+	cfg := config(server.URL)
+
+	s := send(t, t.Context(), driver(t, cfg), load.Arrival{})
+	if s.Outcome != measure.Failed || s.Reason != "TLS certificate" {
+		t.Errorf("with an unknown authority: %v %q", s.Outcome, s.Reason)
+	}
+
+	cfg.Target.Headers = []scenarios.Header{{Name: "End", Value: "1"}}
+	d := driver(t, cfg)
+	d.client.transport.TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	for range 3 {
+		if s := send(t, t.Context(), d, load.Arrival{}); s.Outcome != measure.OK {
+			t.Fatalf("%v %q", s.Outcome, s.Reason)
+		}
+	}
+	if got, want := d.Stats(), (Stats{Opened: 3, Closed: 3, Handshakes: 3, Resumed: 2}); got.Opened != want.Opened || got.Handshakes != want.Handshakes || got.Resumed != want.Resumed {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func zipped(text string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	io.WriteString(w, text)
+	w.Close()
+	return b.String()
+}
+
+func TestGzip(t *testing.T) {
+	failing := zipped(`{"data":null,"errors":[{"errorType":"Lambda:Unhandled"}]}`)
+	d := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if v := r.Header.Values("Accept-Encoding"); v != nil {
+			t.Errorf("asked for %q", v)
+		}
+		respond(200, failing, "Content-Encoding", "gzip")(w, r)
+	})
+	s := send(t, t.Context(), d, load.Arrival{})
+	if s.Outcome != measure.Failed || s.Reason != "Lambda:Unhandled" || s.BytesIn != int64(len(failing)) {
+		t.Errorf("got %+v, want %d bytes in", s, len(failing))
+	}
+	// Cut on the wire, which is not the same as broken when it was made.
+	url, _ := raw(t, func(c *net.TCPConn, n int) bool {
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(failing), failing[:30])
+		return false
+	})
+	if s := send(t, t.Context(), driver(t, config(url)), load.Arrival{}); s.Outcome != measure.Failed || s.Reason != "body cut" {
+		t.Errorf("cut: %v %q", s.Outcome, s.Reason)
+	}
+}
+
+func TestLargeAnswerIsNotKept(t *testing.T) {
+	const size = 10 << 20
+	piece := bytes.Repeat([]byte("x"), 64<<10)
+	d := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(size+len(`{"data":{"a":""}}`)))
+		io.WriteString(w, `{"data":{"a":"`)
+		for range size / len(piece) {
+			w.Write(piece)
+		}
+		io.WriteString(w, `"}}`)
+	})
+	send(t, t.Context(), d, load.Arrival{}) // opens the connection
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s := send(t, t.Context(), d, load.Arrival{})
+	runtime.ReadMemStats(&after)
+	if s.Outcome != measure.OK || s.BytesIn != size+17 {
+		t.Errorf("got %+v", s)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d bytes allocated for an answer of %d, client and server together", n, size)
+	}
+}
+
+// received is what a server saw of one request.
+type received struct {
+	header http.Header
+	host   string
+	body   string
+}
+
+// record returns a driver whose server keeps what it receives.
+func record(t *testing.T, change func(*Config)) (*Driver, func() received) {
+	seen := make(chan received, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		seen <- received{r.Header, r.Host, string(body)}
+		io.WriteString(w, clean200)
+	}))
+	t.Cleanup(server.Close)
+	cfg := config(server.URL + "/graphql")
+	change(&cfg)
+	return driver(t, cfg), func() received { return <-seen }
+}
+
+func TestRequest(t *testing.T) {
+	d, seen := record(t, func(c *Config) {
+		c.Target.Auth.APIKey = "da2-key"
+		c.Target.Headers = []scenarios.Header{{Name: "x-tenant", Value: "t"}, {Name: "x-both", Value: "target"}}
+		op := c.Load.Operations[0].GraphQL
+		op.Headers = []scenarios.Header{{Name: "X-Both", Value: "operation"}}
+		op.Document = "query other { b }\nquery getProgram($id: ID!, $n: Int) { getProgram(id: $id, n: $n) { title } }"
+		op.OperationName = "getProgram"
+		op.Variables = []byte(`{"id":"p-${row.id}","n":"${row.n}","literal":"$${row.id}","nested":{"list":["${row.id}",null,1.50,true]}}`)
+		op.Rows = &scenarios.Rows{Columns: []string{"n", "id"}, Values: [][]string{{`1`, `"a\"b"`}, {`{"x":"y"}`, `"é"`}, {`null`, `12`}}}
+	})
+	for i, want := range []string{
+		`{"id":"p-a\"b","literal":"${row.id}","n":1,"nested":{"list":["a\"b",null,1.50,true]}}`,
+		`{"id":"p-é","literal":"${row.id}","n":{"x":"y"},"nested":{"list":["é",null,1.50,true]}}`,
+		`{"id":"p-12","literal":"${row.id}","n":null,"nested":{"list":[12,null,1.50,true]}}`,
+	} {
+		s := send(t, t.Context(), d, load.Arrival{N: int64(i + 3)})
+		got := seen()
+		var body struct {
+			Query, OperationName string
+			Variables            json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(got.body), &body); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(body.Variables)); diff != "" {
+			t.Error(diff)
+		}
+		if !strings.HasPrefix(body.Query, "query other { b }\nquery getProgram") || body.OperationName != "getProgram" {
+			t.Errorf("got %s", got.body)
+		}
+		if s.BytesOut != int64(len(got.body)) || s.BytesIn != int64(len(clean200)) {
+			t.Errorf("%d bytes out and %d in, want %d and %d", s.BytesOut, s.BytesIn, len(got.body), len(clean200))
+		}
+		if diff := cmp.Diff(http.Header{
+			"Accept":         {"application/graphql-response+json, application/json;q=0.9"},
+			"Content-Type":   {"application/json"},
+			"Content-Length": {strconv.Itoa(len(got.body))},
+			"User-Agent":     {"headroom/test"},
+			"X-Api-Key":      {"da2-key"},
+			"X-Tenant":       {"t"},
+			"X-Both":         {"operation"},
+		}, got.header); diff != "" {
+			t.Error(diff)
+		}
+	}
+
+	d, seen = record(t, func(c *Config) { c.Target.Auth.Bearer = "Bearer abc" })
+	send(t, t.Context(), d, load.Arrival{})
+	if got := seen(); got.header.Get("Authorization") != "Bearer abc" || got.body != `{"query":"query listPrograms { listPrograms }","operationName":"listPrograms"}` {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestSignature recomputes the signature from what the server received, by the
+// steps of the AWS documentation and with none of the SDK's code.
+func TestSignature(t *testing.T) {
+	const secret, region = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "ap-northeast-1"
+	for _, varies := range []bool{false, true} {
+		d, seen := record(t, func(c *Config) {
+			c.Target.Auth.IAM = true
+			c.Region = region
+			c.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret, SessionToken: "token=="}, nil
+			})
+			if op := c.Load.Operations[0].GraphQL; varies {
+				op.Document = "query listPrograms($id: ID) { listPrograms(id: $id) }"
+				op.Variables = []byte(`{"id":"${row.id}"}`)
+				op.Rows = &scenarios.Rows{Columns: []string{"id"}, Values: [][]string{{`"a"`}, {`"b"`}}}
+			}
+		})
+		for n := range 2 {
+			if s := send(t, t.Context(), d, load.Arrival{N: int64(n)}); s.Outcome != measure.OK {
+				t.Fatalf("%v %q", s.Outcome, s.Reason)
+			}
+			got := seen()
+			auth := got.header.Get("Authorization")
+			var scope, signed, signature string
+			for _, field := range strings.Split(strings.TrimPrefix(auth, "AWS4-HMAC-SHA256 "), ", ") {
+				switch k, v, _ := strings.Cut(field, "="); k {
+				case "Credential":
+					scope = strings.TrimPrefix(v, "AKIDEXAMPLE/")
+				case "SignedHeaders":
+					signed = v
+				case "Signature":
+					signature = v
+				}
+			}
+			names := strings.Split(signed, ";")
+			for _, name := range []string{"host", "content-length", "content-type", "x-amz-date", "x-amz-security-token"} {
+				if !slices.Contains(names, name) {
+					t.Errorf("%s isn't signed: %s", name, signed)
+				}
+			}
+			got.header.Set("Host", got.host)
+			canonical := "POST\n/graphql\n\n"
+			for _, name := range names {
+				canonical += name + ":" + got.header.Get(name) + "\n"
+			}
+			canonical += "\n" + signed + "\n" + sum(got.body)
+			date := got.header.Get("X-Amz-Date")
+			if want := date[:8] + "/" + region + "/appsync/aws4_request"; scope != want {
+				t.Errorf("scope %s, want %s", scope, want)
+			}
+			key := []byte("AWS4" + secret)
+			for _, part := range strings.Split(scope, "/") {
+				key = mac(key, part)
+			}
+			want := hex.EncodeToString(mac(key, "AWS4-HMAC-SHA256\n"+date+"\n"+scope+"\n"+sum(canonical)))
+			if signature != want {
+				t.Errorf("signature %s, want %s over\n%s", signature, want, canonical)
+			}
+			if at, err := time.Parse("20060102T150405Z", date); err != nil || time.Since(at).Abs() > time.Minute {
+				t.Errorf("dated %s", date)
+			}
+		}
+	}
+}
+
+func sum(s string) string {
+	h := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(h[:])
+}
+
+func mac(key []byte, s string) []byte {
+	h := hmac.New(sha256.New, key)
+	io.WriteString(h, s)
+	return h.Sum(nil)
+}
+
+func TestCredentialsThatFail(t *testing.T) {
+	cfg := config("http://127.0.0.1:1/graphql")
+	cfg.Target.Auth.IAM = true
+	if _, err := New(cfg); err == nil {
+		t.Error("a driver that can't sign")
+	}
+	cfg.Region = "eu-west-1"
+	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{}, errors.New("the id of a request: 1234")
+	})
+	if _, err := driver(t, cfg).Prepare(load.Arrival{}); err == nil || err.Error() != "no AWS credentials" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"endpoint is no absolute http or https URL":                                     func(c *Config) { c.Target.Endpoint = "example.com/graphql" },
+		`load "viewers" has no timeout`:                                                 func(c *Config) { c.Load.Timeout = 0 },
+		`load "viewers" has no in-flight limit`:                                         func(c *Config) { c.InFlight = 0 },
+		`operation "listPrograms": 1:9: Expected Name, found <EOF>`:                     func(c *Config) { c.Load.Operations[0].GraphQL.Document = "query { " },
+		`operation "listPrograms": document has no operation "x" (it has listPrograms)`: func(c *Config) { c.Load.Operations[0].GraphQL.OperationName = "x" },
+		`operation "listPrograms": variables.a: ${row.b} needs rows`:                    func(c *Config) { c.Load.Operations[0].GraphQL.Variables = []byte(`{"a":"${row.b}"}`) },
+	} {
+		cfg := config("http://127.0.0.1:1/graphql")
+		change(&cfg)
+		if _, err := New(cfg); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestReasonsAreFew(t *testing.T) {
+	var r reasons
+	for i := range 10 * maxReasons {
+		r.bounded(strconv.Itoa(i))
+	}
+	if got := r.bounded("0"); got != "0" {
+		t.Errorf("a known reason became %q", got)
+	}
+	if got := r.bounded("new"); got != "other" || len(r.seen) != maxReasons {
+		t.Errorf("got %q, %d reasons", got, len(r.seen))
+	}
+}

@@ -1,0 +1,286 @@
+package graphql
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// throttleTypes are the error types by which a quota refuses: in errors[] as
+// errorType (AppSync), as extensions.code (most other servers), or in the
+// x-amzn-errortype header. A service's prefix ("DynamoDB:", "Lambda:") is taken
+// off before.
+var throttleTypes = map[string]bool{
+	// What the AWS SDK for Go counts as throttling (aws/retry,
+	// DefaultThrottleErrorCodes), without TransactionInProgressException, which
+	// is a conflict. AppSync passes the type of its data source on.
+	"Throttling":                             true,
+	"ThrottlingException":                    true, // AppSync, DynamoDB control and on-demand tables
+	"ThrottledException":                     true,
+	"RequestThrottledException":              true,
+	"RequestThrottled":                       true,
+	"TooManyRequestsException":               true, // Lambda
+	"ProvisionedThroughputExceededException": true, // DynamoDB
+	"RequestLimitExceeded":                   true, // DynamoDB, account limits
+	"BandwidthLimitExceeded":                 true,
+	"LimitExceededException":                 true,
+	"SlowDown":                               true,
+	"PriorRequestNotComplete":                true,
+	"EC2ThrottledException":                  true,
+	// Momento's codes for an exceeded limit, as its SDKs throw them in a
+	// resolver, and AppSync's own for a limit on connections.
+	"LimitExceededError":   true,
+	"LIMIT_EXCEEDED_ERROR": true,
+	"LimitExceeded":        true,
+	// extensions.code of Shopify; of graphql-rate-limit and GitHub (type); of
+	// Apollo Router; of Hasura; and of servers that reuse the name of status 429.
+	"THROTTLED":             true,
+	"RATE_LIMITED":          true,
+	"REQUEST_RATE_LIMITED":  true,
+	"rate-limit-exceeded":   true,
+	"TOO_MANY_REQUESTS":     true,
+	"RATE_LIMIT_EXCEEDED":   true,
+	"RateLimitExceeded":     true,
+	"GRAPHQL_RATE_LIMITED":  true,
+	"RESOURCE_EXHAUSTED":    true, // gRPC status passed through
+	"REQUEST_LIMIT_REACHED": true,
+}
+
+// throttleTexts are messages of AWS services that reach the client under a type
+// that doesn't say it: DynamoDB's through AppSync, and the status that the AWS
+// SDK for Java puts into the message of any service's exception.
+var throttleTexts = []string{
+	"Throughput exceeds the current capacity of your table or index",
+	"exceeded the maximum allowed provisioned throughput",
+	"Status Code: 429",
+}
+
+// refusalTypes are the error types by which a server refuses the caller: those
+// of AppSync and the AWS signature check, of Apollo Server, of Spring for
+// GraphQL and of Hasura. With a service's prefix they are failures of a
+// resolver.
+var refusalTypes = map[string]bool{
+	"Unauthorized":                          true, // AppSync, one field
+	"UnauthorizedException":                 true, // AppSync, the request
+	"AccessDeniedException":                 true,
+	"UnrecognizedClientException":           true,
+	"IncompleteSignatureException":          true,
+	"InvalidSignatureException":             true,
+	"MissingAuthenticationTokenException":   true,
+	"ExpiredTokenException":                 true,
+	"UNAUTHENTICATED":                       true,
+	"UNAUTHORIZED":                          true,
+	"FORBIDDEN":                             true,
+	"UNAUTHORIZED_FIELD_OR_TYPE":            true,
+	"access-denied":                         true,
+	"invalid-jwt":                           true,
+	"invalid-headers":                       true,
+	"GRAPHQL_ACCESS_DENIED":                 true,
+	"AuthenticationError":                   true,
+	"NotAuthorizedException":                true,
+	"ForbiddenException":                    true,
+	"InvalidClientTokenId":                  true,
+	"SignatureDoesNotMatch":                 true,
+	"UNAUTHENTICATED_REQUEST_NOT_PERMITTED": true,
+}
+
+// graphqlError is what decides about one entry of errors[].
+type graphqlError struct {
+	Message    json.RawMessage `json:"message"`
+	ErrorType  json.RawMessage `json:"errorType"` // AppSync
+	Type       json.RawMessage `json:"type"`      // GitHub
+	Extensions struct {
+		Code           json.RawMessage `json:"code"`           // Apollo and most others
+		ErrorType      json.RawMessage `json:"errorType"`      // DGS
+		Classification json.RawMessage `json:"classification"` // graphql-java
+	} `json:"extensions"`
+}
+
+// name returns the error's type, "" where it has none.
+func (e *graphqlError) name() string {
+	for _, raw := range []json.RawMessage{e.ErrorType, e.Extensions.Code, e.Extensions.ErrorType, e.Extensions.Classification, e.Type} {
+		if s := text(raw); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// text returns a JSON string's text, "" for any other value.
+func text(raw json.RawMessage) string {
+	var s string
+	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+func (e *graphqlError) throttles() bool {
+	name := e.name()
+	if throttleTypes[name[strings.LastIndexAny(name, ":#")+1:]] {
+		return true
+	}
+	message := text(e.Message)
+	for _, t := range throttleTexts {
+		if strings.Contains(message, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// graphqlErrors decodes the value of "errors", or as much of it as was kept.
+// There is at least one when the value isn't an empty list.
+func graphqlErrors(value []byte) []graphqlError {
+	var list []graphqlError
+	d := json.NewDecoder(bytes.NewReader(value))
+	if t, err := d.Token(); err == nil && t == json.Delim('[') {
+		for d.More() {
+			var e graphqlError
+			err := d.Decode(&e)
+			var wrong *json.UnmarshalTypeError // such as a bare string for an error
+			if err != nil && !errors.As(err, &wrong) {
+				break
+			}
+			list = append(list, e)
+		}
+	}
+	if list == nil {
+		list = []graphqlError{{}}
+	}
+	return list
+}
+
+// classify decides the outcome of a whole answer. The first that matches holds:
+// throttled, rejected, failed, unclassified, ok. A status outside of 2xx, 4xx
+// and 5xx, such as a redirect, is unclassified: nobody has answered the query.
+// Status 294 is the GraphQL-over-HTTP draft's "partial success", which failed.
+//
+// The reason is the type of the error that decided, after the status where it
+// is not 2xx.
+func classify(status int, header http.Header, s *scanner) (measure.Outcome, string) {
+	var list []graphqlError
+	if s.valid() && s.errors > emptyList {
+		list = graphqlErrors(s.kept)
+	} else if status >= 400 {
+		if name, _, _ := strings.Cut(header.Get("X-Amzn-Errortype"), ":"); name != "" {
+			list = []graphqlError{{ErrorType: strconv.AppendQuote(nil, name)}}
+		}
+	}
+	reason := func(e *graphqlError) string {
+		var words []string
+		if status < 200 || status > 299 || status == 294 {
+			words = append(words, "HTTP "+strconv.Itoa(status))
+		}
+		if e != nil && e.name() != "" {
+			words = append(words, clean(e.name()))
+		} else if len(words) == 0 {
+			words = append(words, "error without a type")
+		}
+		return strings.Join(words, " ")
+	}
+	first := func(match func(*graphqlError) bool) *graphqlError {
+		for i := range list {
+			if match(&list[i]) {
+				return &list[i]
+			}
+		}
+		return nil
+	}
+	any := first(func(*graphqlError) bool { return true })
+
+	if e := first((*graphqlError).throttles); e != nil {
+		return measure.Throttled, reason(e)
+	}
+	if status == http.StatusTooManyRequests {
+		return measure.Throttled, reason(any)
+	}
+	if e := first(func(e *graphqlError) bool { return refusalTypes[e.name()] }); e != nil {
+		return measure.Rejected, reason(e)
+	}
+	if status >= 400 && status <= 499 {
+		return measure.Rejected, reason(any)
+	}
+	if any != nil || status >= 500 || status == 294 {
+		return measure.Failed, reason(any)
+	}
+	switch {
+	case status < 200 || status > 299:
+		return measure.Unclassified, reason(nil)
+	case s.empty():
+		return measure.Unclassified, "empty body"
+	case !s.valid():
+		return measure.Unclassified, "not JSON"
+	case s.data == absent:
+		return measure.Unclassified, "no data and no errors"
+	case s.data != objectValue:
+		// The specification has null only together with errors.
+		return measure.Unclassified, "data is no object"
+	}
+	return measure.OK, ""
+}
+
+// clean makes a name that a server chose fit to be a reason: at most 64
+// characters of a harmless set.
+func clean(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._:/#-", r):
+			return r
+		}
+		return '_'
+	}, name[:min(len(name), 64)])
+}
+
+// exchangeError decides the outcome of an exchange that ended without a whole
+// answer, for another reason than the load's timeout. What keeps this machine
+// from sending is a generator error; everything else is the other side's.
+func exchangeError(err error) (measure.Outcome, string) {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		return measure.GeneratorError, "DNS lookup"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return measure.GeneratorError, "no free port"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return measure.GeneratorError, "too many open files"
+	case errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
+		return measure.GeneratorError, "no buffer space"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return measure.Failed, "connection refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
+		return measure.Failed, "connection reset"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return measure.Failed, "host unreachable"
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return measure.Failed, "connection timed out"
+	}
+	var (
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+		alert       tls.AlertError
+	)
+	switch {
+	case errors.As(err, &certificate):
+		return measure.Failed, "TLS certificate"
+	case errors.As(err, &record), errors.As(err, &alert):
+		return measure.Failed, "TLS handshake"
+	// The server closed a kept connection while the request was on its way.
+	case errors.Is(err, io.EOF), strings.Contains(err.Error(), "server closed idle connection"):
+		return measure.Failed, "connection closed"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return measure.Failed, "body cut"
+	case strings.Contains(err.Error(), "malformed"):
+		return measure.Failed, "malformed HTTP"
+	}
+	return measure.Failed, "connection broken"
+}
