@@ -41,18 +41,14 @@ var throttleTypes = map[string]bool{
 	"LimitExceededError":   true,
 	"LIMIT_EXCEEDED_ERROR": true,
 	"LimitExceeded":        true,
-	// extensions.code of Shopify; of graphql-rate-limit and GitHub (type); of
-	// Apollo Router; of Hasura; and of servers that reuse the name of status 429.
-	"THROTTLED":             true,
-	"RATE_LIMITED":          true,
-	"REQUEST_RATE_LIMITED":  true,
-	"rate-limit-exceeded":   true,
-	"TOO_MANY_REQUESTS":     true,
-	"RATE_LIMIT_EXCEEDED":   true,
-	"RateLimitExceeded":     true,
-	"GRAPHQL_RATE_LIMITED":  true,
-	"RESOURCE_EXHAUSTED":    true, // gRPC status passed through
-	"REQUEST_LIMIT_REACHED": true,
+	// extensions.code of Shopify; of graphql-rate-limit and, as type, GitHub; of
+	// Apollo Router; of Hasura; the names of HTTP 429 and of gRPC's status.
+	"THROTTLED":            true,
+	"RATE_LIMITED":         true,
+	"REQUEST_RATE_LIMITED": true,
+	"rate-limit-exceeded":  true,
+	"TOO_MANY_REQUESTS":    true,
+	"RESOURCE_EXHAUSTED":   true,
 }
 
 // throttleTexts are messages of AWS services that reach the client under a type
@@ -64,33 +60,26 @@ var throttleTexts = []string{
 	"Status Code: 429",
 }
 
-// refusalTypes are the error types by which a server refuses the caller: those
-// of AppSync and the AWS signature check, of Apollo Server, of Spring for
-// GraphQL and of Hasura. With a service's prefix they are failures of a
-// resolver.
+// refusalTypes are the error types by which a server refuses the caller. With a
+// service's prefix they are failures of a resolver.
 var refusalTypes = map[string]bool{
-	"Unauthorized":                          true, // AppSync, one field
-	"UnauthorizedException":                 true, // AppSync, the request
-	"AccessDeniedException":                 true,
-	"UnrecognizedClientException":           true,
-	"IncompleteSignatureException":          true,
-	"InvalidSignatureException":             true,
-	"MissingAuthenticationTokenException":   true,
-	"ExpiredTokenException":                 true,
-	"UNAUTHENTICATED":                       true,
-	"UNAUTHORIZED":                          true,
-	"FORBIDDEN":                             true,
-	"UNAUTHORIZED_FIELD_OR_TYPE":            true,
-	"access-denied":                         true,
-	"invalid-jwt":                           true,
-	"invalid-headers":                       true,
-	"GRAPHQL_ACCESS_DENIED":                 true,
-	"AuthenticationError":                   true,
-	"NotAuthorizedException":                true,
-	"ForbiddenException":                    true,
-	"InvalidClientTokenId":                  true,
-	"SignatureDoesNotMatch":                 true,
-	"UNAUTHENTICATED_REQUEST_NOT_PERMITTED": true,
+	"Unauthorized":          true, // AppSync, one field
+	"UnauthorizedException": true, // AppSync, the request
+	// The common errors of AWS services, of signatures and permissions.
+	"AccessDeniedException":               true,
+	"ExpiredTokenException":               true,
+	"IncompleteSignatureException":        true,
+	"InvalidSignatureException":           true,
+	"MissingAuthenticationTokenException": true,
+	"UnrecognizedClientException":         true,
+	// Apollo Server and Spring for GraphQL; Apollo Router; Hasura.
+	"UNAUTHENTICATED":            true,
+	"UNAUTHORIZED":               true,
+	"FORBIDDEN":                  true,
+	"UNAUTHORIZED_FIELD_OR_TYPE": true,
+	"access-denied":              true,
+	"invalid-headers":            true,
+	"invalid-jwt":                true,
 }
 
 // graphqlError is what decides about one entry of errors[].
@@ -196,22 +185,22 @@ func classify(status int, header http.Header, s *scanner) (measure.Outcome, stri
 		}
 		return nil
 	}
-	any := first(func(*graphqlError) bool { return true })
+	leading := first(func(*graphqlError) bool { return true })
 
 	if e := first((*graphqlError).throttles); e != nil {
 		return measure.Throttled, reason(e)
 	}
 	if status == http.StatusTooManyRequests {
-		return measure.Throttled, reason(any)
+		return measure.Throttled, reason(leading)
 	}
 	if e := first(func(e *graphqlError) bool { return refusalTypes[e.name()] }); e != nil {
 		return measure.Rejected, reason(e)
 	}
 	if status >= 400 && status <= 499 {
-		return measure.Rejected, reason(any)
+		return measure.Rejected, reason(leading)
 	}
-	if any != nil || status >= 500 || status == 294 {
-		return measure.Failed, reason(any)
+	if leading != nil || status >= 500 || status == 294 {
+		return measure.Failed, reason(leading)
 	}
 	switch {
 	case status < 200 || status > 299:

@@ -190,14 +190,12 @@ func (s *scanner) feed(p []byte) {
 		}
 
 		// Between tokens.
-		c := p[i]
-		if c == '"' && s.depth > 1 && s.state == value {
-			// Most strings end in the same piece and hold nothing special.
-			if n := i + 1 + plain(p[i+1:]); n < len(p) && p[n] == '"' {
-				s.state, i = afterValue, n+1
+		if s.depth > 1 && !s.keep {
+			if i += s.skim(p[i:]); i == len(p) {
 				continue
 			}
 		}
+		c := p[i]
 		if c == ' ' || c == '\n' || c == '\r' || c == '\t' {
 			i++
 			continue
@@ -217,14 +215,8 @@ func (s *scanner) feed(p []byte) {
 			}
 		case firstKey, nextKey:
 			switch {
-			case c == '"' && s.depth > 1:
-				// Most keys end in the same piece, with the colon behind them.
-				s.state, s.after, s.inKey = inString, colon, false
-				if n := i + 1 + plain(p[i+1:]); n+1 < len(p) && p[n] == '"' && p[n+1] == ':' {
-					s.state, i = value, n+1
-				}
 			case c == '"':
-				s.inKey, s.key = true, s.key[:0]
+				s.inKey, s.key = s.depth == 1, s.key[:0]
 				s.state, s.after = inString, colon
 			case c == '}' && s.state == firstKey:
 				s.close(true)
@@ -263,6 +255,87 @@ func (s *scanner) feed(p []byte) {
 	if s.keep {
 		s.addKept(p[from:])
 	}
+}
+
+// skim reads whole tokens of the plainest forms, which is most of every answer,
+// and returns how many bytes they take; feed goes on where it stops. It works
+// below the outermost object's values, where no key means anything.
+func (s *scanner) skim(p []byte) int {
+	state, object := s.state, s.isObject()
+	i := 0
+tokens:
+	for i < len(p) {
+		c := p[i]
+		if c == ' ' || c == '\n' {
+			i++
+			continue
+		}
+		switch state {
+		case afterValue:
+			switch {
+			case c == ',' && object:
+				state = nextKey
+			case c == ',':
+				state = value
+			case s.depth > 2 && (c == '}' && object || c == ']' && !object):
+				s.depth--
+				object = s.isObject()
+			default:
+				break tokens
+			}
+			i++
+		case firstKey, nextKey:
+			if c != '"' {
+				break tokens
+			}
+			n := i + 1 + plain(p[i+1:])
+			if n+1 >= len(p) || p[n] != '"' || p[n+1] != ':' {
+				break tokens
+			}
+			i, state = n+2, value
+		case value, firstValue:
+			n := i + 1
+			switch c {
+			case '"':
+				n += plain(p[n:])
+				if n == len(p) || p[n] != '"' {
+					break tokens
+				}
+				n++
+			case '1', '2', '3', '4', '5', '6', '7', '8', '9':
+				for n < len(p) && p[n]-'0' <= 9 {
+					n++
+				}
+				if n == len(p) || p[n] == '.' || p[n]|0x20 == 'e' {
+					break tokens
+				}
+			case 't', 'f', 'n':
+				switch rest := p[i:]; {
+				case len(rest) >= 4 && (string(rest[:4]) == "true" || string(rest[:4]) == "null"):
+					n = i + 4
+				case len(rest) >= 5 && string(rest[:5]) == "false":
+					n = i + 5
+				default:
+					break tokens
+				}
+			case '{', '[':
+				if s.depth == maxNesting {
+					break tokens
+				}
+				s.open(c == '{')
+				state, object = s.state, c == '{'
+				i = n
+				continue
+			default:
+				break tokens
+			}
+			i, state = n, afterValue
+		default: // a colon with space around it
+			break tokens
+		}
+	}
+	s.state = state
+	return i
 }
 
 // begin starts a value with its first character.
