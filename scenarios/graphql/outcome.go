@@ -155,19 +155,24 @@ func graphqlErrors(value []byte) []graphqlError {
 // Status 294 is the GraphQL-over-HTTP draft's "partial success", which failed.
 //
 // The reason is the type of the error that decided, after the status where it
-// is not 2xx.
+// is not 2xx. Of a very long list of errors only those at its beginning count
+// (maxErrorsKept).
 func classify(status int, header http.Header, s *scanner) (measure.Outcome, string) {
+	complete := status >= 200 && status <= 299 && status != 294
+	if complete && s.valid() && s.errors <= emptyList && s.data == objectValue {
+		return measure.OK, ""
+	}
 	var list []graphqlError
 	if s.valid() && s.errors > emptyList {
 		list = graphqlErrors(s.kept)
 	} else if status >= 400 {
 		if name, _, _ := strings.Cut(header.Get("X-Amzn-Errortype"), ":"); name != "" {
-			list = []graphqlError{{ErrorType: strconv.AppendQuote(nil, name)}}
+			list = []graphqlError{{ErrorType: appendQuoted(nil, name)}}
 		}
 	}
 	reason := func(e *graphqlError) string {
 		var words []string
-		if status < 200 || status > 299 || status == 294 {
+		if !complete {
 			words = append(words, "HTTP "+strconv.Itoa(status))
 		}
 		if e != nil && e.name() != "" {
@@ -185,7 +190,10 @@ func classify(status int, header http.Header, s *scanner) (measure.Outcome, stri
 		}
 		return nil
 	}
-	leading := first(func(*graphqlError) bool { return true })
+	var leading *graphqlError
+	if len(list) > 0 {
+		leading = &list[0]
+	}
 
 	if e := first((*graphqlError).throttles); e != nil {
 		return measure.Throttled, reason(e)
@@ -203,7 +211,7 @@ func classify(status int, header http.Header, s *scanner) (measure.Outcome, stri
 		return measure.Failed, reason(leading)
 	}
 	switch {
-	case status < 200 || status > 299:
+	case !complete:
 		return measure.Unclassified, reason(nil)
 	case s.empty():
 		return measure.Unclassified, "empty body"
@@ -211,11 +219,9 @@ func classify(status int, header http.Header, s *scanner) (measure.Outcome, stri
 		return measure.Unclassified, "not JSON"
 	case s.data == absent:
 		return measure.Unclassified, "no data and no errors"
-	case s.data != objectValue:
-		// The specification has null only together with errors.
-		return measure.Unclassified, "data is no object"
 	}
-	return measure.OK, ""
+	// The specification has null only together with errors.
+	return measure.Unclassified, "data is no object"
 }
 
 // clean makes a name that a server chose fit to be a reason: at most 64
