@@ -81,7 +81,7 @@ type GraphQL struct {
 	// Literal says that the file itself names the endpoint's host: no part of
 	// it came from an environment variable.
 	Literal bool
-	Auth     Auth
+	Auth    Auth
 	// Schema is the path of an SDL file that documents are checked against;
 	// empty: documents are checked for syntax only.
 	Schema string
@@ -179,8 +179,8 @@ type GraphQLOperation struct {
 	DocumentFile  string // the file it came from, or ""
 	OperationName string // which operation of the document; "" where it has only one
 	// Variables is the variables object as JSON with ${row.x} placeholders kept
-	// inside strings. A string that is one placeholder and nothing else takes
-	// the row value's own type. Nil: no variables.
+	// inside strings, and $${ for a literal ${. A string that is one placeholder
+	// and nothing else takes the row value's own type. Nil: no variables.
 	Variables []byte
 	Rows      *Rows
 	Headers   []Header
@@ -192,6 +192,7 @@ type Rows struct {
 	File    string
 	Columns []string
 	// Values holds each row's values in the order of Columns, each a JSON value.
+	// Those of a CSV file are strings.
 	Values [][]string
 }
 

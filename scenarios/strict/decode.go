@@ -108,7 +108,7 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 		d.fault(whole, "", "file is larger than 1 MiB", "large data belongs in a file of its own, such as rows")
 		return nil
 	}
-	if at, problem := notText(src); problem != "" {
+	if at, problem := unreadable(src); problem != "" {
 		d.fault(at, "", problem, "save the file as UTF-8 text")
 		return nil
 	}
@@ -140,8 +140,8 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 	return root
 }
 
-// notText returns where src holds a byte that no text has, and which.
-func notText(src []byte) (*yaml.Node, string) {
+// unreadable returns where src holds a byte that no text has, and which.
+func unreadable(src []byte) (*yaml.Node, string) {
 	at := &yaml.Node{Line: 1, Column: 1}
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
@@ -229,7 +229,12 @@ func (d *decoder) value(path string, node *yaml.Node, v reflect.Value) {
 		d.value(path, node, reflect.ValueOf(chosen).Elem())
 		return
 	case encoding.TextUnmarshaler:
-		if text, ok := d.scalar(path, node, "a single value"); ok {
+		text, tag, ok := d.typed(path, node, "a single value")
+		if ok && v.Kind() == reflect.String && !isText(tag) && !d.Expanded(path) {
+			d.notText(path, node, tag)
+			return
+		}
+		if ok {
 			if err := into.UnmarshalText([]byte(text)); err != nil {
 				d.refused(path, node, err)
 			}
@@ -321,7 +326,7 @@ func (d *decoder) pairs(path string, node *yaml.Node, decode func(key *yaml.Node
 			d.fault(key, path, "a key must be text", "")
 			continue
 		}
-		child := join(path, key.Value)
+		child := Path(path, key.Value)
 		if !d.plain(child, key) {
 			continue
 		}
@@ -345,7 +350,7 @@ func (d *decoder) pairs(path string, node *yaml.Node, decode func(key *yaml.Node
 
 var plainKey = regexp.MustCompile(`^[\pL\pN_.:/-]{1,80}$`)
 
-func join(path, key string) string {
+func Path(path, key string) string {
 	if !plainKey.MatchString(key) {
 		return path + "[" + quote(key) + "]"
 	}
@@ -385,7 +390,7 @@ func (d *decoder) structure(path string, node *yaml.Node, v reflect.Value) {
 	})
 	for _, f := range fields {
 		if f.required && !set[f.name] {
-			d.faults = append(d.faults, d.Fault(join(path, f.name), "is missing", ""))
+			d.faults = append(d.faults, d.Fault(Path(path, f.name), "is missing", ""))
 		}
 	}
 }
@@ -503,8 +508,8 @@ func (d *decoder) basic(path string, node *yaml.Node, v reflect.Value) {
 	problem := fmt.Sprintf("must be %s, not %s", want, d.Quote(path, text))
 	switch v.Kind() {
 	case reflect.String:
-		if tag != "!!str" && tag != "!!timestamp" && !d.Expanded(path) {
-			d.fault(node, path, problem, "put it in quotes")
+		if !isText(tag) && !d.Expanded(path) {
+			d.notText(path, node, tag)
 			return
 		}
 		v.SetString(text)
@@ -529,6 +534,18 @@ func (d *decoder) basic(path string, node *yaml.Node, v reflect.Value) {
 		panic("strict: a field of kind " + v.Kind().String() + " can't be decoded")
 	}
 }
+
+// notText reports a scalar that stands without quotes where text is wanted. It
+// doesn't quote the scalar, which may be half a secret.
+func (d *decoder) notText(path string, node *yaml.Node, tag string) {
+	found := "a number"
+	if tag == "!!bool" {
+		found = "true or false"
+	}
+	d.fault(node, path, "must be text, not "+found, "put it in quotes")
+}
+
+func isText(tag string) bool { return tag == "!!str" || tag == "!!timestamp" }
 
 func isNumber(tag, text string) bool {
 	return (tag == "!!int" || tag == "!!float") && decimal.MatchString(text)

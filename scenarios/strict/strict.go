@@ -121,6 +121,10 @@ func (d *Document) Quote(path, value string) string {
 	return quote(value)
 }
 
+// Written returns the text of the expanded scalar at path as it stands in the
+// file, or "" where nothing in it was replaced.
+func (d *Document) Written(path string) string { return d.places[path].written }
+
 // Expanded reports whether the scalar at path had anything replaced.
 func (d *Document) Expanded(path string) bool { return d.places[path].written != "" }
 

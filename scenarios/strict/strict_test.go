@@ -149,7 +149,7 @@ f.yaml:7:9: amount: can't be a list
 f.yaml:9:5: steps[0].inFlight: unknown key (did you mean "in_flight"?)
 f.yaml:10:16: steps[1].in_flight: must be a whole number, not "0x10" (write a decimal number without leading zeros or separators)
 f.yaml:11:5: steps[2]: must be a mapping of keys to values, not a single value (its keys are in_flight)
-f.yaml:12:14: headers.a: must be text, not "1" (put it in quotes)
+f.yaml:12:14: headers.a: must be text, not a number (put it in quotes)
 f.yaml:12:17: headers.a: is set twice (the first is on line 12)
 f.yaml:13:8: sizes: must be a mapping of keys to values, not a single value
 f.yaml:14:11: data.n: "012" can be read in more than one way (write a decimal number, or put text in quotes)

@@ -40,11 +40,17 @@ const (
 	bytesPattern  = `(?:[KMGT]i?|k)?B`
 	thingPattern  = `(?:[kM] *)?(?:requests?|req|tokens?|ops?|operations?|records?|RCU|rcu|WCU|wcu|environments?)`
 
-	RatePattern     = `^` + amountPattern + ` *(?:` + bytesPattern + `|` + thingPattern + `|[kM])? */ *(?:s|sec|second|m|min|minute|h|hour)$`
-	QuantityPattern = `^` + amountPattern + ` *(?:` + bytesPattern + `|` + thingPattern + `)$`
-	SizePattern     = `^` + amountPattern + ` *` + bytesPattern + `$`
-	SharePattern    = `^` + amountPattern + ` *%$`
-	DurationPattern = `^(?:[0-9]+d)?(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))*$`
+	periodPattern = ` */ *(?:s|sec|second|m|min|minute|h|hour)$`
+
+	RatePattern = `^` + amountPattern + ` *(?:` + bytesPattern + `|` + thingPattern + `|[kM])?` + periodPattern
+	// ArrivalRatePattern is of rates that count arrivals or requests, and
+	// UsageRatePattern of those that name what they count.
+	ArrivalRatePattern = `^` + amountPattern + ` *(?:[kM] *)?(?:requests?|req)?` + periodPattern
+	UsageRatePattern   = `^` + amountPattern + ` *(?:` + bytesPattern + `|` + thingPattern + `)` + periodPattern
+	QuantityPattern    = `^` + amountPattern + ` *(?:` + bytesPattern + `|` + thingPattern + `)$`
+	SizePattern        = `^` + amountPattern + ` *` + bytesPattern + `$`
+	SharePattern       = `^` + amountPattern + ` *%$`
+	DurationPattern    = `^(?:[0-9]+d)?(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))*$`
 )
 
 // things maps each accepted spelling to its canonical one.

@@ -1,0 +1,177 @@
+package scenarios
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/headroom-load/headroom/scenarios/strict"
+)
+
+// TestSchemaFile holds the committed schema to the one that the program prints.
+func TestSchemaFile(t *testing.T) {
+	golden(t, "scenario.schema.json", string(Schema()))
+}
+
+func compiledSchema(t testing.TB) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	if err := c.AddResource("scenario.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("scenario.schema.json") // also checks it against the draft's own schema
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// asJSON returns what a YAML file looks like to JSON Schema.
+func asJSON(t *testing.T, file string) (any, error) {
+	t.Helper()
+	src, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raw json.RawMessage
+	if _, faults := strict.Decode(file, src, &raw); faults != nil {
+		return nil, faults
+	}
+	return jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+}
+
+func TestSchemaAcceptsWhatIsRight(t *testing.T) {
+	schema := compiledSchema(t)
+	for _, pattern := range []string{"*.yaml", fixtures + "/good/*.yaml", fixtures + "/bad/meaning/*.yaml"} {
+		for _, file := range files(t, pattern) {
+			v, err := asJSON(t, file)
+			if err == nil {
+				err = schema.Validate(v)
+			}
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+}
+
+// beyondShape says of bad files which the schema accepts why it can't know
+// better.
+var beyondShape = map[string]string{
+	"duplicate-load":              "compares keys of different items",
+	"duplicate-operation":         "compares keys of different items",
+	"missing-file":                "reads a file",
+	"missing-system":              "reads a file",
+	"file-is-a-folder":            "reads a file",
+	"unset-variable":              "reads the environment",
+	"unknown-placeholder":         "placeholders hide a value's form",
+	"unclosed-placeholder":        "placeholders hide a value's form",
+	"row-outside-of-variables":    "placeholders hide a value's form",
+	"row-without-rows":            "looks into strings",
+	"row-unknown-column":          "reads a file",
+	"rows-not-used":               "looks into strings",
+	"rows-ragged":                 "reads a file",
+	"rows-bad-csv":                "reads a file",
+	"rows-empty":                  "reads a file",
+	"rows-header-only":            "reads a file",
+	"rows-bad-header":             "reads a file",
+	"rows-unknown-kind":           "reads a file",
+	"rows-bad-json-lines":         "reads a file",
+	"zero-duration":               "is a bound on a value in a text",
+	"no-arrivals":                 "is a bound on a value in a text",
+	"too-many-arrivals":           "is a bound on values in texts",
+	"too-long":                    "is a bound on a value in a text",
+	"quota-zero":                  "is a bound on a value in a text",
+	"forecast-zero":               "is a bound on a value in a text",
+	"settle-too-long":             "is a bound on a value in a text",
+	"threshold-unknown-operation": "compares a text with other keys",
+	"threshold-never-measured":    "compares a text with other keys",
+	"threshold-never-holds":       "is a bound on a value in a text",
+	"iam-without-region":          "relates keys of different mappings",
+	"secret-header-in-the-file":   "depends on a key's name in any case",
+	// Faults of the YAML itself, which a reader of the schema never sees.
+	"not-yaml": "isn't YAML", "tabs": "isn't YAML", "bad-indentation": "isn't YAML", "unclosed-quote": "isn't YAML", "deep-nesting": "is refused as YAML",
+	"binary": "isn't text", "nul-byte": "isn't text", "latin-1": "isn't text",
+	"empty": "has no value", "comments-only": "has no value", "two-documents": "has two values",
+	"duplicate-key": "is lost in reading", "alias": "is lost in reading", "alias-bomb": "is lost in reading", "merge-key": "is lost in reading", "tag": "is lost in reading",
+	"variables-ambiguous-number": "is lost in reading",
+}
+
+func TestSchemaRefusesWhatParseFileRefuses(t *testing.T) {
+	schema := compiledSchema(t)
+	for _, file := range files(t, fixtures+"/bad/*.yaml") {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		v, err := asJSON(t, file)
+		if err == nil {
+			err = schema.Validate(v)
+		} else {
+			err = nil
+		}
+		switch reason := beyondShape[name]; {
+		case err == nil && reason == "":
+			t.Errorf("%s: the schema accepts it", name)
+		case err != nil && reason != "":
+			t.Errorf("%s: is said to be beyond the schema as it %s, but: %v", name, reason, err)
+		}
+	}
+	for name := range beyondShape {
+		if _, err := os.Stat(filepath.Join(fixtures, "bad", name+".yaml")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Each example in the schema is a value of its own key.
+func TestExamplesOfTheSchemaAreRight(t *testing.T) {
+	var root any
+	if err := json.Unmarshal(Schema(), &root); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	var visit func(v any)
+	visit = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, item := range v {
+				visit(item)
+			}
+		case map[string]any:
+			for _, item := range v {
+				visit(item)
+			}
+			examples, ok := v["examples"].([]any)
+			if !ok {
+				return
+			}
+			c := jsonschema.NewCompiler()
+			c.DefaultDraft(jsonschema.Draft2020)
+			if err := c.AddResource("part.json", v); err != nil {
+				t.Fatal(err)
+			}
+			part, err := c.Compile("part.json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, example := range examples {
+				seen++
+				if err := part.Validate(example); err != nil {
+					t.Errorf("%v: %v", example, err)
+				}
+			}
+		}
+	}
+	visit(root)
+	if seen < 20 {
+		t.Errorf("only %d examples", seen)
+	}
+}

@@ -1,0 +1,215 @@
+package scenarios
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/headroom-load/headroom/scenarios/strict"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// The following types are the scenario file as it is written. The JSON Schema
+// is made from them: doc describes a key, eg gives an example of its value.
+// Pointers tell a key that was left out from a zero.
+type (
+	scenarioFile struct {
+		Version     int               `yaml:"version,required" doc:"Version of the file format; 1."`
+		Name        text[label]       `yaml:"name,required" doc:"What the run is called in reports." eg:"launch"`
+		Description string            `yaml:"description" doc:"What is rehearsed, for readers of the report."`
+		Target      *targetFile       `yaml:"target,required" doc:"Where the load goes: a sandbox, or real endpoints."`
+		Forecast    *arrivalRate      `yaml:"forecast" doc:"The arrival rate that the launch must survive; what it requires of each quota is printed as arithmetic. The highest planned rate where left out." eg:"5000/s"`
+		Loads       []loadFile        `yaml:"loads,required" doc:"Streams of arrivals on one clock, each with its own profile and mix of operations."`
+		Observe     []observeFile     `yaml:"observe" doc:"What else is read from CloudWatch while the run goes on."`
+		Settle      *unit.Duration    `yaml:"settle" doc:"How long to wait for cloud metrics after the run. 0s for a sandbox and 3m plus the longest timeout for AWS where left out." eg:"3m"`
+		Quotas      strict.Map[limit] `yaml:"quotas" doc:"Limits by quota id, which override what Service Quotas and the catalogue say." eg:"{appsync.request-tokens: 20000 tokens/s}"`
+		Thresholds  []thresholdText   `yaml:"thresholds" doc:"Bounds that the run must keep; one that is missed gives exit code 99." eg:"[p99(listPrograms) < 800ms, errors < 0.1%]"`
+		Stop        []stopText        `yaml:"stop" doc:"Conditions on the client's own ledger that end the run within 2 s." eg:"[utilization(appsync.request-tokens) > 90%]"`
+	}
+	targetFile struct {
+		Sandbox *text[file]  `yaml:"sandbox" doc:"A ready-made System, or the path of a System file; nothing else is set beside it." eg:"premiere"`
+		AWS     *awsFile     `yaml:"aws" doc:"The account that the quotas and metrics are read from; no AWS API is asked where left out."`
+		GraphQL *graphqlFile `yaml:"graphql" doc:"A GraphQL endpoint over HTTP."`
+	}
+	awsFile struct {
+		Region  text[region]    `yaml:"region,required" doc:"AWS region." eg:"ap-northeast-1"`
+		Account text[accountID] `yaml:"account" doc:"Number of the account that the quotas belong to." eg:"\"111122223333\""`
+	}
+	graphqlFile struct {
+		Endpoint string             `yaml:"endpoint,required" doc:"URL of the endpoint." eg:"https://example.appsync-api.ap-northeast-1.amazonaws.com/graphql"`
+		Auth     *authFile          `yaml:"auth" doc:"How requests are authorised; not at all where left out."`
+		Schema   text[file]         `yaml:"schema" doc:"An SDL file that documents are checked against before anything is sent." eg:"schema.graphql"`
+		Headers  strict.Map[string] `yaml:"headers" doc:"HTTP headers of every request."`
+	}
+	authFile struct {
+		APIKey *text[secret] `yaml:"api_key" doc:"Sent as x-api-key; from the environment." eg:"\"${APPSYNC_API_KEY}\""`
+		Bearer *text[secret] `yaml:"bearer" doc:"Sent as Authorization, as it is: a token of OIDC, Cognito or a Lambda authorizer; from the environment." eg:"\"${ID_TOKEN}\""`
+		IAM    *bool         `yaml:"iam" doc:"true: sign with AWS Signature Version 4 and the credentials of the AWS chain."`
+	}
+	loadFile struct {
+		Name       text[name]      `yaml:"name,required" doc:"Unique in the file." eg:"viewers"`
+		Arrivals   text[arrivals]  `yaml:"arrivals" doc:"poisson (the default) or uniform."`
+		Seed       *uint64         `yaml:"seed" doc:"Seed of the random streams; 1 where left out."`
+		Start      unit.Duration   `yaml:"start" doc:"When the load begins, from the beginning of the run; 0s where left out." eg:"30s"`
+		Profile    []stageFile     `yaml:"profile,required" doc:"Stages, one after the other."`
+		Operations []operationFile `yaml:"operations,required" doc:"The mix of requests."`
+		InFlight   *int            `yaml:"in_flight" doc:"Most requests that wait for an answer; from the plan where left out (peak rate x 5 s, within 64 and 20,000)."`
+		Late       text[late]      `yaml:"late" doc:"What happens to an arrival that can't be sent within its lateness: drop (the default) or send."`
+		Lateness   *unit.Duration  `yaml:"lateness" doc:"How late an arrival may be sent; 100ms where left out." eg:"100ms"`
+		Timeout    *unit.Duration  `yaml:"timeout" doc:"How long an answer may take; 30s where left out." eg:"30s"`
+	}
+	stageFile struct {
+		Stage   text[label]    `yaml:"stage,required" doc:"Name of the stage." eg:"premiere"`
+		Rate    *arrivalRate   `yaml:"rate" doc:"Hold this rate; 0/s is a pause." eg:"5000/s"`
+		Ramp    *arrivalRate   `yaml:"ramp" doc:"Go in a straight line to this rate, from the one before (0/s at first)." eg:"5000/s"`
+		For     *unit.Duration `yaml:"for,required" doc:"Length of the stage." eg:"2m"`
+		Measure *bool          `yaml:"measure" doc:"false: leave the stage out of the operations' statistics, as for a warm-up; quota use counts always."`
+	}
+	operationFile struct {
+		Name    text[name]            `yaml:"name,required" doc:"Unique in the file; a sandbox finds its operation by it." eg:"listPrograms"`
+		Weight  *float64              `yaml:"weight" doc:"Share within the load, against the other weights; 1 where left out." eg:"9"`
+		GraphQL *graphqlOperationFile `yaml:"graphql" doc:"A GraphQL request."`
+	}
+	graphqlOperationFile struct {
+		Query     *text[document]    `yaml:"query" doc:"The document, inline. Either this or document." eg:"\"query getProgram($id: ID!) { getProgram(id: $id) { title } }\""`
+		Document  *text[file]        `yaml:"document" doc:"A file that holds the document. Either this or query." eg:"queries/list.graphql"`
+		Operation *text[graphqlName] `yaml:"operation" doc:"Which operation of the document; needed where it has several." eg:"listPrograms"`
+		Variables *variables         `yaml:"variables" doc:"Variables of the request. A string may hold ${row.column}; one that is nothing else takes the row's own type." eg:"{first: 50, id: \"${row.id}\"}"`
+		Rows      *text[file]        `yaml:"rows" doc:"A CSV file with a header (all values are text) or a JSON Lines file; each arrival takes the next row." eg:"ids.csv"`
+		Headers   strict.Map[string] `yaml:"headers" doc:"HTTP headers of this request, which override the target's."`
+	}
+	observeFile struct {
+		Lambda   *text[label] `yaml:"lambda" doc:"A Lambda function's name." eg:"programs"`
+		DynamoDB *text[label] `yaml:"dynamodb" doc:"A DynamoDB table's name." eg:"Episodes"`
+		Momento  *text[label] `yaml:"momento" doc:"A Momento cache's name." eg:"programs-cache"`
+	}
+)
+
+// fault is an error with a hint, for strict.
+type fault struct{ problem, hint string }
+
+func (f *fault) Error() string           { return f.problem + " (" + f.hint + ")" }
+func (f *fault) Fault() (string, string) { return f.problem, f.hint }
+
+// arrivalRate is a rate of arrivals.
+type arrivalRate unit.Rate
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *arrivalRate) UnmarshalText(b []byte) error {
+	parsed, err := unit.ParseRate(string(b))
+	if err != nil {
+		return err
+	}
+	if parsed.Thing != unit.Arrivals && parsed.Thing != unit.Requests {
+		return &unit.SyntaxError{Text: string(b), Problem: "counts " + parsed.Thing + ", not arrivals", Hint: "write an arrival rate, such as 5000/s"}
+	}
+	if parsed.PerSecond() > maxRate {
+		return &unit.SyntaxError{Text: string(b), Problem: "is too large", Hint: "the highest rate is 10000000/s"}
+	}
+	*r = arrivalRate(parsed)
+	return nil
+}
+
+func (r *arrivalRate) perSecond() float64 { return unit.Rate(*r).PerSecond() }
+
+// limit is a rate of something, or a level of it.
+type limit struct {
+	unit.Quantity
+	per unit.Rate
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *limit) UnmarshalText(b []byte) error {
+	const hint = "write what is counted, such as 20000 tokens/s for a rate or 1000 environments for a level"
+	text := string(b)
+	var err error
+	if strings.Contains(text, "/") {
+		l.per, err = unit.ParseRate(text)
+		l.Quantity = unit.Quantity{Amount: l.per.Amount, Thing: l.per.Thing}
+	} else {
+		l.Quantity, err = unit.ParseQuantity(text)
+	}
+	switch {
+	case err != nil:
+		return err
+	case l.Thing == unit.Arrivals:
+		return &unit.SyntaxError{Text: text, Problem: "doesn't say what is counted", Hint: hint}
+	case l.Amount == 0:
+		return &unit.SyntaxError{Text: text, Problem: "is no limit", Hint: "a quota is greater than 0"}
+	}
+	return nil
+}
+
+// variables is a mapping of any kind of value, as JSON.
+type variables struct{ json json.RawMessage }
+
+// Choose implements strict.Choice.
+func (v *variables) Choose(k strict.Kind) any {
+	if k != strict.Mapping {
+		return nil
+	}
+	return &v.json
+}
+
+// text is a string of the form F.
+type text[F interface{ form() form }] string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (t *text[F]) UnmarshalText(b []byte) error {
+	var f F
+	if form := f.form(); !form.Match(b) {
+		if any(f) == any(secret{}) {
+			return &fault{"is not " + form.what, form.hint}
+		}
+		return &fault{fmt.Sprintf("%.60q is not %s", b, form.what), form.hint}
+	}
+	*t = text[F](b)
+	return nil
+}
+
+// form says what a text looks like. Patterns are read alike by Go and by
+// ECMAScript, which JSON Schema uses.
+type form struct {
+	*regexp.Regexp
+	what, hint string
+}
+
+var (
+	labelForm    = form{regexp.MustCompile(`^\S(?:.{0,98}\S)?$`), "a name", "write 1 to 100 characters on one line, without spaces around them"}
+	fileForm     = form{regexp.MustCompile(`^\S(?:.{0,998}\S)?$`), "a file name", "paths start from the scenario's folder"}
+	documentForm = form{regexp.MustCompile(`\S`), "a GraphQL document", "write a query or a mutation"}
+	// Thresholds name operations, so their names keep to what can't be taken
+	// for the thresholds' own signs.
+	nameForm     = form{regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}_.:/-]{0,99}$`), "a name", "use letters, digits and _ . : / -"}
+	graphqlForm  = form{regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), "the name of a GraphQL operation", "use letters, digits and _"}
+	regionForm   = form{regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-[0-9]+$`), "an AWS region", "regions look like ap-northeast-1"}
+	accountForm  = form{regexp.MustCompile(`^[0-9]{12}$`), "an AWS account number", "it has 12 digits"}
+	secretForm   = form{regexp.MustCompile(`^[!-~](?:[ -~]*[!-~])?$`), "a secret that fits into a header", "it has one line of ASCII characters; is the variable empty?"}
+	arrivalsForm = form{regexp.MustCompile(`^(?:poisson|uniform)$`), "an arrival process", "arrivals are poisson or uniform"}
+	lateForm     = form{regexp.MustCompile(`^(?:drop|send)$`), "a policy for late arrivals", "late arrivals are drop or send"}
+)
+
+type (
+	label       struct{}
+	file        struct{}
+	document    struct{}
+	name        struct{}
+	graphqlName struct{}
+	region      struct{}
+	accountID   struct{}
+	secret      struct{}
+	arrivals    struct{}
+	late        struct{}
+)
+
+func (label) form() form       { return labelForm }
+func (file) form() form        { return fileForm }
+func (document) form() form    { return documentForm }
+func (name) form() form        { return nameForm }
+func (graphqlName) form() form { return graphqlForm }
+func (region) form() form      { return regionForm }
+func (accountID) form() form   { return accountForm }
+func (secret) form() form      { return secretForm }
+func (arrivals) form() form    { return arrivalsForm }
+func (late) form() form        { return lateForm }
