@@ -161,8 +161,16 @@ func headroomSection(a capacity.Assessment) Section {
 		required = "for " + unit.Human(target) + "/s"
 	}
 	t := &Table{Columns: []Column{
-		{"quota", false}, {"limit", true}, {"peak", true}, {"used", true}, {"headroom", true}, {"throttled", true},
-		{"unit cost", true}, {"binds at", true}, {"safe rate", true}, {required, true},
+		{"quota", false},
+		{"limit", true},
+		{"peak", true},
+		{"used", true},
+		{"headroom", true},
+		{"throttled", true},
+		{"unit cost", true},
+		{"binds at", true},
+		{"safe rate", true},
+		{required, true},
 	}}
 	for _, q := range a.Quotas {
 		row := []Cell{{Text: q.ID}, {Text: plot.Amount(q.Limit, q), Sub: origin(q.Origin)}}
@@ -294,8 +302,19 @@ func operationsSection(a capacity.Assessment) Section {
 		return s
 	}
 	counts := &Table{Columns: []Column{
-		{"operation", false}, {"planned", true}, {"sent", true}, {"ok", true}, {"throttled", true}, {"failed", true}, {"rejected", true},
-		{"unclassified", true}, {"timed out", true}, {"generator errors", true}, {"unfinished", true}, {"dropped", true}, {"not due", true},
+		{"operation", false},
+		{"planned", true},
+		{"sent", true},
+		{"ok", true},
+		{"throttled", true},
+		{"failed", true},
+		{"rejected", true},
+		{"unclassified", true},
+		{"timed out", true},
+		{"generator errors", true},
+		{"unfinished", true},
+		{"dropped", true},
+		{"not due", true},
 	}}
 	latency := &Table{Columns: []Column{
 		{"operation", false}, {"time", false}, {"n", true}, {"mean", true}, {"p50", true}, {"p90", true}, {"p95", true}, {"p99", true}, {"p99.9", true}, {"max", true},

@@ -51,8 +51,13 @@ func Comparison(c comparison.Comparison) *Report {
 			name string
 			f    comparison.Figure
 		}{
-			{"ok", o.OK}, {"throttled", o.Throttled}, {"failed", o.Failed}, {"rejected", o.Rejected},
-			{"unclassified", o.Unclassified}, {"timed out", o.TimedOut}, {"dropped", o.Dropped},
+			{"ok", o.OK},
+			{"throttled", o.Throttled},
+			{"failed", o.Failed},
+			{"rejected", o.Rejected},
+			{"unclassified", o.Unclassified},
+			{"timed out", o.TimedOut},
+			{"dropped", o.Dropped},
 		} {
 			if x.name == "ok" || !none(x.f) {
 				classes.pair(name, x.name, x.f, unit.HumanShare)

@@ -161,6 +161,7 @@ func quotaLine(q capacity.QuotaResult, top float64) (limit, float64) {
 func cost(t *timeline, q capacity.QuotaResult) Figure {
 	f := Figure{Name: "cost-" + q.ID, Title: "Use of " + q.ID + " against the offered rate"}
 	u := usage(t, q)
+	offered := t.offered(q)
 	var top, far float64
 	seen := func(d *dots, x, y float64) {
 		if x > 0 && !math.IsNaN(y) {
@@ -175,18 +176,18 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 	switch {
 	case u.ledger:
 		for _, s := range u.fine {
-			seen(&points, t.rateOver(q, s.from, s.to), s.value)
+			seen(&points, offered(s.from, s.to), s.value)
 		}
 	case q.Kind == capacity.LevelQuota:
 		points.name = "the client's requests in flight, one second"
 		for i, at := range t.at {
-			seen(&points, t.rateOver(q, at-t.step/2, at+t.step/2), t.inFlight[i])
+			seen(&points, offered(at-t.step/2, at+t.step/2), t.inFlight[i])
 		}
 		for _, s := range u.coarse {
 			x := 0.0
 			for _, at := range t.at {
 				if s.from <= at && at < s.to {
-					x = max(x, t.rateOver(q, at-t.step/2, at+t.step/2))
+					x = max(x, offered(at-t.step/2, at+t.step/2))
 				}
 			}
 			seen(&minutes, x, s.value)
@@ -194,7 +195,7 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 		f.Caption = " A maximum of a minute stands at the minute's highest rate."
 	default:
 		for _, s := range u.coarse {
-			seen(&minutes, t.rateOver(q, s.from, s.to), s.value)
+			seen(&minutes, offered(s.from, s.to), s.value)
 		}
 	}
 	switch {

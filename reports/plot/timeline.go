@@ -76,18 +76,27 @@ func (t *timeline) perSecond(of func(measure.Row) float64) []float64 {
 	return v
 }
 
-// rateOver returns the mean arrivals per second, of the loads that charge q,
-// between two instants.
-func (t *timeline) rateOver(q capacity.QuotaResult, from, to float64) float64 {
+// offered returns the mean rate, in arrivals per second of the loads that charge
+// q, between two instants.
+func (t *timeline) offered(q capacity.QuotaResult) func(from, to float64) float64 {
 	loads := t.quota(q.ID).Loads
-	var n float64
+	var arrivals []float64 // in each second
 	for _, r := range t.run.Rows {
-		s := float64(r.Second)
-		if overlap := min(s+1, to) - max(s, from); overlap > 0 && (len(loads) == 0 || slices.Contains(loads, r.Load)) {
-			n += float64(r.Planned) * overlap
+		if r.Second < 0 || len(loads) > 0 && !slices.Contains(loads, r.Load) {
+			continue
 		}
+		for r.Second >= len(arrivals) {
+			arrivals = append(arrivals, 0)
+		}
+		arrivals[r.Second] += float64(r.Planned)
 	}
-	return n / (to - from)
+	return func(from, to float64) float64 {
+		var n float64
+		for s := max(0, int(from)); s < len(arrivals) && float64(s) < to; s++ {
+			n += arrivals[s] * (min(float64(s+1), to) - max(float64(s), from))
+		}
+		return n / (to - from)
+	}
 }
 
 // quota returns the run's quota with the given id; the zero Quota, which all
