@@ -52,40 +52,57 @@ func TestCheck(t *testing.T) {
 		{name: "fine with rows", target: real, operation: `query: "mutation m($i: Rating!) { rate(input: $i) { id } }", variables: {i: {id: "${row.id}-x", stars: 5}}, rows: ids.csv`},
 		{name: "document", target: real, operation: "document: bad.graphql", want: []string{
 			`dir/bad.graphql:3:5: loads[0].operations[0].graphql.document: Cannot query field "idd" on type "Program". Did you mean "id"?`,
-			`dir/bad.graphql:4:5: loads[0].operations[0].graphql.document: Cannot query field "titel" on type "Program". Did you mean "title"?`}},
+			`dir/bad.graphql:4:5: loads[0].operations[0].graphql.document: Cannot query field "titel" on type "Program". Did you mean "title"?`,
+		}},
 		{name: "document in a sandbox", target: sandbox, operation: "document: bad.graphql", system: schema, want: []string{
 			`dir/bad.graphql:3:5: loads[0].operations[0].graphql.document: Cannot query field "idd" on type "Program". Did you mean "id"?`,
-			`dir/bad.graphql:4:5: loads[0].operations[0].graphql.document: Cannot query field "titel" on type "Program". Did you mean "title"?`}},
+			`dir/bad.graphql:4:5: loads[0].operations[0].graphql.document: Cannot query field "titel" on type "Program". Did you mean "title"?`,
+		}},
 		{name: "syntax", target: bare, operation: "document: unclosed.graphql", want: []string{
-			`dir/unclosed.graphql:3:1: loads[0].operations[0].graphql.document: Expected Name, found <EOF>`}},
+			`dir/unclosed.graphql:3:1: loads[0].operations[0].graphql.document: Expected Name, found <EOF>`,
+		}},
 		{name: "inline", target: real, operation: `query: "{ listPrograms { idd } }"`, want: []string{
-			`dir/launch.yaml:9:22: loads[0].operations[0].graphql.query: 1:18 of the query: Cannot query field "idd" on type "Program". Did you mean "id"?`}},
+			`dir/launch.yaml:9:22: loads[0].operations[0].graphql.query: 1:18 of the query: Cannot query field "idd" on type "Program". Did you mean "id"?`,
+		}},
 		{name: "cycle", target: bare, operation: "document: cycle.graphql", want: []string{
-			`dir/cycle.graphql:2:31: loads[0].operations[0].graphql.document: fragment "F" spreads itself, directly or through others`}},
+			`dir/cycle.graphql:2:31: loads[0].operations[0].graphql.document: fragment "F" spreads itself, directly or through others`,
+		}},
 		{name: "recursion in aliases", target: bare, operation: "document: aliases.graphql", want: []string{
-			`dir/aliases.graphql:1:3611: loads[0].operations[0].graphql.document: fields are nested more than 200 deep`}},
+			`dir/aliases.graphql:1:3611: loads[0].operations[0].graphql.document: fields are nested more than 200 deep`,
+		}},
 		{name: "which operation", target: bare, operation: "document: many.graphql", want: []string{
-			`dir/launch.yaml:9:5: loads[0].operations[0].graphql.operation: document has 2 operations (a, b): name the one to run`}},
+			`dir/launch.yaml:9:5: loads[0].operations[0].graphql.operation: document has 2 operations (a, b): name the one to run`,
+		}},
 		{name: "no such operation", target: bare, operation: "document: many.graphql, operation: c", want: []string{
-			`dir/launch.yaml:9:50: loads[0].operations[0].graphql.operation: document has no operation "c" (it has a, b)`}},
+			`dir/launch.yaml:9:50: loads[0].operations[0].graphql.operation: document has no operation "c" (it has a, b)`,
+		}},
 		{name: "subscription", target: bare, operation: "document: subscribe.graphql", want: []string{
-			`dir/launch.yaml:9:5: loads[0].operations[0].graphql: a subscription can't be sent as a request (send a query or a mutation)`}},
+			`dir/launch.yaml:9:5: loads[0].operations[0].graphql: a subscription can't be sent as a request (send a query or a mutation)`,
+		}},
 		{name: "variable not declared", target: bare, operation: "document: list.graphql, variables: {frist: 5}", want: []string{
-			`dir/launch.yaml:9:58: loads[0].operations[0].graphql.variables.frist: the document declares no variable $frist (did you mean first?)`}},
+			`dir/launch.yaml:9:58: loads[0].operations[0].graphql.variables.frist: the document declares no variable $frist (did you mean first?)`,
+		}},
 		{name: "variable's type", target: bare, operation: "document: list.graphql, variables: {first: many}", want: []string{
-			`dir/launch.yaml:9:58: loads[0].operations[0].graphql.variables.first: is a string but its type is Int`}},
+			`dir/launch.yaml:9:58: loads[0].operations[0].graphql.variables.first: is a string but its type is Int`,
+		}},
 		{name: "variable missing", target: bare, operation: `query: "query q($id: ID!) { getProgram(id: $id) { id } }"`, want: []string{
-			`dir/launch.yaml:9:5: loads[0].operations[0].graphql.variables.id: is required (ID!) and missing`}},
+			`dir/launch.yaml:9:5: loads[0].operations[0].graphql.variables.id: is required (ID!) and missing`,
+		}},
 		{name: "variable inside", target: real, operation: `query: "mutation m($i: Rating!) { rate(input: $i) { id } }", variables: {i: {id: a, stars: 1, mood: good}}`, want: []string{
-			`dir/launch.yaml:9:115: loads[0].operations[0].graphql.variables.i.mood: is no value of Mood (GOOD, BAD)`}},
+			`dir/launch.yaml:9:115: loads[0].operations[0].graphql.variables.i.mood: is no value of Mood (GOOD, BAD)`,
+		}},
 		{name: "row", target: real, operation: `query: "mutation m($i: Rating!) { rate(input: $i) { id } }", variables: {i: {id: "${row.id}", stars: "${row.stars}"}}, rows: rows.jsonl`, want: []string{
-			`dir/launch.yaml:9:116: loads[0].operations[0].graphql.variables.i.stars: with row 2 of rows.jsonl: is a string but its type is Int!`}},
+			`dir/launch.yaml:9:116: loads[0].operations[0].graphql.variables.i.stars: with row 2 of rows.jsonl: is a string but its type is Int!`,
+		}},
 		{name: "row of text", target: real, operation: `query: "mutation m($i: Rating!) { rate(input: $i) { id } }", variables: {i: {id: "${row.id}", stars: "${row.stars}"}}, rows: ids.csv`, want: []string{
-			`dir/launch.yaml:9:116: loads[0].operations[0].graphql.variables.i.stars: with row 1 of ids.csv: is a string but its type is Int! (values of a CSV file are text; a JSON Lines file has numbers too)`}},
+			`dir/launch.yaml:9:116: loads[0].operations[0].graphql.variables.i.stars: with row 1 of ids.csv: is a string but its type is Int! (values of a CSV file are text; a JSON Lines file has numbers too)`,
+		}},
 		{name: "schema", target: strings.Replace(real, "schema.graphql", "broken.graphql", 1), operation: "document: list.graphql", want: []string{
-			`dir/broken.graphql:2:6: target.graphql.schema: Undefined type Nope`}},
+			`dir/broken.graphql:2:6: target.graphql.schema: Undefined type Nope`,
+		}},
 		{name: "System's schema", target: sandbox, operation: "document: list.graphql", system: "type Query {", want: []string{
-			`dir/launch.yaml:3:19: target.sandbox: the System's schema:1:13: Expected Name, found <EOF>`}},
+			`dir/launch.yaml:3:19: target.sandbox: the System's schema:1:13: Expected Name, found <EOF>`,
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fsys := fstest.MapFS{"dir/launch.yaml": {Data: []byte("version: 1\nname: launch\n" + c.target +

@@ -53,8 +53,10 @@ func acyclic(file string, doc *Document, fragments map[string]*FragmentDefinitio
 					continue
 				}
 				if state[s.Name] == open {
-					return &Error{File: file, Line: s.Position.Line, Column: s.Position.Column,
-						Message: fmt.Sprintf("fragment %q spreads itself, directly or through others", s.Name)}
+					return &Error{
+						File: file, Line: s.Position.Line, Column: s.Position.Column,
+						Message: fmt.Sprintf("fragment %q spreads itself, directly or through others", s.Name),
+					}
 				}
 				state[s.Name] = open
 				err = visit(f.SelectionSet)

@@ -14,6 +14,7 @@ package sdl
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -160,7 +161,7 @@ func Parse(file string, src []byte) (*Document, Errors) {
 	if errs != nil {
 		return nil, errs
 	}
-	if errs := faults(file, validator.Validate(&ast.Schema{}, doc, schemaless...)); errs != nil {
+	if errs := faults(file, validator.ValidateWithRules(&ast.Schema{}, doc, withoutSchema)); errs != nil {
 		return nil, errs
 	}
 	return doc, nil
@@ -198,10 +199,26 @@ func parse(file string, src []byte) (*Document, Errors) {
 	return doc, nil
 }
 
-// schemaless are the rules that need nothing of a schema. With one, bare and
-// hinted hold as well: the same rules, without and with a suggestion for each
-// fault.
+// withoutSchema are the rules that need nothing of a schema. With one, all
+// hold: bare and hinted are the same rules, without and with a suggestion for
+// each fault.
 var (
+	withoutSchema = rules.NewRules(schemaless...)
+	bare          = rules.NewRules(slices.Concat(schemaless, schemaful, []validator.Rule{
+		rules.FieldsOnCorrectTypeRuleWithoutSuggestions,
+		rules.KnownArgumentNamesRuleWithoutSuggestions,
+		rules.KnownTypeNamesRuleWithoutSuggestions,
+		rules.ScalarLeafsRuleWithoutSuggestions,
+		rules.ValuesOfCorrectTypeRuleWithoutSuggestions,
+	})...)
+	hinted = rules.NewRules(slices.Concat(schemaless, schemaful, []validator.Rule{
+		rules.FieldsOnCorrectTypeRule,
+		rules.KnownArgumentNamesRule,
+		rules.KnownTypeNamesRule,
+		rules.ScalarLeafsRule,
+		rules.ValuesOfCorrectTypeRule,
+	})...)
+
 	schemaless = []validator.Rule{
 		rules.KnownFragmentNamesRule,
 		rules.LoneAnonymousOperationRule,
@@ -214,7 +231,7 @@ var (
 		rules.UniqueOperationNamesRule,
 		rules.UniqueVariableNamesRule,
 	}
-	unsuggesting = append([]validator.Rule{
+	schemaful = []validator.Rule{
 		rules.FragmentsOnCompositeTypesRule,
 		rules.KnownDirectivesRule,
 		rules.KnownRootTypeRule,
@@ -226,29 +243,15 @@ var (
 		rules.UniqueDirectivesPerLocationRule,
 		rules.VariablesAreInputTypesRule,
 		rules.VariablesInAllowedPositionRule,
-	}, schemaless...)
-	bare = append([]validator.Rule{
-		rules.FieldsOnCorrectTypeRuleWithoutSuggestions,
-		rules.KnownArgumentNamesRuleWithoutSuggestions,
-		rules.KnownTypeNamesRuleWithoutSuggestions,
-		rules.ScalarLeafsRuleWithoutSuggestions,
-		rules.ValuesOfCorrectTypeRuleWithoutSuggestions,
-	}, unsuggesting...)
-	hinted = append([]validator.Rule{
-		rules.FieldsOnCorrectTypeRule,
-		rules.KnownArgumentNamesRule,
-		rules.KnownTypeNamesRule,
-		rules.ScalarLeafsRule,
-		rules.ValuesOfCorrectTypeRule,
-	}, unsuggesting...)
+	}
 )
 
 // validate runs the rules without suggestions first: looking for a near name
 // costs so much that thousands of unknown fields would take minutes.
 func validate(file string, schema *Schema, doc *Document) Errors {
-	errs := validator.Validate(schema, doc, bare...)
+	errs := validator.ValidateWithRules(schema, doc, bare)
 	if n := len(errs); n > 0 && n <= maxErrors {
-		errs = validator.Validate(schema, doc, hinted...)
+		errs = validator.ValidateWithRules(schema, doc, hinted)
 	}
 	return faults(file, errs)
 }
