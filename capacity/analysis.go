@@ -27,9 +27,19 @@ type operation struct {
 	times    map[string]*measure.Distribution // by kind
 }
 
+// maxSeconds is the length of the longest run that is assessed: 35 days.
+const maxSeconds = 35 * 24 * 3600
+
 // analyse adds up a run. Operations come in the order of the manifest; those
-// that only rows name come last.
+// that only rows name come last. Rows of seconds that no run has are damage.
 func analyse(run *Run) *analysis {
+	outside := func(r measure.Row) bool { return r.Second < 0 || r.Second >= maxSeconds }
+	if slices.ContainsFunc(run.Rows, outside) {
+		whole := *run
+		whole.Rows = slices.DeleteFunc(slices.Clone(run.Rows), outside)
+		whole.Damage = append(slices.Clone(run.Damage), "rows of seconds outside of the run")
+		run = &whole
+	}
 	a := &analysis{run: run, by: make(map[measure.Operation]*operation)}
 	for _, l := range run.Manifest.Loads {
 		for _, op := range l.Operations {

@@ -270,6 +270,40 @@ func TestAssessRefusedInFront(t *testing.T) {
 	}
 }
 
+// Two quotas of one service refuse with one errorType: the cloud's counts tell
+// them apart. Where there are none, nothing is said.
+func TestAssessAmbiguousThrottles(t *testing.T) {
+	for _, cloud := range []bool{true, false} {
+		w := cached(4)
+		n, serve := 0, w.serve
+		w.serve = func(at time.Duration, load, op string) answer {
+			a := serve(at, load, op)
+			if !cloud {
+				delete(a.cloud["momento.operations"], capacity.RoleThrottles)
+				delete(a.cloud["momento.throughput"], capacity.RoleThrottles)
+			}
+			if n++; n%100 == 0 {
+				a.outcome, a.reason = measure.Throttled, "LimitExceededException"
+				if cloud {
+					a.cloud["momento.throughput"] = map[capacity.Role]float64{capacity.RoleThrottles: 1}
+				}
+			}
+			return a
+		}
+		a := capacity.Assess(w.run())
+		if got := quota(t, a, capacity.RequestTokens).Throttled; got == nil || *got != 0 {
+			t.Errorf("appsync throttled %v, want 0", got)
+		}
+		ops, bytes := quota(t, a, "momento.operations").Throttled, quota(t, a, "momento.throughput").Throttled
+		switch {
+		case cloud && (ops == nil || *ops != 0 || bytes == nil || *bytes != int64(n/100)):
+			t.Errorf("operations %v, throughput %v, want 0 and %d", ops, bytes, n/100)
+		case !cloud && (ops != nil || bytes != nil):
+			t.Errorf("operations %v, throughput %v, want neither", ops, bytes)
+		}
+	}
+}
+
 // Not measured is not zero.
 func TestAssessNoHeader(t *testing.T) {
 	w := premiere(1)
@@ -382,6 +416,13 @@ func TestAssessThresholds(t *testing.T) {
 	near(t, "rate", a.Thresholds[8].Value, float64(a.Operations[0].OK)/35, 1e-9)
 }
 
+// deep gives a quota a bucket that never empties, which spares the search for
+// its safe rate.
+func deep(q capacity.Quota) capacity.Quota {
+	q.Burst = 1e15
+	return q
+}
+
 // The binding rate must lie inside the printed interval about as often as the
 // interval says.
 func TestIntervalHonesty(t *testing.T) {
@@ -396,7 +437,7 @@ func TestIntervalHonesty(t *testing.T) {
 			seed: seed,
 			loads: []capacity.Load{ramp("viewers", 10, 40, 60*time.Second,
 				capacity.Operation{Name: "light", Share: 1 - heavy}, capacity.Operation{Name: "dear", Share: heavy})},
-			quotas: []capacity.Quota{tokenQuota(mean * 35)},
+			quotas: []capacity.Quota{deep(tokenQuota(mean * 35))},
 			serve: appsync(1e12, func(_ time.Duration, op string) int64 {
 				m := light
 				if op == "dear" {
@@ -431,7 +472,7 @@ func TestCloudIntervalHonesty(t *testing.T) {
 		w := world{
 			seed: seed, start: midday.Add(time.Duration(rng.IntN(60)) * time.Second),
 			loads:  []capacity.Load{ramp("viewers", 4, 8, 8*time.Minute, capacity.Operation{Name: "list", Share: 1})},
-			quotas: []capacity.Quota{{ID: "dynamodb.T.read", Kind: capacity.RateQuota, Limit: 50, Unit: "RCU", Period: "s"}},
+			quotas: []capacity.Quota{deep(capacity.Quota{ID: "dynamodb.T.read", Kind: capacity.RateQuota, Limit: 50, Unit: "RCU", Period: "s"})},
 			serve: func(time.Duration, string, string) answer {
 				return answer{tokens: measure.NoTokens, service: 10 * time.Millisecond, cloud: map[string]map[capacity.Role]float64{
 					"dynamodb.T.read": {capacity.RoleUsage: 5 * rng.ExpFloat64()},

@@ -26,6 +26,8 @@ type world struct {
 	drop     func(at time.Duration) (measure.Cause, bool)
 	seed     uint64
 	live     bool // not a sandbox
+	// interrupt is when the run was interrupted; 0: never.
+	interrupt time.Duration
 }
 
 // answer is what becomes of one request.
@@ -103,6 +105,11 @@ func (w world) run() *capacity.Run {
 	points := map[string]map[capacity.Role]map[time.Time]float64{}
 	var end time.Duration
 	for _, a := range arrivals {
+		if w.interrupt > 0 && a.at >= w.interrupt {
+			m.State, m.Reason = capacity.Interrupted, "interrupted by the user"
+			rec.NotDue(a.op, a.at, a.measured, 1)
+			continue
+		}
 		rec.Plan(a.op, a.at, a.measured)
 		if w.drop != nil {
 			if cause, drop := w.drop(a.at); drop {

@@ -118,7 +118,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		use, used = a.ledgerPeak(q)
 		c, known = a.ledgerCost(parts)
 		if missing := a.withoutTokens(q); missing > 0 {
-			note("%s ok answers carried no token count: the ledger is that much too low", unit.Human(float64(missing)))
+			note("%s ok answers carried no token count: the ledger is that much too low", count(missing))
 		}
 	} else {
 		use, used = a.cloudPeak(q)

@@ -14,9 +14,9 @@ import (
 // safeShare is the share of requests that may be throttled at the safe rate.
 const safeShare = 1e-3
 
-// trials is how many arrivals a search for the safe rate sends: enough for 200
+// trials is how many arrivals a search for the safe rate sends: enough for 100
 // throttled ones at the bound.
-const trials = 200_000
+const trials = 100_000
 
 // arrivalTrial is one sequence of gaps and choices that every quota of a run is
 // tried with. Gaps have mean 1.

@@ -13,18 +13,33 @@ func (q Quota) service() string {
 	return s
 }
 
-// throttlingService returns the service that a throttled answer's reason names:
-// the prefix of an errorType ("DynamoDB:ThrottlingException"); AppSync for a
-// 429 and for an errorType without a prefix; "" where it can't be told.
+// throttlingService returns the service that a throttled answer's reason names,
+// or "" where it can't be told: AppSync refuses with status 429, the services
+// behind it with an errorType in a 200, prefixed with their name
+// ("DynamoDB:ThrottlingException") or of a kind that only they use.
 func throttlingService(reason string) string {
-	prefix, _, typed := strings.Cut(reason, ":")
-	switch {
-	case reason == "other" || reason == "":
-		return ""
-	case typed:
-		return strings.ToLower(prefix)
+	if strings.HasPrefix(reason, "HTTP 429") {
+		return "appsync"
 	}
-	return "appsync"
+	name := reason[strings.LastIndex(reason, " ")+1:]
+	if i := strings.LastIndexAny(name, ":#"); i >= 0 {
+		prefix := strings.ToLower(name[:i])
+		for _, service := range []string{"lambda", "dynamodb", "momento"} {
+			if strings.Contains(prefix, service) {
+				return service
+			}
+		}
+		return prefix
+	}
+	switch name {
+	case "TooManyRequestsException":
+		return "lambda"
+	case "ProvisionedThroughputExceededException", "RequestLimitExceeded":
+		return "dynamodb"
+	case "LimitExceededException", "LimitExceededError", "LIMIT_EXCEEDED_ERROR":
+		return "momento"
+	}
+	return ""
 }
 
 // clientThrottles counts the client's throttled answers for the operations that
@@ -66,7 +81,7 @@ func (a *analysis) throttled(q Quota) *int64 {
 		}
 	}
 	var client *int64
-	if unknown == 0 && (own == 0 || same == 1) && a.total.Sent > 0 {
+	if a.total.Sent > 0 && (unknown == 0 && (own == 0 || same == 1) || q.service() == "appsync" && own > 0) {
 		client = &own
 	}
 	c, ok := a.series(q.ID, RoleThrottles)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -102,6 +103,14 @@ func passed(ok bool) CheckStatus {
 	return CheckFailed
 }
 
+// count prints a whole number.
+func count(n int64) string {
+	if n < 100 {
+		return strconv.FormatInt(n, 10)
+	}
+	return unit.Human(float64(n))
+}
+
 // readable reports whether the record holds all that it was given.
 func (a *analysis) readable() bool {
 	return len(a.run.Damage) == 0 && a.run.Manifest.State != Running
@@ -119,6 +128,8 @@ func (a *analysis) complete() Check {
 		c.Value = "damaged: " + strings.Join(a.run.Damage, "; ")
 	case m.State == Running:
 		c.Value = "cut off: the record has no end"
+	case m.State != Complete && strings.HasPrefix(m.Reason, string(m.State)):
+		c.Value = m.Reason
 	case m.State != Complete && m.Reason != "":
 		c.Value += ": " + m.Reason
 	}
@@ -144,7 +155,7 @@ func (a *analysis) conservation() Check {
 			}
 		}
 	}
-	c.Status, c.Value = passed(len(wrong) == 0), unit.Human(float64(a.total.Planned))+" arrivals, all accounted for"
+	c.Status, c.Value = passed(len(wrong) == 0), count(a.total.Planned)+" arrivals, all accounted for"
 	if len(wrong) > 0 {
 		c.Value = strings.Join(wrong, "; ")
 	}
@@ -227,7 +238,7 @@ func (a *analysis) plan() Check {
 		}
 	}
 	c.Status = passed(len(wrong) == 0)
-	c.Value = fmt.Sprintf("%s of %s arrivals sent, %s dropped", unit.Human(float64(a.total.Sent)), unit.Human(float64(a.total.Planned)), unit.Human(float64(a.total.Dropped())))
+	c.Value = fmt.Sprintf("%s of %s arrivals sent, %s dropped", count(a.total.Sent), count(a.total.Planned), count(a.total.Dropped()))
 	if len(wrong) > 0 {
 		c.Value = strings.Join(wrong, "; ")
 	}
@@ -350,6 +361,7 @@ func (a *analysis) arrivalAudit() Check {
 	lags := new(measure.Distribution)
 	for _, load := range a.loads() {
 		if a.saturated(load) {
+			c.Value = "requests waited at the in-flight limit of " + load
 			continue
 		}
 		for _, op := range a.ops {
@@ -475,7 +487,7 @@ func share(name string, n, of int64, what string, blames Status, hint string) Ch
 	c := Check{Name: name, Status: NotApplicable, Blames: blames, Bound: "at most " + unit.HumanShare(maxLost), Value: "nothing was " + what, Hint: hint}
 	if of > 0 {
 		c.Status = passed(float64(n) <= maxLost*float64(of))
-		c.Value = fmt.Sprintf("%s of %s (%s)", unit.Human(float64(n)), unit.Human(float64(of)), unit.HumanShare(float64(n)/float64(of)))
+		c.Value = fmt.Sprintf("%s of %s (%s)", count(n), count(of), unit.HumanShare(float64(n)/float64(of)))
 	}
 	return c
 }
@@ -508,13 +520,19 @@ func (a *analysis) generatorCPU() Check {
 		}
 	}
 	slices.SortFunc(points, func(x, y measure.Point) int { return x.At.Compare(y.At) })
-	if float64(len(points)) < minCPUPoints*float64(a.seconds) || len(points) == 0 {
+	busy := 0 // seconds until the last answer
+	for i := range a.run.Rows {
+		if r := &a.run.Rows[i]; r.Sent+r.Completed()+r.TimedOut > 0 {
+			busy = max(busy, r.Second+1)
+		}
+	}
+	if float64(len(points)) < minCPUPoints*float64(busy) || len(points) == 0 {
 		if a.run.Manifest.Kind == Measured && a.total.Sent > 0 {
 			c.Status, c.Blames = CheckFailed, Inconclusive
 			c.Hint = "without its own CPU use the generator can't be cleared: repeat the run on a supported system"
 		}
 		if len(points) > 0 {
-			c.Value = fmt.Sprintf("%d readings in %d s", len(points), a.seconds)
+			c.Value = fmt.Sprintf("%d readings in %d s", len(points), busy)
 		}
 		return c
 	}
@@ -539,7 +557,7 @@ func (a *analysis) generatorCPU() Check {
 func (a *analysis) answers() Check {
 	c := Check{
 		Name: CheckAnswers, Status: passed(a.total.OK > 0), Blames: Inconclusive,
-		Value: unit.Human(float64(a.total.OK)) + " ok of " + unit.Human(float64(a.total.Sent)) + " sent", Bound: "at least one ok",
+		Value: count(a.total.OK) + " ok of " + count(a.total.Sent) + " sent", Bound: "at least one ok",
 		Hint: "the target answered nothing with success: check the endpoint, its key and the operation",
 	}
 	if reason := a.commonReason(); reason != "" && a.total.OK == 0 {
@@ -650,7 +668,10 @@ func (a *analysis) uncounted() float64 {
 }
 
 func signedShare(v float64) string {
-	if v >= 0 {
+	if math.Abs(v) < 1e-9 { // the rounding of a sum
+		return "no difference"
+	}
+	if v > 0 {
 		return "+" + unit.HumanShare(v)
 	}
 	return unit.HumanShare(v)

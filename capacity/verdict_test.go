@@ -83,9 +83,13 @@ func TestVerdictFaults(t *testing.T) {
 		status capacity.Status
 	}{
 		{"interrupted", spoil(func(r *capacity.Run) { r.Manifest.State = capacity.Interrupted }), capacity.CheckComplete, capacity.Inconclusive},
+		{"interrupted half-way", change(func(w *world) { w.interrupt = 20 * time.Second }), capacity.CheckComplete, capacity.Inconclusive},
 		{"stopped", spoil(func(r *capacity.Run) { r.Manifest.State = capacity.Stopped }), capacity.CheckComplete, capacity.Inconclusive},
 		{"cut off", spoil(func(r *capacity.Run) { r.Manifest.State = capacity.Running }), capacity.CheckComplete, capacity.Inconclusive},
 		{"damaged, with a second missing", spoil(func(r *capacity.Run) { r.Damage = []string{"windows.ndjson"}; r.Rows = r.Rows[:30] }), capacity.CheckComplete, capacity.Inconclusive},
+		{"seconds that no run has", spoil(func(r *capacity.Run) {
+			r.Rows = append(r.Rows, measure.Row{Second: -1, Planned: 1}, measure.Row{Second: 1 << 60, Planned: 1})
+		}), capacity.CheckComplete, capacity.Inconclusive},
 		{"an outcome too many", spoil(func(r *capacity.Run) { r.Rows[20].Failed++ }), capacity.CheckConservation, capacity.Invalid},
 		{"tokens lost", spoil(func(r *capacity.Run) { r.Rows[20].TokensDone-- }), capacity.CheckConservation, capacity.Invalid},
 		{"a send that no slot has", spoil(func(r *capacity.Run) { r.Rows[20].SentSlots[3]-- }), capacity.CheckConservation, capacity.Invalid},
