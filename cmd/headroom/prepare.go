@@ -45,8 +45,13 @@ func (a app) prepare(ref string) (*prepared, error) {
 	var schema []byte
 	if sandbox := s.Target.Sandbox; sandbox != "" {
 		sys, err := model.Open(sandbox, s.Files)
-		if err != nil {
-			return nil, badSystem(err)
+		var faults strict.Faults
+		switch {
+		case errors.As(err, &faults):
+			return nil, inputFaults(faults)
+		case err != nil:
+			hint := "ready-made are " + strings.Join(model.Names(), ", ")
+			return nil, inputFaults(strict.Faults{s.Fault("target.sandbox", "is neither a ready-made System nor a file that can be read", hint)})
 		}
 		p.system, p.systemRef, schema = sys, sandbox, sys.SDL
 		if !slices.Contains(model.Names(), sandbox) {
@@ -61,15 +66,6 @@ func (a app) prepare(ref string) (*prepared, error) {
 		return nil, inputFaults(strict.Merge(faults))
 	}
 	return p, nil
-}
-
-// badSystem ends the program because of what is wrong with a System file.
-func badSystem(err error) error {
-	var faults strict.Faults
-	if errors.As(err, &faults) {
-		return inputFaults(faults)
-	}
-	return &exitError{code: exitInput, err: err}
 }
 
 // readyNames returns the names of the ready-made scenarios.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/sandbox"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/strict"
 )
 
 func (a app) sandbox() *cobra.Command {
@@ -72,8 +74,12 @@ func sampleQuery(sys *model.System) string {
 // openSystem opens a ready-made System or a System file of this machine.
 func openSystem(ref string) (*model.System, error) {
 	sys, err := model.Open(ref, scenarios.OSFiles())
+	var faults strict.Faults
+	if errors.As(err, &faults) {
+		return nil, inputFaults(faults)
+	}
 	if err != nil {
-		return nil, badSystem(err)
+		return nil, &exitError{code: exitInput, err: err}
 	}
 	return sys, nil
 }
