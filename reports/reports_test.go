@@ -315,7 +315,14 @@ func TestInvalidShowsNoPrediction(t *testing.T) {
 			}
 		}
 	}
-	text := render(t, run, a)["terminal"]
+	a.Verdict.Status = capacity.Invalid
+	all := render(t, run, a)
+	for _, name := range []string{"plots/response-time.svg", "plots/latency.svg"} {
+		if all[name] != "" {
+			t.Errorf("%s shows response times that the run withholds", name)
+		}
+	}
+	text := all["terminal"]
 	for _, want := range []string{"p99 2.00 s", "use a faster machine", "1,000,000 tokens/s"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the terminal lacks %q:\n%s", want, text)

@@ -17,6 +17,12 @@ import (
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
+// The figures of response times, which a run may withhold.
+const (
+	responseTimeName = "response-time"
+	latencyName      = "latency"
+)
+
 // rate shows what was offered and what became of it.
 func rate(t *timeline) Figure {
 	f := Figure{Name: "rate", Title: "Offered, served and throttled requests"}
@@ -282,7 +288,7 @@ func headroom(a capacity.Assessment) Figure {
 
 // responseTime shows percentiles of the response time over time.
 func responseTime(t *timeline) Figure {
-	f := Figure{Name: "response-time", Title: "Response time of ok answers over time"}
+	f := Figure{Name: responseTimeName, Title: "Response time of ok answers over time"}
 	step, parts := t.responses()
 	if step == 0 {
 		f.Missing = "Too few ok answers for a figure of response times over time: a median needs 20 in one stretch of time."
@@ -325,7 +331,7 @@ func responseTime(t *timeline) Figure {
 // latency shows the distribution of response and service times of each
 // operation up to the last percentile that the run earns.
 func latency(t *timeline) Figure {
-	f := Figure{Name: "latency", Title: "Distribution of response and service time"}
+	f := Figure{Name: latencyName, Title: "Distribution of response and service time"}
 	var ops []*distributions
 	for _, iv := range t.run.Latency {
 		if iv.Kind != measure.ResponseTimes && iv.Kind != measure.ServiceTimes {

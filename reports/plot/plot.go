@@ -23,6 +23,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // Figure is one picture of a run.
@@ -41,7 +42,8 @@ type Figure struct {
 }
 
 // Figures returns the figures of a run in reading order. A prediction is drawn
-// only where the assessment holds one.
+// only where the assessment holds one, and response times only where the run
+// doesn't withhold them.
 func Figures(run *capacity.Run, a capacity.Assessment) []Figure {
 	t := newTimeline(run)
 	figures := []Figure{rate(t)}
@@ -52,6 +54,13 @@ func Figures(run *capacity.Run, a capacity.Assessment) []Figure {
 		figures = append(figures, cost(t, q))
 	}
 	figures = append(figures, responseTime(t), headroom(a), latency(t))
+	if why := withheld(t, a); why != "" {
+		for i := range figures {
+			if f := &figures[i]; f.Name == responseTimeName || f.Name == latencyName {
+				f.Missing = why
+			}
+		}
+	}
 	names := map[string]int{}
 	for i := range figures {
 		f := &figures[i]
@@ -62,6 +71,18 @@ func Figures(run *capacity.Run, a capacity.Assessment) []Figure {
 		f.chart.title = f.Title
 	}
 	return figures
+}
+
+// withheld says why the run's response times are not shown; empty where they
+// are.
+func withheld(t *timeline, a capacity.Assessment) string {
+	switch {
+	case a.Verdict.Status == capacity.Invalid:
+		return "The run is INVALID, so its response times are withheld."
+	case t.total(func(r measure.Row) int64 { return r.DroppedSaturation }) > 0:
+		return "Requests were dropped at the in-flight limit, and their response times are not known: those of the others are withheld."
+	}
+	return ""
 }
 
 // fileName keeps letters, digits, '.', '_' and '-' of s.
