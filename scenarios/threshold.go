@@ -43,11 +43,15 @@ var (
 		err := r.UnmarshalText([]byte(s))
 		return r.perSecond(), err
 	}}
-	aTokenCount = valueKind{"a number of tokens", `^[0-9]+(?:\.[0-9]+)?(?: *tokens)?$`, "3", func(s string) (float64, error) {
-		number, _ := strings.CutSuffix(s, "tokens")
-		q, err := unit.ParseQuantity(strings.TrimRight(number, " ") + " tokens")
+	aTokenCount = valueKind{"a number of tokens", tokenCountForm.String(), "3", func(s string) (float64, error) {
+		parts := tokenCountForm.FindStringSubmatch(s)
+		if parts == nil {
+			return 0, &unit.SyntaxError{Text: s, Problem: "is not a number of tokens"}
+		}
+		q, err := unit.ParseQuantity(parts[1] + " tokens")
 		return q.Amount, err
 	}}
+	tokenCountForm = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(?: *tokens?)?$`)
 )
 
 // metrics lists every metric. Percentiles are of the response times of ok
