@@ -26,7 +26,7 @@ type Check struct {
 	Status CheckStatus `json:"status"`
 	Value  string      `json:"value"` // the figure, with its unit
 	Bound  string      `json:"bound"`
-	Hint   string      `json:"hint,omitempty"` // what to do where it failed
+	Hint   string      `json:"hint"` // what to do where it failed
 	// Blames is the status that the check's failure gives the run.
 	Blames Status `json:"-"`
 }

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -60,30 +61,58 @@ func (a *analysis) cloudPeak(q Quota) (p peak, ok bool) {
 		return p, false
 	}
 	p.resolution = short(c.period) + " sum, spread over the client's seconds"
-	perSecond := make([]float64, a.seconds)
-	weights, totals := a.spread(q, c.period)
-	foreign := 0.0
-	for _, at := range c.at {
-		if totals[at] == 0 {
-			foreign += c.values[at]
-		}
-	}
-	for _, w := range weights {
-		if v, there := c.values[w.period]; there {
-			perSecond[w.second] += v * w.weight / totals[w.period]
-		}
-	}
+	perSecond, foreign := a.spreadUse(q, c)
 	for s, v := range perSecond {
 		if v > p.value {
 			p.value, p.at = v, float64(s)
 		}
 	}
-	ok = len(weights) > 0
+	ok = perSecond != nil
 	p.notes = append(p.notes, fmt.Sprintf("the peak spreads each %s sum over its seconds as the requests were sent, all charging alike", short(c.period)))
 	if foreign > 0 && !a.run.Manifest.Sandbox {
 		p.notes = append(p.notes, "the quota was also used in minutes in which this run sent nothing")
 	}
 	return p, ok
+}
+
+// UsePerSecond returns the use of a quota in each second of the run as Assess
+// reckons its peak where the cloud published sums of longer periods: each sum is
+// spread over the client's seconds in it, which supposes that requests charged
+// alike. Nil where the run has no such sums of the quota with the given id.
+func UsePerSecond(run *Run, quota string) []float64 {
+	i := slices.IndexFunc(run.Manifest.Quotas, func(q Quota) bool { return q.ID == quota })
+	if i < 0 || run.Manifest.Quotas[i].Kind != RateQuota {
+		return nil
+	}
+	a := analyse(run)
+	c, ok := a.series(quota, RoleUsage)
+	if !ok || c.statistic != "Sum" || c.period <= time.Second {
+		return nil
+	}
+	perSecond, _ := a.spreadUse(run.Manifest.Quotas[i], c)
+	return perSecond
+}
+
+// spreadUse spreads the sums of c over the run's seconds. It returns nil where
+// the run sent nothing that charges q; foreign is what was used in periods in
+// which it didn't.
+func (a *analysis) spreadUse(q Quota, c cloud) (perSecond []float64, foreign float64) {
+	weights, totals := a.spread(q, c.period)
+	for _, at := range c.at {
+		if totals[at] == 0 {
+			foreign += c.values[at]
+		}
+	}
+	if len(weights) == 0 {
+		return nil, foreign
+	}
+	perSecond = make([]float64, a.seconds)
+	for _, w := range weights {
+		if v, there := c.values[w.period]; there {
+			perSecond[w.second] += v * w.weight / totals[w.period]
+		}
+	}
+	return perSecond, foreign
 }
 
 // weight is what one second of the run has of the requests of one period.

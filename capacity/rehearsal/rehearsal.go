@@ -134,7 +134,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		recorder: measure.NewRecorder(operations, recorderShards()),
 		start:    start,
 		total:    total(c.Scenario),
-		rules:    newRules(c.Scenario.Stop, c.Quotas),
+		rules:    &rules{stop: c.Scenario.Stop, quotas: c.Quotas},
 	}
 	err = errors.Join(w.Event(c.Events...), w.Event(stageEvents(c.Scenario)...))
 	if err == nil {

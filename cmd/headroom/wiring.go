@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -130,8 +131,11 @@ func (a app) startSandbox(ref string) (*child, error) {
 	return c, nil
 }
 
-// serveChild is the other side of startSandbox.
+// serveChild is the other side of startSandbox. It outlives a Ctrl-C in the
+// terminal, which goes to parent and child alike: the parent still asks it what
+// it counted.
 func (a app) serveChild(sys *model.System, seed uint64) error {
+	signal.Ignore(os.Interrupt)
 	s, err := sandbox.Start(sandbox.Config{System: sys, Seed: seed})
 	if err != nil {
 		return failure(err)

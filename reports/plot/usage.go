@@ -24,6 +24,9 @@ func usage(t *timeline, q capacity.QuotaResult) used {
 	if q.ID == capacity.RequestTokens {
 		u.fine, u.fineName, u.ledger = t.ledger(q), "each second (ledger)", true
 	}
+	if len(u.fine) == 0 {
+		u.fine, u.fineName, u.ledger = t.spread(q), "each second (spread by requests)", false
+	}
 	// Sums of several metrics add up; of levels the highest counts.
 	at := map[float64]int{}
 	for _, s := range t.run.Series {
@@ -71,6 +74,24 @@ func (u used) peakAt(q capacity.QuotaResult, end float64) float64 {
 		}
 	}
 	return (max(from, 0) + min(to, end)) / 2
+}
+
+// spread returns the use of each second as it was spread from longer periods, of
+// a long run that of the highest second in each step.
+func (t *timeline) spread(q capacity.QuotaResult) (spans []span) {
+	use := capacity.UsePerSecond(t.run, q.ID)
+	if use == nil {
+		return nil
+	}
+	for i := range t.at {
+		spans = append(spans, span{float64(i) * t.step, float64(i+1) * t.step, 0})
+	}
+	for s, v := range use {
+		if i := int(float64(s) / t.step); i < len(spans) {
+			spans[i].value = max(spans[i].value, v)
+		}
+	}
+	return spans
 }
 
 // ledger returns the tokens of each second, of a long run those of the highest
