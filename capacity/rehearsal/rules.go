@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/headroom-load/headroom/capacity"
@@ -33,8 +34,9 @@ func (r *rules) broken(rows []measure.Row) string {
 		r.recent = slices.DeleteFunc(r.recent, func(row measure.Row) bool { return row.Second < newest-memory })
 	}
 	for _, rule := range r.stop {
-		for second, v := range r.figures(rule) {
-			if rule.Holds(v) {
+		figures := r.figures(rule)
+		for _, second := range slices.Sorted(maps.Keys(figures)) {
+			if v := figures[second]; rule.Holds(v) {
 				return fmt.Sprintf("stop rule %s: it was %s in second %d", rule.Text, unit.HumanShare(v), second)
 			}
 		}

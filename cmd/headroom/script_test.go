@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -80,7 +81,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // serve is "serve KIND": it starts a GraphQL server that behaves in the given
-// way and puts its URL into $URL.
+// way and puts its URL into $URL. A kind that begins with "tls-" is served over
+// TLS; its certificate is in authority.pem.
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: serve KIND")
@@ -92,7 +94,8 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(l.Close())
 		return
 	}
-	answer, ok := answers[args[0]]
+	kind, tls := strings.CutPrefix(args[0], "tls-")
+	answer, ok := answers[kind]
 	if !ok {
 		ts.Fatalf("no server is %q", args[0])
 	}
@@ -102,8 +105,10 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		answer(w, n.Add(1)-1, done)
 	}))
-	if args[0] == "tls" {
+	if tls {
 		s.StartTLS()
+		authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+		ts.Check(os.WriteFile(ts.MkAbs("authority.pem"), authority, 0o644))
 	} else {
 		s.Start()
 	}
