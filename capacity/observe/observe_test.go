@@ -112,8 +112,10 @@ func TestCollectTurnsErrorsIntoEvents(t *testing.T) {
 	bubble(t, func(t *testing.T, start, end time.Time, m []time.Time) {
 		whole := [][]measure.Point{{pt(m[0], 1), pt(m[1], 2), pt(m[2], 3)}}
 		src := &answers{script: []answer{
-			{err: errors.New("access denied")}, {err: errors.New("access denied")},
-			{points: whole, err: errors.New("throttled")}, {points: whole},
+			{err: errors.New("access denied")},
+			{err: errors.New("access denied")},
+			{points: whole, err: errors.New("throttled")},
+			{points: whole},
 		}}
 		got, events := observe.Collector{Source: src, Settle: time.Minute}.Collect(t.Context(), []measure.Series{tokens}, start, end)
 		if len(got[0].Points) != 3 {

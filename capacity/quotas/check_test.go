@@ -42,40 +42,74 @@ thresholds: ["headroom(lambda.concurrency) > 30%", "binds_at(dynamodb.Items.read
 `, ""},
 		{"a token quota of a plain server", plain + "quotas: {appsync.request-tokens: 2000 tokens/s}\nstop: [\"utilization(appsync.request-tokens) > 90%\"]\n", ""},
 
-		{"near a System's quota", sandbox + "quotas: {appsync.request-token: 5 tokens/s}\n",
-			`s.yaml:9:33: quotas.appsync.request-token: the System shop has no quota "appsync.request-token" (did you mean appsync.request-tokens?)`},
-		{"a System's quota that nothing charges", sandbox + "quotas: {momento.operations: 5 ops/s}\n",
-			`quotas.momento.operations: no operation of the scenario charges momento.operations of the System shop`},
-		{"near a catalogue's quota", plain + "quotas: {appsync.request-tokns: 5 tokens/s}\n",
-			`quotas.appsync.request-tokns: unknown quota "appsync.request-tokns" (did you mean appsync.request-tokens?)`},
-		{"far from everything", plain + "quotas: {xyz: 5 tokens/s}\n",
-			`quotas.xyz: unknown quota "xyz" (known are appsync.request-tokens, lambda.concurrency, `},
-		{"not observed", aws + "quotas: {lambda.concurrency: 50 environments}\n",
-			`quotas.lambda.concurrency: quota lambda.concurrency is not part of what the scenario reaches (add "- lambda: NAME" to observe)`},
-		{"another table", aws + "observe: [{dynamodb: Items}]\nthresholds: [\"headroom(dynamodb.Item.read) > 1%\"]\n",
-			`thresholds[0]: quota dynamodb.Item.read is not part of what the scenario reaches (add "- dynamodb: Item" to observe)`},
-		{"a level as a rate", sandbox + "quotas: {lambda.concurrency: 50 environments/s}\n",
-			`quotas.lambda.concurrency: 50 environments/s is no limit for lambda.concurrency (write it like 70 environments)`},
-		{"a rate as a level", sandbox + "quotas: {appsync.request-tokens: 50 tokens}\n",
-			`50 tokens is no limit for appsync.request-tokens (write it like 2000 tokens/s)`},
-		{"operations for tokens", plain + "quotas: {appsync.request-tokens: 50 ops/s}\n",
-			`50 ops/s is no limit for appsync.request-tokens (write it like 5000 tokens/s)`},
-		{"a threshold that is never known", aws + "observe: [{dynamodb: Items}]\nthresholds: [\"headroom(dynamodb.Items.partition-read) > 1%\"]\n",
-			`thresholds[0]: the use of dynamodb.Items.partition-read is not measured, so the threshold could never be evaluated`},
-		{"a threshold on an unknown quota", sandbox + "thresholds: [\"headroom(lambda.concurency) > 1%\"]\n",
-			`thresholds[0]: the System shop has no quota "lambda.concurency" (did you mean lambda.concurrency?)`},
-		{"observed without a Region", plain + "observe: [{lambda: f}]\n",
-			`observe[0]: there is no AWS Region to observe it in (set target.aws.region)`},
-		{"two caches", aws + "observe: [{momento: a}, {momento: b}]\n",
-			`observe[1]: momento.operations and momento.throughput are of one cache (observe one cache in each run)`},
-		{"a table that the System has not", sandbox + "observe: [{dynamodb: Item}]\n",
-			`observe[0].dynamodb: no operation charges a table "Item" of the System shop (did you mean Items?)`},
-		{"a cache that nothing charges", sandbox + "observe: [{momento: c}]\n",
-			`observe[0].momento: no operation charges a limiter momento.* of the System shop`},
-		{"an operation that the System has not", strings.Replace(sandbox, "query list", "query lists", 1),
-			`loads[0].operations[0].graphql: the System shop has no operation "lists" (did you mean list?)`},
-		{"an operation without a name", strings.Replace(sandbox, "query list {", "{", 1),
-			`loads[0].operations[0].graphql: the System shop knows operations by their names, and the document's has none (write "query NAME {"; known are list, get, other)`},
+		{
+			"near a System's quota", sandbox + "quotas: {appsync.request-token: 5 tokens/s}\n",
+			`s.yaml:9:33: quotas.appsync.request-token: the System shop has no quota "appsync.request-token" (did you mean appsync.request-tokens?)`,
+		},
+		{
+			"a System's quota that nothing charges", sandbox + "quotas: {momento.operations: 5 ops/s}\n",
+			`quotas.momento.operations: no operation of the scenario charges momento.operations of the System shop`,
+		},
+		{
+			"near a catalogue's quota", plain + "quotas: {appsync.request-tokns: 5 tokens/s}\n",
+			`quotas.appsync.request-tokns: unknown quota "appsync.request-tokns" (did you mean appsync.request-tokens?)`,
+		},
+		{
+			"far from everything", plain + "quotas: {xyz: 5 tokens/s}\n",
+			`quotas.xyz: unknown quota "xyz" (known are appsync.request-tokens, lambda.concurrency, `,
+		},
+		{
+			"not observed", aws + "quotas: {lambda.concurrency: 50 environments}\n",
+			`quotas.lambda.concurrency: quota lambda.concurrency is not part of what the scenario reaches (add "- lambda: NAME" to observe)`,
+		},
+		{
+			"another table", aws + "observe: [{dynamodb: Items}]\nthresholds: [\"headroom(dynamodb.Item.read) > 1%\"]\n",
+			`thresholds[0]: quota dynamodb.Item.read is not part of what the scenario reaches (add "- dynamodb: Item" to observe)`,
+		},
+		{
+			"a level as a rate", sandbox + "quotas: {lambda.concurrency: 50 environments/s}\n",
+			`quotas.lambda.concurrency: 50 environments/s is no limit for lambda.concurrency (write it like 70 environments)`,
+		},
+		{
+			"a rate as a level", sandbox + "quotas: {appsync.request-tokens: 50 tokens}\n",
+			`50 tokens is no limit for appsync.request-tokens (write it like 2000 tokens/s)`,
+		},
+		{
+			"operations for tokens", plain + "quotas: {appsync.request-tokens: 50 ops/s}\n",
+			`50 ops/s is no limit for appsync.request-tokens (write it like 5000 tokens/s)`,
+		},
+		{
+			"a threshold that is never known", aws + "observe: [{dynamodb: Items}]\nthresholds: [\"headroom(dynamodb.Items.partition-read) > 1%\"]\n",
+			`thresholds[0]: the use of dynamodb.Items.partition-read is not measured, so the threshold could never be evaluated`,
+		},
+		{
+			"a threshold on an unknown quota", sandbox + "thresholds: [\"headroom(lambda.concurency) > 1%\"]\n",
+			`thresholds[0]: the System shop has no quota "lambda.concurency" (did you mean lambda.concurrency?)`,
+		},
+		{
+			"observed without a Region", plain + "observe: [{lambda: f}]\n",
+			`observe[0]: there is no AWS Region to observe it in (set target.aws.region)`,
+		},
+		{
+			"two caches", aws + "observe: [{momento: a}, {momento: b}]\n",
+			`observe[1]: momento.operations and momento.throughput are of one cache (observe one cache in each run)`,
+		},
+		{
+			"a table that the System has not", sandbox + "observe: [{dynamodb: Item}]\n",
+			`observe[0].dynamodb: no operation charges a table "Item" of the System shop (did you mean Items?)`,
+		},
+		{
+			"a cache that nothing charges", sandbox + "observe: [{momento: c}]\n",
+			`observe[0].momento: no operation charges a limiter momento.* of the System shop`,
+		},
+		{
+			"an operation that the System has not", strings.Replace(sandbox, "query list", "query lists", 1),
+			`loads[0].operations[0].graphql: the System shop has no operation "lists" (did you mean list?)`,
+		},
+		{
+			"an operation without a name", strings.Replace(sandbox, "query list {", "{", 1),
+			`loads[0].operations[0].graphql: the System shop knows operations by their names, and the document's has none (write "query NAME {"; known are list, get, other)`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			files := fstest.MapFS{"s.yaml": {Data: []byte(tt.text)}, "shop.yaml": {Data: []byte(system)}}

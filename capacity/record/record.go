@@ -47,8 +47,10 @@ const (
 
 // ours lists what a record's folder may hold: the record and what is rebuilt
 // from it.
-var ours = []string{manifestFile, windowsFile, latencyFile, metricsFile, eventsFile,
-	"report.json", "report.md", "report.html", "junit.xml", "plots"}
+var ours = []string{
+	manifestFile, windowsFile, latencyFile, metricsFile, eventsFile,
+	"report.json", "report.md", "report.html", "junit.xml", "plots",
+}
 
 // ErrNotARecord says that a folder holds something that is no record and must
 // not be replaced.

@@ -118,7 +118,7 @@ func (s *Source) applied(ctx context.Context, service string, codes []quotas.Cod
 		}
 		in.NextToken = out.NextToken
 	}
-	return nil, fmt.Errorf("Service Quotas ListServiceQuotas of %s answers pages without end", service)
+	return nil, fmt.Errorf("answers to ListServiceQuotas of %s have pages without end", service)
 }
 
 // standard returns AWS's default of a quota.
@@ -137,16 +137,16 @@ func (s *Source) standard(ctx context.Context, c quotas.Code) (quotas.Limit, boo
 func limit(q types.ServiceQuota, source string) (quotas.Limit, error) {
 	name := aws.ToString(q.ServiceCode) + " " + aws.ToString(q.QuotaCode)
 	if q.ErrorReason != nil {
-		return quotas.Limit{}, fmt.Errorf("Service Quotas can't say %s: %s %s", name, q.ErrorReason.ErrorCode, aws.ToString(q.ErrorReason.ErrorMessage))
+		return quotas.Limit{}, fmt.Errorf("no value of %s from Service Quotas: %s %s", name, q.ErrorReason.ErrorCode, aws.ToString(q.ErrorReason.ErrorMessage))
 	}
 	if q.Value == nil {
-		return quotas.Limit{}, fmt.Errorf("Service Quotas answers %s without a value", name)
+		return quotas.Limit{}, fmt.Errorf("quota %s came from Service Quotas without a value", name)
 	}
 	l := quotas.Limit{Amount: *q.Value, Adjustable: q.Adjustable, Source: source}
 	if p := q.Period; p != nil {
 		unit, ok := periods[p.PeriodUnit]
 		if !ok || aws.ToInt32(p.PeriodValue) <= 0 {
-			return quotas.Limit{}, fmt.Errorf("Service Quotas answers %s with the unknown period %d %s", name, aws.ToInt32(p.PeriodValue), p.PeriodUnit)
+			return quotas.Limit{}, fmt.Errorf("quota %s came from Service Quotas with the unknown period %d %s", name, aws.ToInt32(p.PeriodValue), p.PeriodUnit)
 		}
 		l.Per = time.Duration(*p.PeriodValue) * unit
 	}
