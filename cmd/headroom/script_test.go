@@ -25,6 +25,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/headroom-load/headroom/capacity/record"
+	"github.com/headroom-load/headroom/capacity/sandbox"
 )
 
 // The stories of the command line are in testdata/script: each is a user's
@@ -40,6 +41,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
 			"serve":    serve,
+			"sandbox":  serveSandbox,
 			"json":     checkJSON,
 			"cloudsum": cloudSum,
 			"waitfor":  waitFor,
@@ -114,6 +116,26 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Defer(func() { close(done); s.CloseClientConnections(); s.Close() })
 	ts.Setenv("URL", s.URL+"/graphql")
+}
+
+// serveSandbox is "sandbox SYSTEM": it starts a sandbox and sets the variables
+// that point any SDK at it.
+func serveSandbox(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: sandbox SYSTEM")
+	}
+	sys, err := openSystem(args[0])
+	ts.Check(err)
+	s, err := sandbox.Start(sandbox.Config{System: sys, Seed: 1})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(s.Close()) })
+	e := s.Endpoints()
+	for name, value := range map[string]string{
+		"APPSYNC_URL": e.GraphQL, "APPSYNC_API_KEY": e.APIKey, "AWS_ENDPOINT_URL": e.AWS,
+		"AWS_ACCESS_KEY_ID": e.AccessKey, "AWS_SECRET_ACCESS_KEY": e.SecretKey,
+	} {
+		ts.Setenv(name, value)
+	}
 }
 
 // answers are the ways in which a server may behave; n counts its requests.
