@@ -25,6 +25,17 @@ const (
 	groupTime = time.Millisecond
 )
 
+// moment is the longest time after its instant at which an arrival is still
+// released on time, and how long every worker must have been away before one
+// that is late gets a new worker. It is longer than a timer is late on a machine
+// that isn't overloaded.
+const moment = 2 * time.Millisecond
+
+// While late arrivals wait for workers that come back all the time, one in
+// catchUp arrivals still brings a new worker, as those that are there may be just
+// enough for the rate and would never work the late ones off.
+const catchUp = 4
+
 // Run sends the arrivals of all plans, whose intended instants count from
 // start, and returns when the last answer is in and every goroutine has ended.
 //
@@ -76,32 +87,35 @@ type runner struct {
 	wait    func(until time.Duration) bool // false: the run was stopped
 
 	// A worker is idle from the moment it offers itself until it is given a
-	// shot, however long it then takes to wake up. So a new one, and with it a
-	// new connection, comes only when all others have a request in flight. After
-	// a stall of this machine the arrivals of one lateness budget are due
-	// together and may need as many.
-	mu      sync.Mutex
-	idle    []chan shot // the last to fall idle is the first to be used
-	started int
-	waiting queue
-	closed  bool
-	taken   chan struct{} // signalled when a shot leaves waiting
-	workers sync.WaitGroup
+	// shot, however long it then takes to wake up. A new one, and with it a new
+	// connection, comes when an arrival is on time and all others have a request
+	// in flight. Arrivals that this machine released late wait for workers that
+	// come back: all that fell due in a stall would otherwise start one each.
+	mu       sync.Mutex
+	idle     []chan shot // the last to fall idle is the first to be used
+	started  int
+	waiting  queue
+	free     time.Duration // when a worker was last free
+	relief   *time.Timer   // calls relieve; nil before the first time
+	relieved bool          // relief is not under way
+	closed   bool
+	taken    chan struct{} // signalled when a shot leaves waiting
+	workers  sync.WaitGroup
 }
 
 // shot is an arrival on its way.
 type shot struct {
 	Arrival
-	request Request // nil where there was no time to prepare one
-	err     error   // of Prepare
-	queued  bool    // it had to wait for a worker
+	request Request       // nil where there was no time to prepare one
+	err     error         // of Prepare
+	cause   measure.Cause // of dropping it, should it become too late
 }
 
 func newRunner(p Plan, start time.Time, stopped <-chan struct{}, sending context.Context, rec *measure.Recorder) *runner {
 	r := &runner{
 		plan: p, rec: rec, start: start, stopped: stopped, sending: sending,
 		drops: p.Load.Late != scenarios.Send, budget: p.Load.Lateness,
-		taken: make(chan struct{}, 1),
+		taken: make(chan struct{}, 1), relieved: true,
 	}
 	r.wait = r.waiter()
 	return r
@@ -125,6 +139,9 @@ func (r *runner) run() {
 
 	r.mu.Lock()
 	r.closed = true
+	if !r.relieved && r.relief.Stop() {
+		r.workers.Done()
+	}
 	for _, w := range r.idle {
 		close(w)
 	}
@@ -179,7 +196,7 @@ func (r *runner) pace(shots <-chan shot) (next int64) {
 			return next
 		}
 		next++
-		r.release(s)
+		r.release(s, due)
 	}
 }
 
@@ -230,8 +247,8 @@ func (r *runner) room() bool {
 	}
 }
 
-// release hands a shot that is due to a worker, or lets it wait for one.
-func (r *runner) release(s shot) {
+// release hands a shot that was due at due to a worker, or lets it wait for one.
+func (r *runner) release(s shot, due time.Duration) {
 	op, now := r.plan.Ops[s.Operation], r.now()
 	r.rec.Plan(op, s.Intended, s.Measured)
 	switch {
@@ -251,31 +268,91 @@ func (r *runner) release(s shot) {
 	if n := len(r.idle); n > 0 {
 		worker := r.idle[n-1]
 		r.idle = r.idle[:n-1]
+		r.free = now
 		worker <- s // has room: an idle worker was given nothing
 		return
 	}
-	if r.started < max(r.plan.InFlight, 1) {
-		r.employ(s)
-		return
-	}
 	r.expire(now)
-	s.queued = true
-	r.waiting.push(s)
+	behind := r.waiting.len() > 0
+	switch {
+	case r.full():
+		s.cause = measure.Saturation
+		r.waiting.push(s)
+	case now-due <= moment && (!behind || r.away(now) || s.N%catchUp == 0):
+		r.waiting.push(s)
+		r.employ()
+	default:
+		r.waiting.push(s)
+		r.seekRelief()
+	}
 }
 
-// employ starts a worker on s. r.mu is held.
-func (r *runner) employ(s shot) {
-	id := r.started
+// full reports whether there are all the workers that may be. r.mu is held.
+func (r *runner) full() bool { return r.started >= max(r.plan.InFlight, 1) }
+
+// away reports whether no worker was free for a moment: each waits for its
+// answer. r.mu is held.
+func (r *runner) away(now time.Duration) bool { return now-r.free >= moment }
+
+// employ starts a worker on the shot that has waited longest. r.mu is held.
+func (r *runner) employ() {
+	id, s := r.started, r.take()
 	r.started++
 	r.workers.Go(func() { r.work(id, s) })
+}
+
+// seekRelief has the waiting shots looked after in a moment. r.mu is held.
+func (r *runner) seekRelief() {
+	if !r.relieved {
+		return
+	}
+	r.relieved = false
+	r.workers.Add(1)
+	if r.relief == nil {
+		r.relief = time.AfterFunc(moment, r.relieve)
+	} else {
+		r.relief.Reset(moment)
+	}
+}
+
+// relieve starts workers, a quarter more at a time, on shots that wait while no
+// worker comes back.
+func (r *runner) relieve() {
+	defer r.workers.Done()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.relieved = true
+	if r.away(r.now()) {
+		for range 1 + r.started/4 {
+			if r.closed || r.full() || r.waiting.len() == 0 {
+				return
+			}
+			r.employ()
+		}
+	}
+	if !r.closed && !r.full() && r.waiting.len() > 0 {
+		r.seekRelief()
+	}
 }
 
 // expire drops the waiting shots that have become too late. r.mu is held.
 func (r *runner) expire(now time.Duration) {
 	for r.waiting.len() > 0 && r.expired(r.waiting.first().Arrival, now) {
-		s := r.waiting.pop()
-		r.rec.Drop(r.plan.Ops[s.Operation], s.Intended, s.Measured, measure.Saturation)
+		r.drop(r.waiting.pop())
 	}
+}
+
+// take returns the shot that has waited longest. r.mu is held.
+func (r *runner) take() shot {
+	select {
+	case r.taken <- struct{}{}:
+	default:
+	}
+	return r.waiting.pop()
+}
+
+func (r *runner) drop(s shot) {
+	r.rec.Drop(r.plan.Ops[s.Operation], s.Intended, s.Measured, s.cause)
 }
 
 // settle waits until no shot waits for a worker: each was sent, or dropped when
@@ -302,8 +379,7 @@ func (r *runner) settle() {
 		case <-r.stopped:
 			r.mu.Lock()
 			for r.waiting.len() > 0 {
-				s := r.waiting.pop()
-				r.rec.Drop(r.plan.Ops[s.Operation], s.Intended, s.Measured, measure.Saturation)
+				r.drop(r.waiting.pop())
 			}
 			r.mu.Unlock()
 			return
@@ -328,34 +404,29 @@ func (r *runner) skip(next int64) {
 func (r *runner) work(id int, s shot) {
 	offers := make(chan shot, 1)
 	var sample measure.Sample
-	for ok := true; ok; s, ok = r.next(offers) {
-		op, now := r.plan.Ops[s.Operation], r.now()
+	for more := true; more; {
+		now := r.now()
 		if r.expired(s.Arrival, now) {
-			cause := measure.Generator
-			if s.queued {
-				cause = measure.Saturation
-			}
-			r.rec.Drop(op, s.Intended, s.Measured, cause)
-			continue
+			r.drop(s)
+		} else {
+			sample = measure.Sample{Op: r.plan.Ops[s.Operation], Measured: s.Measured, Intended: s.Intended, Sent: now, Tokens: measure.NoTokens}
+			s.request.Send(r.sending, &sample)
+			now = r.now()
+			sample.Done = now
+			r.rec.Record(id, &sample)
 		}
-		sample = measure.Sample{Op: op, Measured: s.Measured, Intended: s.Intended, Sent: now, Tokens: measure.NoTokens}
-		s.request.Send(r.sending, &sample)
-		sample.Done = r.now()
-		r.rec.Record(id, &sample)
+		s, more = r.next(offers, now)
 	}
 }
 
 // next returns the shot that has waited longest, or waits for one through
 // offers. It returns false when the load has ended.
-func (r *runner) next(offers chan shot) (shot, bool) {
+func (r *runner) next(offers chan shot, now time.Duration) (shot, bool) {
 	r.mu.Lock()
+	r.free = now
 	if r.waiting.len() > 0 {
-		s := r.waiting.pop()
+		s := r.take()
 		r.mu.Unlock()
-		select {
-		case r.taken <- struct{}{}:
-		default:
-		}
 		return s, true
 	}
 	if r.closed {

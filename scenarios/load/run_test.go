@@ -233,36 +233,115 @@ func TestOutageWithTenInFlight(t *testing.T) {
 	}
 }
 
+// stall runs l, holds the generator for d when the first arrival after at is
+// due, and returns the runner and what was recorded.
+func stall(ctx context.Context, l scenarios.Load, at, d time.Duration, answer func(context.Context, *measure.Sample)) (*runner, *target, measure.Row, []measure.Row) {
+	start := time.Now()
+	rec := measure.NewRecorder([]measure.Operation{{Load: l.Name, Name: "get"}}, 1)
+	t := &target{start: start, answer: answer}
+	p := Plan{Load: l, Schedule: NewSchedule(l), Driver: t, Ops: []int{0}, InFlight: InFlightLimit(l, 0)}
+	r := newRunner(p, start, ctx.Done(), ctx, rec)
+	wait, stalled := r.wait, false
+	r.wait = func(until time.Duration) bool {
+		if until > at && !stalled {
+			stalled = true
+			time.Sleep(d)
+		}
+		return wait(until)
+	}
+	r.run()
+	var sum measure.Row
+	rows := measure.Sum(rec.Flush(0).Rows)
+	for _, row := range rows {
+		sum.Add(&row)
+	}
+	return r, t, sum, rows
+}
+
 // TestNoBurstAfterStall holds the generator itself for 500 ms.
 func TestNoBurstAfterStall(t *testing.T) {
 	in(t, func(t *testing.T, ctx context.Context) {
 		const rate = 1000
 		l := uniform(hold(rate, 3*time.Second))
-		start := time.Now()
-		rec := measure.NewRecorder([]measure.Operation{{Load: l.Name, Name: "get"}}, 1)
-		d := &target{start: start, answer: after(time.Millisecond)}
-		p := Plan{Load: l, Schedule: NewSchedule(l), Driver: d, Ops: []int{0}, InFlight: 1000}
-		r := newRunner(p, start, ctx.Done(), ctx, rec)
-		wait, stalled := r.wait, false
-		r.wait = func(until time.Duration) bool {
-			if until > time.Second && !stalled {
-				stalled = true
-				time.Sleep(500 * time.Millisecond)
-			}
-			return wait(until)
-		}
-		r.run()
-		var sent, generator, saturation int64
-		for _, row := range measure.Sum(rec.Flush(0).Rows) {
-			sent, generator, saturation = sent+row.Sent, generator+row.DroppedGenerator, saturation+row.DroppedSaturation
+		_, _, sum, rows := stall(ctx, l, time.Second, 500*time.Millisecond, after(time.Millisecond))
+		for _, row := range rows {
 			for i, n := range row.SentSlots {
 				if budget := int64(rate * l.Lateness / time.Second); n > row.PlannedSlots[i]+budget {
 					t.Errorf("slot %d of second %d: sent %d of %d planned and %d of the budget", i, row.Second, n, row.PlannedSlots[i], budget)
 				}
 			}
 		}
-		if generator < 395 || generator > 405 || saturation != 0 || sent+generator != 3*rate {
-			t.Errorf("sent %d, dropped %d by the generator and %d by saturation", sent, generator, saturation)
+		if sum.DroppedGenerator < 395 || sum.DroppedGenerator > 405 || sum.DroppedSaturation != 0 || sum.Sent+sum.DroppedGenerator != 3*rate {
+			t.Errorf("sent %d, dropped %d by the generator and %d by saturation", sum.Sent, sum.DroppedGenerator, sum.DroppedSaturation)
+		}
+	})
+}
+
+// TestStallNeedsFewWorkers: what fell due while this machine was held is worked
+// off by the workers that the target's pace needs (rate x service time) and a few
+// more, in order, and before long.
+func TestStallNeedsFewWorkers(t *testing.T) {
+	for _, c := range []struct {
+		rate          float64
+		service       time.Duration
+		at, stall     time.Duration
+		workers       int           // at most; one for each late arrival would be rate x stall
+		lasts         time.Duration // until arrivals are on time again, after the stall
+		droppedAtMost int64
+	}{
+		{5000, time.Millisecond, time.Second, 100 * time.Millisecond, 50, 40 * time.Millisecond, 10},
+		{5000, time.Millisecond, time.Second, 20 * time.Millisecond, 30, 20 * time.Millisecond, 0},
+		{20_000, 200 * time.Microsecond, time.Second, 66 * time.Millisecond, 80, 20 * time.Millisecond, 0},
+		{2000, 20 * time.Millisecond, time.Second, 60 * time.Millisecond, 180, 40 * time.Millisecond, 0},
+		{1000, 400 * time.Millisecond, time.Second, 90 * time.Millisecond, 500, 2 * time.Millisecond, 0},
+		{5000, time.Millisecond, 0, 50 * time.Millisecond, 50, 40 * time.Millisecond, 0},       // there is no worker yet
+		{5000, 20 * time.Millisecond, 0, 50 * time.Millisecond, 400, 40 * time.Millisecond, 0}, // and the target takes its time
+	} {
+		in(t, func(t *testing.T, ctx context.Context) {
+			l := uniform(hold(c.rate, 2*time.Second))
+			r, d, sum, _ := stall(ctx, l, c.at, c.stall, after(c.service))
+			name := fmt.Sprintf("%v/s of %v, stalled for %v at %v", c.rate, c.service, c.stall, c.at)
+			if r.started > c.workers {
+				t.Errorf("%s: %d workers, want at most %d", name, r.started, c.workers)
+			}
+			if sum.DroppedSaturation > 0 || sum.DroppedGenerator > c.droppedAtMost || sum.Sent+sum.Dropped() != sum.Planned {
+				t.Errorf("%s: dropped %d by the generator and %d by saturation of %d, sent %d", name, sum.DroppedGenerator, sum.DroppedSaturation, sum.Planned, sum.Sent)
+			}
+			var late, sent, before, at time.Duration // before is the last arrival that was sent before the instant at
+			for _, s := range d.samples {
+				if s.Sent > at {
+					before, at = sent, s.Sent
+				}
+				if sent = max(sent, s.Intended); s.Intended < before {
+					t.Fatalf("%s: the arrival of %v was sent after that of %v", name, s.Intended, before)
+				}
+				if s.Sent-s.Intended > moment {
+					late = s.Sent
+				}
+			}
+			t.Logf("%s: %d workers, dropped %d, late until %v after the stall", name, r.started, sum.Dropped(), late-c.at-c.stall)
+			if after := late - c.at - c.stall; after > c.lasts {
+				t.Errorf("%s: arrivals were late for %v after it, want %v", name, after, c.lasts)
+			}
+		})
+	}
+}
+
+// TestStallMeetsOutage: the target answers nothing from the moment in which the
+// generator is held. Every arrival still gets its worker.
+func TestStallMeetsOutage(t *testing.T) {
+	in(t, func(t *testing.T, ctx context.Context) {
+		l := uniform(hold(1000, time.Second), hold(0, 5*time.Second))
+		_, d, sum, _ := stall(ctx, l, 960*time.Millisecond, 20*time.Millisecond, func(_ context.Context, s *measure.Sample) {
+			if s.Sent > 950*time.Millisecond {
+				time.Sleep(3 * time.Second)
+			}
+		})
+		if sum.Sent != 1000 {
+			t.Errorf("sent %d, dropped %d", sum.Sent, sum.Dropped())
+		}
+		if s := d.samples[999]; s.Sent > 1020*time.Millisecond {
+			t.Errorf("the last arrival was sent at %v", s.Sent)
 		}
 	})
 }
