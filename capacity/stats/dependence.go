@@ -1,0 +1,119 @@
+package stats
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+const (
+	sections   = 20   // of a run, whose quantiles are compared
+	minBlocks  = 10   // fewer say nothing of how values hang together
+	mostBlocks = 1024 // more are joined two by two
+)
+
+// EffectiveSize returns how many independent values would know a quantile as
+// well as the dependent ones at hand. Of each block of time, in order, it takes
+// the number of values and how many of them lie above the quantile of all: what
+// counts is how the exceedances cluster, and not how the values do. A block may
+// be a single value. It returns 0 of fewer than ten blocks.
+//
+// The smaller of two readings counts. One adds up the autocorrelation of the
+// exceedances from block to block until a pair of lags is no longer positive
+// (Geyer, "Practical Markov Chain Monte Carlo", 1992). The other divides the run
+// into twenty sections and takes how far their shares of exceedances lie apart
+// (sectioning: Asmussen and Glynn, "Stochastic Simulation", 2007, III.5). Both
+// are reduced by the width of Student's t over the normal, for the few degrees
+// of freedom that the variance rests on.
+func EffectiveSize(above, n []float64) float64 {
+	for len(n) > mostBlocks {
+		above, n = pairs(above), pairs(n)
+	}
+	blocks := len(n)
+	total := sum(n)
+	share := sum(above) / total
+	if blocks < minBlocks || total == 0 {
+		return 0
+	}
+	excess := make([]float64, blocks) // exceedances beyond the expected number
+	for i := range excess {
+		excess[i] = above[i] - share*n[i]
+	}
+	alone := product(excess, 0)
+	if alone == 0 {
+		return total
+	}
+	serial := initialPositive(excess)
+	width := student(float64(blocks)*alone/serial - 1)
+	width2 := student(float64(min(sections, blocks) - 1))
+	variance := max(serial*width*width, sectioned(excess)*width2*width2)
+	return min(total, total*total*share*(1-share)/variance)
+}
+
+// initialPositive returns the variance of the sum of a stationary series with
+// mean 0 by Geyer's initial positive sequence.
+func initialPositive(x []float64) float64 {
+	alone := product(x, 0)
+	v := -alone
+	for lag := 0; lag+1 < len(x); lag += 2 {
+		pair := product(x, lag) + product(x, lag+1)
+		if pair <= 0 {
+			break
+		}
+		v += 2 * pair
+	}
+	return max(v, alone/2)
+}
+
+// sectioned returns the variance of the sum of a stationary series with mean 0
+// by the sums of its sections.
+func sectioned(x []float64) float64 {
+	k := min(sections, len(x))
+	var squares float64
+	for j := range k {
+		s := sum(x[j*len(x)/k : (j+1)*len(x)/k])
+		squares += s * s
+	}
+	return squares * float64(k) / float64(k-1)
+}
+
+// product returns the sum of the products of values that lie lag apart.
+func product(x []float64, lag int) float64 {
+	var s float64
+	for i := lag; i < len(x); i++ {
+		s += x[i] * x[i-lag]
+	}
+	return s
+}
+
+// student returns how much wider the 95 % interval of Student's t is than the
+// normal one.
+func student(df float64) float64 {
+	return distuv.StudentsT{Sigma: 1, Nu: max(df, 1)}.Quantile(0.975) / distuv.UnitNormal.Quantile(0.975)
+}
+
+// pairs adds up each two neighbours.
+func pairs(v []float64) []float64 {
+	half := make([]float64, (len(v)+1)/2)
+	for i, x := range v {
+		half[i/2] += x
+	}
+	return half
+}
+
+// Precise is the effective number of values beyond a percentile from which on an
+// interval for it holds what it promises.
+const Precise = 20
+
+// QuantileInterval returns the fractions of the sorted values that enclose the
+// quantile p with 95 %, for values that tell as much as size independent ones.
+// ok is false where the run does not carry an interval: size(1-p) < Precise, and
+// the same below the median.
+func QuantileInterval(size, p float64) (low, high float64, ok bool) {
+	if size*min(p, 1-p) < Precise*(1-1e-9) {
+		return 0, 0, false
+	}
+	n := int64(math.Floor(size + 1e-9))
+	l, h, ok := QuantileRanks(n, p)
+	return float64(l) / float64(n), float64(h) / float64(n), ok
+}

@@ -1,0 +1,87 @@
+package stats
+
+import (
+	"math"
+	"testing"
+)
+
+// Ranks and counts that were published or computed exactly.
+func TestQuantileRanks(t *testing.T) {
+	for _, c := range []struct {
+		n         int64
+		p         float64
+		low, high int64
+	}{
+		{10_000, .99, 9880, 9920},
+		{1000, .99, 983, 997},
+		{100, .5, 40, 61},
+		{100_000, .99, 98_938, 99_062},
+		{100_000, .999, 99_880, 99_920},
+		{300_000, .999, 299_666, 299_734},
+	} {
+		if low, high, ok := QuantileRanks(c.n, c.p); low != c.low || high != c.high || !ok {
+			t.Errorf("QuantileRanks(%d, %g) = %d, %d, %v, want %d, %d", c.n, c.p, low, high, ok, c.low, c.high)
+		}
+	}
+	for n, want := range map[int64]bool{0: false, 1: false, 299: false, 367: false, 368: true} {
+		if _, _, ok := QuantileRanks(n, .99); ok != want {
+			t.Errorf("%d values enclose p99: %v, want %v", n, ok, want)
+		}
+	}
+}
+
+func TestBoundExists(t *testing.T) {
+	for _, c := range []struct {
+		p, confidence float64
+		want          int64
+	}{
+		{.9, .95, 29},
+		{.95, .95, 59},
+		{.99, .95, 299},
+		{.999, .95, 2995},
+		{.9999, .95, 29_956},
+		{.9, .99, 44},
+		{.95, .99, 90},
+		{.99, .99, 459},
+		{.999, .99, 4603},
+		{.9999, .99, 46_050},
+	} {
+		if got := BoundExists(c.p, c.confidence); got != c.want {
+			t.Errorf("BoundExists(%g, %g) = %d, want %d", c.p, c.confidence, got, c.want)
+		}
+	}
+}
+
+// MLPerf's published counts.
+func TestRankMarginSize(t *testing.T) {
+	for p, want := range map[float64]float64{.9: 23_886, .95: 50_425, .97: 85_811, .99: 262_742} {
+		if got := math.Round(RankMarginSize(p, (1-p)/20, .99)); got != want {
+			t.Errorf("p%g needs %.0f, want %.0f", 100*p, got, want)
+		}
+	}
+	for p, want := range map[float64]float64{.9: 3458, .95: 7299, .99: 38_031, .999: 383_762} {
+		if got := math.Ceil(RankMarginSize(p, (1-p)/10, .95)); got != want {
+			t.Errorf("p%g needs %.0f, want %.0f", 100*p, got, want)
+		}
+	}
+}
+
+// LoadGen's least sizes for none and for one value over the limit, and the
+// counts of its published logs, which print one less.
+func TestOverLimit(t *testing.T) {
+	for _, c := range []struct {
+		p         float64
+		none, one int64
+	}{{.9, 44, 64}, {.95, 90, 130}, {.97, 152, 219}, {.99, 459, 662}, {.999, 4603, 6636}} {
+		for n, want := range map[int64]int64{c.none - 1: -1, c.none: 0, c.one - 1: 0, c.one: 1} {
+			if got := OverLimit(n, c.p, .99); got != want {
+				t.Errorf("of %d values %d may be above p%g, want %d", n, got, 100*c.p, want)
+			}
+		}
+	}
+	for n, discarded := range map[int64]int64{2048: 172, 2116: 178, 2145: 181, 4_776_846: 476_158} {
+		if got := OverLimit(n, .9, .99) - 1; got != discarded {
+			t.Errorf("of %d values %d are discarded, want %d", n, got, discarded)
+		}
+	}
+}
