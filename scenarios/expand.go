@@ -59,7 +59,7 @@ func expand(text string, env func(string) (string, bool), data bool) (expansion,
 				e.columns = append(e.columns, column[1])
 				b.WriteString("${" + inside + "}")
 			} else {
-				errs = append(errs, &fault{fmt.Sprintf("${%.60s} is data, which stands in variables only", inside), "an environment variable has capital letters"})
+				errs = append(errs, &fault{fmt.Sprintf("%.60q is data, which stands in variables only", "${"+inside+"}"), "an environment variable has capital letters"})
 			}
 			continue
 		}

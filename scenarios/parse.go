@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/textproto"
 	"net/url"
 	"path"
@@ -44,7 +45,7 @@ func ParseFile(fsys fs.FS, name string, env func(string) (string, bool)) (*Scena
 	p := &parser{
 		folder:    folder{fsys, path.Dir(name)},
 		scenario:  &Scenario{},
-		columns:   map[string][]string{},
+		columns:   map[string][]columnUse{},
 		private:   map[string]bool{},
 		named:     map[string][]byte{},
 		loads:     map[string]bool{},
@@ -57,8 +58,9 @@ func ParseFile(fsys fs.FS, name string, env func(string) (string, bool)) (*Scena
 	var f scenarioFile
 	p.doc, p.faults = strict.Options{Expand: func(at, text string) (string, error) {
 		e, err := expand(text, env, dataPath.MatchString(at))
-		if e.columns != nil {
-			p.columns[at] = e.columns
+		for _, column := range e.columns {
+			operation, _, _ := strings.Cut(at, ".variables")
+			p.columns[operation] = append(p.columns[operation], columnUse{at, column})
 		}
 		p.private[at] = e.environment
 		if at == "target.graphql.endpoint" {
@@ -91,9 +93,9 @@ type parser struct {
 	doc      *strict.Document
 	faults   strict.Faults
 	scenario *Scenario
-	// columns holds the columns of rows that the scalar at each path names, and
-	// private the paths of scalars with a value that only the environment has.
-	columns     map[string][]string
+	// columns holds the ${row.x} of each operation's path, and private the paths
+	// of scalars with a value that only the environment has.
+	columns     map[string][]columnUse
 	private     map[string]bool
 	literalHost bool
 	// named is the content of each file that the scenario names.
@@ -101,6 +103,9 @@ type parser struct {
 	loads     map[string]bool
 	operation map[string]*operationUse
 }
+
+// columnUse is a ${row.x} in the scalar at path.
+type columnUse struct{ path, column string }
 
 // operationUse is where an operation was defined, and whether any of its
 // arrivals is measured.
@@ -131,7 +136,7 @@ func (p *parser) fill(f *scenarioFile) {
 	if s.Version = f.Version; f.Version != 1 {
 		p.fault("version", p.quote("version", strconv.Itoa(f.Version))+" is not a known version", "write version: 1")
 	}
-	s.Name, s.Description = string(f.Name), f.Description
+	s.Name, s.Description = string(f.Name), string(f.Description)
 	if f.Target != nil {
 		p.target(f.Target)
 	}
@@ -163,9 +168,11 @@ func (p *parser) fill(f *scenarioFile) {
 		}
 		s.Quotas = append(s.Quotas, QuotaOverride{ID: q.Key, Amount: q.Value.Amount, Thing: q.Value.Thing, Per: q.Value.per.Per})
 	}
-	for i, t := range f.Thresholds {
+	for _, t := range f.Thresholds {
 		s.Thresholds = append(s.Thresholds, Threshold(t))
-		p.threshold(fmt.Sprintf("thresholds[%d]", i), Threshold(t), f)
+	}
+	if p.fine("loads") {
+		p.thresholds(s.Thresholds)
 	}
 	for _, t := range f.Stop {
 		s.Stop = append(s.Stop, Threshold(t))
@@ -447,22 +454,16 @@ func (p *parser) graphqlOperation(at string, f *graphqlOperationFile) *GraphQLOp
 // placeholders checks the ${row.x} of an operation's variables against its
 // rows, which are nil where they couldn't be read.
 func (p *parser) placeholders(at string, f *graphqlOperationFile, rows *Rows) {
-	used := false
-	for path, columns := range p.columns {
-		if !strings.HasPrefix(path, at+".variables") {
-			continue
-		}
-		used = true
-		for _, column := range columns {
-			switch {
-			case f.Rows == nil:
-				p.fault(path, fmt.Sprintf("${row.%.60s} has no rows to come from", column), "write rows: with a CSV or JSON Lines file")
-			case rows != nil && !slices.Contains(rows.Columns, column):
-				p.faults = append(p.faults, p.doc.Fault(path, fmt.Sprintf("%s has no column %.60q", p.quote(at+".rows", rows.File), column), suggest("columns", column, rows.Columns)))
-			}
+	uses := p.columns[at]
+	for _, use := range uses {
+		switch {
+		case f.Rows == nil:
+			p.fault(use.path, fmt.Sprintf("%.60q has no rows to come from", "${row."+use.column+"}"), "write rows: with a CSV or JSON Lines file")
+		case rows != nil && !slices.Contains(rows.Columns, use.column) && len(p.faults) <= strict.MaxFaults: // later ones are not shown
+			p.faults = append(p.faults, p.doc.Fault(use.path, fmt.Sprintf("%s has no column %.60q", p.quote(at+".rows", rows.File), use.column), suggest("columns", use.column, rows.Columns)))
 		}
 	}
-	if !used && f.Rows != nil && p.fine(at) {
+	if uses == nil && f.Rows != nil && p.fine(at) {
 		p.fault(at+".rows", "is not used", "write ${row.column} in a variable, or leave rows out")
 	}
 }
@@ -479,7 +480,10 @@ func (p *parser) rows(path, name string) *Rows {
 	}
 	rows, faults := parseRows(file, src)
 	if faults != nil {
-		p.faults = append(p.faults, faults...)
+		for _, f := range faults {
+			f.Path = path
+			p.faults = append(p.faults, f)
+		}
 		return nil
 	}
 	rows.File = name
@@ -531,29 +535,26 @@ func (p *parser) observe(files []observeFile) {
 	}
 }
 
-// threshold checks that a threshold can be evaluated: that what it is of is
+// thresholds checks that each threshold can be evaluated: that what it is of is
 // sent, and measured.
-func (p *parser) threshold(path string, t Threshold, f *scenarioFile) {
-	i := slices.IndexFunc(metrics, func(m metric) bool { return m.name == t.Metric })
-	if i < 0 || metrics[i].of != anOperation || !p.fine("loads") {
-		return
-	}
-	names := make([]string, 0, len(p.operation))
-	anyMeasured := false
-	for name, use := range p.operation {
-		names = append(names, name)
-		anyMeasured = anyMeasured || use.measured
-	}
-	slices.Sort(names)
-	switch use := p.operation[t.Of]; {
-	case t.Of == "" && !anyMeasured, t.Of != "" && use != nil && !use.measured:
-		p.fault(path, p.quote(path, t.Text)+" can never be evaluated: no stage that sends it is measured", "leave measure: false out of one stage")
-	case t.Of != "" && use == nil:
-		hint := ""
-		if !p.doc.Expanded(path) {
-			hint = suggest("operations", t.Of, names)
+func (p *parser) thresholds(list []Threshold) {
+	names := slices.Sorted(maps.Keys(p.operation))
+	anyMeasured := slices.ContainsFunc(names, func(name string) bool { return p.operation[name].measured })
+	for i, t := range list {
+		path := fmt.Sprintf("thresholds[%d]", i)
+		if !slices.ContainsFunc(metrics, func(m metric) bool { return m.name == t.Metric && m.of == anOperation }) {
+			continue
 		}
-		p.fault(path, p.quote(path, t.Text)+" is of an operation that no load sends", hint)
+		switch use := p.operation[t.Of]; {
+		case t.Of == "" && !anyMeasured, use != nil && !use.measured:
+			p.fault(path, p.quote(path, t.Text)+" can never be evaluated: no stage that sends it is measured", "leave measure: false out of one stage")
+		case t.Of != "" && use == nil:
+			hint := ""
+			if !p.doc.Expanded(path) && len(p.faults) <= strict.MaxFaults { // later ones are not shown
+				hint = suggest("operations", t.Of, names)
+			}
+			p.fault(path, p.quote(path, t.Text)+" is of an operation that no load sends", hint)
+		}
 	}
 }
 
@@ -578,12 +579,7 @@ func (p *parser) digest() string {
 		h.Write(content)
 	}
 	add("", p.scenario.Source)
-	names := make([]string, 0, len(p.named))
-	for name := range p.named {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(p.named)) {
 		add(name, p.named[name])
 	}
 	return hex.EncodeToString(h.Sum(nil))

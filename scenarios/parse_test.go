@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -421,7 +422,7 @@ func TestExpand(t *testing.T) {
 		"${none}":         `has the unknown placeholder "${none}" (write ${NAME}, ${NAME:-default} or ${row.column}; $${ is a literal ${)`,
 		"${}":             `has the unknown placeholder "${}" (write ${NAME}, ${NAME:-default} or ${row.column}; $${ is a literal ${)`,
 		"${TOKEN":         `has a placeholder without its closing } (write $${ for a literal ${)`,
-		"${row.x}":        `${row.x} is data, which stands in variables only (an environment variable has capital letters)`,
+		"${row.x}":        `"${row.x}" is data, which stands in variables only (an environment variable has capital letters)`,
 	} {
 		if _, err := expand(text, environment, false); err == nil || err.Error() != want {
 			t.Errorf("expand(%q): %v", text, err)
@@ -438,7 +439,8 @@ func TestParseRowsRefuses(t *testing.T) {
 		{"r.ndjson", "null\n", "r.ndjson:1:1: line is not a JSON object (write one object on each line)"},
 		{"r.ndjson", "\n", "r.ndjson:1:1: file has no rows"},
 		{"r.jsonl", `{"a":1}` + "\n" + `{"a":1,"b":2}`, "r.jsonl:2:1: row has 2 values for 1 columns"},
-		{"r.CSV", strings.Repeat("a,b\n1\n", 30), strings.Repeat("", 1)},
+		{"r.csv", "a\x1b\n1\n", `r.csv:1:1: column "a\x1b" has a control character in its name`},
+		{"r.CSV", strings.Repeat("a,b\n1\n", 30), ""},
 	} {
 		_, faults := parseRows(c.file, []byte(c.src))
 		if c.want != "" && faults.Error() != c.want {
@@ -465,6 +467,7 @@ func TestManyFaultsOfManyKinds(t *testing.T) {
 
 func FuzzParseFile(f *testing.F) {
 	f.Add([]byte(small), []byte("id\n1\n"))
+	f.Add([]byte("version: 1\nname: \"\\e[2J\"\nquotas: {\"\\e\": 1 op}\ntarget: {sandbox: \"\\e.yaml\", graphql: {endpoint: \"${row.\\e}\"}}\nloads: []\n"), []byte("\x1b\n1,2\n"))
 	for _, pattern := range []string{fixtures + "/good/*.yaml", fixtures + "/bad/*.yaml", "*.yaml"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil {
@@ -484,6 +487,9 @@ func FuzzParseFile(f *testing.F) {
 		s, faults := ParseFile(fsys, "s.yaml", environment)
 		if (s == nil) != (len(faults) > 0) {
 			t.Fatalf("%v and %v", s, faults)
+		}
+		if strings.ContainsFunc(strings.ReplaceAll(faults.Error(), "\n", ""), unicode.IsControl) {
+			t.Errorf("control characters in %q", faults.Error())
 		}
 		if s == nil {
 			return

@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/headroom-load/headroom/scenarios/strict"
@@ -41,6 +42,11 @@ func parseRows(file string, src []byte) (*Rows, strict.Faults) {
 	}
 	if r.faults == nil && len(r.rows.Values) == 0 {
 		r.fault(1, 1, "file has no rows", "")
+	}
+	for _, column := range r.rows.Columns {
+		if strings.ContainsFunc(column, unicode.IsControl) {
+			r.fault(1, 1, fmt.Sprintf("column %.60q has a control character in its name", column), "")
+		}
 	}
 	return r.rows, r.faults
 }

@@ -17,7 +17,7 @@ type (
 	scenarioFile struct {
 		Version     int               `yaml:"version,required" doc:"Version of the file format; 1."`
 		Name        text[label]       `yaml:"name,required" doc:"What the run is called in reports." eg:"launch"`
-		Description string            `yaml:"description" doc:"What is rehearsed, for readers of the report."`
+		Description text[prose]       `yaml:"description" doc:"What is rehearsed, for readers of the report."`
 		Target      *targetFile       `yaml:"target,required" doc:"Where the load goes: a sandbox, or real endpoints."`
 		Forecast    *arrivalRate      `yaml:"forecast" doc:"The arrival rate that the launch must survive; what it requires of each quota is printed as arithmetic. The highest planned rate where left out." eg:"5000/s"`
 		Loads       []loadFile        `yaml:"loads,required" doc:"Streams of arrivals on one clock, each with its own profile and mix of operations."`
@@ -176,8 +176,9 @@ type form struct {
 }
 
 var (
-	labelForm    = form{regexp.MustCompile(`^\S(?:.{0,98}\S)?$`), "a name", "write 1 to 100 characters on one line, without spaces around them"}
-	fileForm     = form{regexp.MustCompile(`^\S(?:.{0,998}\S)?$`), "a file name", "paths start from the scenario's folder"}
+	labelForm    = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]{0,98}[^\s\p{Cc}])?$`), "a name", "write 1 to 100 characters on one line, without spaces around them"}
+	proseForm    = form{regexp.MustCompile(`^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$`), "plain text", "leave control characters out"}
+	fileForm     = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]{0,998}[^\s\p{Cc}])?$`), "a file name", "paths start from the scenario's folder"}
 	documentForm = form{regexp.MustCompile(`\S`), "a GraphQL document", "write a query or a mutation"}
 	// Thresholds name operations, so their names keep to what can't be taken
 	// for the thresholds' own signs.
@@ -192,6 +193,7 @@ var (
 
 type (
 	label       struct{}
+	prose       struct{}
 	file        struct{}
 	document    struct{}
 	name        struct{}
@@ -204,6 +206,7 @@ type (
 )
 
 func (label) form() form       { return labelForm }
+func (prose) form() form       { return proseForm }
 func (file) form() form        { return fileForm }
 func (document) form() form    { return documentForm }
 func (name) form() form        { return nameForm }

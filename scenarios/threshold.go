@@ -74,9 +74,7 @@ var metrics = []metric{
 	{"binds_at", aRate, aQuota, false},
 }
 
-var (
-	thresholdForm = regexp.MustCompile(`^([a-z_][a-z0-9_]*)(?: *\( *([^()\s]*) *\))? *(<=|>=|<|>) *(.*)$`)
-)
+var thresholdForm = regexp.MustCompile(`^([a-z_][a-z0-9_]*)(?: *\( *([^()\s]*) *\))? *(<=|>=|<|>) *(.*)$`)
 
 const thresholdHint = "write a metric, what it is of, <, <=, > or >= and a value, such as p99(listPrograms) < 800ms"
 

@@ -2,6 +2,7 @@ package strict
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -382,9 +383,9 @@ func (d *decoder) structure(path string, node *yaml.Node, v reflect.Value) {
 			}
 			names = append(names, f.name)
 		}
-		hint := didYouMean(key.Value, names)
-		if hint == "" {
-			hint = "known keys are " + strings.Join(names, ", ")
+		hint := ""
+		if len(d.faults) <= MaxFaults { // later ones are not shown
+			hint = cmp.Or(didYouMean(key.Value, names), "known keys are "+strings.Join(names, ", "))
 		}
 		d.fault(key, child, "unknown key", hint)
 	})

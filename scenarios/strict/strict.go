@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Fault is one thing wrong with a file.
@@ -134,8 +135,9 @@ func quote(s string) string { return fmt.Sprintf("%.60q", s) }
 // to be, or "" where none is near. Case, "_" and "-" count for nothing.
 func Nearest(word string, among []string) string {
 	best, least := "", 0
+	a := fold(word)
 	for _, candidate := range among {
-		a, b := fold(word), fold(candidate)
+		b := fold(candidate)
 		limit := max(1, min(len(a), len(b))/3)
 		if d := distance(a, b, limit); d <= limit && (best == "" || d < least) {
 			best, least = candidate, d
@@ -153,7 +155,13 @@ func didYouMean(word string, among []string) string {
 }
 
 func fold(s string) []rune {
-	return []rune(strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(s)))
+	folded := make([]rune, 0, len(s))
+	for _, r := range s {
+		if r != '_' && r != '-' {
+			folded = append(folded, unicode.ToLower(r))
+		}
+	}
+	return folded
 }
 
 // distance is the number of insertions, deletions, replacements and swaps of

@@ -65,7 +65,6 @@ type example struct {
 	Data    json.RawMessage `yaml:"data"`
 	Skipped string          `yaml:"-"`
 	shared  `yaml:",inline"`
-	hidden  string
 }
 
 type step struct {
