@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type operation struct {
 	measured measure.Row // measured stages only
 	rows     []*measure.Row
 	times    map[string]*measure.Distribution // by kind
+	steps    []measure.Interval               // of response times, in order
 }
 
 // maxSeconds is the length of the longest run that is assessed: 35 days.
@@ -68,6 +70,12 @@ func analyse(run *Run) *analysis {
 			op.times[iv.Kind] = d
 		}
 		d.Add(iv)
+		if iv.Kind == measure.ResponseTimes {
+			op.steps = append(op.steps, iv)
+		}
+	}
+	for _, op := range a.ops {
+		slices.SortStableFunc(op.steps, func(x, y measure.Interval) int { return cmp.Compare(x.Start, y.Start) })
 	}
 	return a
 }

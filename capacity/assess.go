@@ -40,7 +40,7 @@ func (op *operation) result(withheld bool) OperationResult {
 		Planned: m.Planned, Sent: m.Sent, Dropped: m.Dropped(), NotDue: m.NotDue,
 		Completed: m.Completed(), TimedOut: m.TimedOut, GeneratorErrors: m.GeneratorErrors, Unfinished: m.Unfinished,
 		OK: m.OK, Throttled: m.Throttled, Failed: m.Failed, Rejected: m.Rejected, Unclassified: m.Unclassified,
-		ResponseTime: times(op.distribution(measure.ResponseTimes), withheld),
+		ResponseTime: op.responseTime(withheld),
 		ServiceTime:  times(op.distribution(measure.ServiceTimes), withheld),
 		Lag:          times(op.distribution(measure.Lags), false), // it is the evidence
 		Reasons:      maps.Clone(m.Reasons),
@@ -71,8 +71,8 @@ func times(d *measure.Distribution, withheld bool) Times {
 		return t
 	}
 	t.Mean = new(d.Mean() / 1e6)
-	for p, into := range map[float64]**float64{0.5: &t.P50, 0.9: &t.P90, 0.95: &t.P95, 0.99: &t.P99, 0.999: &t.P999} {
-		if stats.Earned(t.N, p) {
+	for i, into := range []**float64{&t.P50, &t.P90, &t.P95, &t.P99, &t.P999} {
+		if p := percentiles[i].p; stats.Earned(t.N, p) {
 			*into = new(d.Quantile(p) / 1e6)
 		}
 	}

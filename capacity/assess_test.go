@@ -226,8 +226,10 @@ func TestAssessCloudOnlyThrottled(t *testing.T) {
 	w.loads[0].Stages = []capacity.Stage{{Name: "over", From: 200, To: 200, For: 50, Measure: true}}
 	w.serve = func(at time.Duration, _, _ string) answer {
 		if !bucket.Admit(at, 3) {
-			return answer{outcome: measure.Throttled, reason: "Momento:LimitExceededException", tokens: measure.NoTokens, service: time.Millisecond,
-				cloud: map[string]map[capacity.Role]float64{"momento.operations": {capacity.RoleThrottles: 1}}}
+			return answer{
+				outcome: measure.Throttled, reason: "Momento:LimitExceededException", tokens: measure.NoTokens, service: time.Millisecond,
+				cloud: map[string]map[capacity.Role]float64{"momento.operations": {capacity.RoleThrottles: 1}},
+			}
 		}
 		return answer{tokens: measure.NoTokens, service: 10 * time.Millisecond, cloud: map[string]map[capacity.Role]float64{
 			"momento.operations": {capacity.RoleUsage: 3, capacity.RoleThrottles: 0},
@@ -587,6 +589,7 @@ func TestAssessNothing(t *testing.T) {
 // The golden file is the whole answer to one hand-made run.
 func TestAssessGolden(t *testing.T) {
 	w := cached(3)
+	w.steps = true
 	w.loads[0].Operations = []capacity.Operation{{Name: "listPrograms", Kind: "graphql", Share: 0.75}, {Name: "getProgram", Kind: "graphql", Share: 0.25}}
 	run := w.run()
 	run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "p99(listPrograms) < 500ms", Metric: "p99", Of: "listPrograms", Op: "<", Value: 0.5}}
@@ -621,6 +624,7 @@ func BenchmarkAssessHour(b *testing.B) {
 		ops = append(ops, capacity.Operation{Name: string(n), Share: 0.1})
 	}
 	w := cached(1)
+	w.steps = true
 	w.loads = []capacity.Load{ramp("viewers", 20, 60, time.Hour, ops...)}
 	for len(w.quotas) < 20 {
 		w.quotas = append(w.quotas, w.quotas[2])

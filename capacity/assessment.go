@@ -77,6 +77,20 @@ type Times struct {
 	P99  *float64 `json:"p99"`
 	P999 *float64 `json:"p999"`
 	Max  *float64 `json:"max"`
+	// The percentiles above are of this run. Intervals holds, by name ("p50" to
+	// "p999"), the 95 % interval of the service's own, for a run of this load that
+	// never ended, where n_eff(1-p) >= 20: n_eff is how many independent answers
+	// the run's are worth. NeedsSeconds says of the others how many more seconds
+	// of the same load they take. Both are of response times only, and empty where
+	// the run is too short (twenty steps of its record) to tell.
+	Intervals    map[string]Range   `json:"intervals,omitempty"`
+	NeedsSeconds map[string]float64 `json:"needs_seconds,omitempty"`
+}
+
+// Range is where a figure lies with 95 % confidence.
+type Range struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
 }
 
 // TokenUse is the token ledger of one operation. Total and N count every

@@ -74,14 +74,26 @@ func TestReconcile(t *testing.T) {
 		cloud   []measure.Point
 		want    []Reconciliation
 	}{
-		{"a sandbox that agrees", true, []measure.Point{minute(0, 6000), minute(1, 12000), minute(2, 6000)},
-			[]Reconciliation{{RequestTokens, 24000, 24000, 3, 0, 0}}},
-		{"a gap is left out on both sides", true, []measure.Point{minute(0, 6000), minute(2, 6000)},
-			[]Reconciliation{{RequestTokens, 12000, 12000, 2, 0, 0}}},
-		{"a sandbox that counted too much", true, []measure.Point{minute(0, 9000), minute(3, 1500)},
-			[]Reconciliation{{RequestTokens, 6000, 10500, 2, 0.75, 0}}},
-		{"in an account the first and last minute hold other traffic", false, []measure.Point{minute(0, 90000), minute(1, 12600), minute(2, 90000)},
-			[]Reconciliation{{RequestTokens, 12000, 12600, 1, 0.05, 0}}},
+		{
+			"a sandbox that agrees", true,
+			[]measure.Point{minute(0, 6000), minute(1, 12000), minute(2, 6000)},
+			[]Reconciliation{{RequestTokens, 24000, 24000, 3, 0, 0}},
+		},
+		{
+			"a gap is left out on both sides", true,
+			[]measure.Point{minute(0, 6000), minute(2, 6000)},
+			[]Reconciliation{{RequestTokens, 12000, 12000, 2, 0, 0}},
+		},
+		{
+			"a sandbox that counted too much", true,
+			[]measure.Point{minute(0, 9000), minute(3, 1500)},
+			[]Reconciliation{{RequestTokens, 6000, 10500, 2, 0.75, 0}},
+		},
+		{
+			"in an account the first and last minute hold other traffic", false,
+			[]measure.Point{minute(0, 90000), minute(1, 12600), minute(2, 90000)},
+			[]Reconciliation{{RequestTokens, 12000, 12600, 1, 0.05, 0}},
+		},
 		{"no whole minute", false, []measure.Point{minute(0, 6000), minute(2, 6000)}, nil},
 		{"no points", true, nil, nil},
 		{"nothing in the ledger", true, []measure.Point{minute(7, 100)}, nil},

@@ -28,6 +28,9 @@ type world struct {
 	live     bool // not a sandbox
 	// interrupt is when the run was interrupted; 0: never.
 	interrupt time.Duration
+	// steps keeps response times by the second, as a record does, and in longer
+	// steps the longer the run; otherwise there is one histogram of each kind.
+	steps bool
 }
 
 // answer is what becomes of one request.
@@ -104,7 +107,35 @@ func (w world) run() *capacity.Run {
 
 	points := map[string]map[capacity.Role]map[time.Time]float64{}
 	var end time.Duration
+	step := max(time.Second, arrivals[len(arrivals)-1].at*time.Duration(len(ops))/720)
+	if !w.steps {
+		step = 1 << 62
+	}
+	var rows []measure.Row
+	var steps []measure.Interval
+	type key struct{ load, operation, kind string }
+	merged := map[key]*measure.Distribution{}
+	flush := func(until time.Duration) {
+		win := rec.Flush(until)
+		rows = append(rows, win.Rows...)
+		for _, iv := range win.Intervals {
+			k := key{iv.Load, iv.Operation, iv.Kind}
+			d := merged[k]
+			if d == nil || iv.Kind == measure.ResponseTimes {
+				d = new(measure.Distribution)
+				merged[k] = d
+			}
+			d.Add(iv) // the recorder goes on using iv's memory
+			if iv.Kind == measure.ResponseTimes {
+				steps = append(steps, d.Interval(iv.Load, iv.Operation, iv.Kind, iv.Start, iv.End))
+			}
+		}
+	}
+	next := step
 	for _, a := range arrivals {
+		for ; a.at >= next; next += step {
+			flush(next)
+		}
 		if w.interrupt > 0 && a.at >= w.interrupt {
 			m.State, m.Reason = capacity.Interrupted, "interrupted by the user"
 			rec.NotDue(a.op, a.at, a.measured, 1)
@@ -143,8 +174,15 @@ func (w world) run() *capacity.Run {
 		}
 	}
 	m.End = w.start.Add(end)
-	win := rec.Flush(end)
-	run := &capacity.Run{Manifest: m, Rows: win.Rows, Latency: win.Intervals}
+	flush(end)
+	for _, op := range ops {
+		for _, kind := range []string{measure.ServiceTimes, measure.Lags, measure.TokenCounts} {
+			if d := merged[key{op.Load, op.Name, kind}]; d != nil {
+				steps = append(steps, d.Interval(op.Load, op.Name, kind, 0, end))
+			}
+		}
+	}
+	run := &capacity.Run{Manifest: m, Rows: measure.Sum(rows), Latency: steps}
 	for _, quota := range slices.Sorted(maps.Keys(points)) {
 		for _, role := range slices.Sorted(maps.Keys(points[quota])) {
 			s := measure.Series{Source: "cloudwatch", Metric: quota + " " + role, Quota: quota, Role: role, Statistic: "Sum", Period: time.Minute}

@@ -314,8 +314,10 @@ func (a *analysis) lag() Check {
 		case sent == 0:
 			continue
 		case lags.N() == 0 && a.run.Manifest.Kind == Measured:
-			return Check{Name: CheckLag, Status: CheckFailed, Blames: Inconclusive, Value: "not recorded", Bound: c.Bound,
-				Hint: "the record has no lag of " + load + ": repeat the run"}
+			return Check{
+				Name: CheckLag, Status: CheckFailed, Blames: Inconclusive, Value: "not recorded", Bound: c.Bound,
+				Hint: "the record has no lag of " + load + ": repeat the run",
+			}
 		case lags.N() == 0:
 			if c.Status == NotApplicable {
 				c.Value = "not recorded"

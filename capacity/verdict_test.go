@@ -16,6 +16,7 @@ import (
 // healthy is a run that passes every check.
 func healthy() world {
 	w := cached(5)
+	w.steps = true
 	w.loads[0].Stages = []capacity.Stage{{Name: "steady", From: 200, To: 200, For: 40, Measure: true}}
 	return w
 }

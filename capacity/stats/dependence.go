@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	sections   = 20   // of a run, whose quantiles are compared
-	minBlocks  = 10   // fewer say nothing of how values hang together
+	sections   = 20   // of a run that are compared
+	minBlocks  = 20   // fewer say nothing of how values hang together
 	mostBlocks = 1024 // more are joined two by two
 )
 
@@ -16,7 +16,7 @@ const (
 // well as the dependent ones at hand. Of each block of time, in order, it takes
 // the number of values and how many of them lie above the quantile of all: what
 // counts is how the exceedances cluster, and not how the values do. A block may
-// be a single value. It returns 0 of fewer than ten blocks.
+// be a single value. It returns 0 of fewer than twenty blocks.
 //
 // The smaller of two readings counts. One adds up the autocorrelation of the
 // exceedances from block to block until a pair of lags is no longer positive
@@ -24,7 +24,8 @@ const (
 // into twenty sections and takes how far their shares of exceedances lie apart
 // (sectioning: Asmussen and Glynn, "Stochastic Simulation", 2007, III.5). Both
 // are reduced by the width of Student's t over the normal, for the few degrees
-// of freedom that the variance rests on.
+// of freedom that the variance rests on. Neither can see a dependence that lasts
+// longer than about a twentieth of what is there.
 func EffectiveSize(above, n []float64) float64 {
 	for len(n) > mostBlocks {
 		above, n = pairs(above), pairs(n)
@@ -45,7 +46,7 @@ func EffectiveSize(above, n []float64) float64 {
 	}
 	serial := initialPositive(excess)
 	width := student(float64(blocks)*alone/serial - 1)
-	width2 := student(float64(min(sections, blocks) - 1))
+	width2 := student(sections - 1)
 	variance := max(serial*width*width, sectioned(excess)*width2*width2)
 	return min(total, total*total*share*(1-share)/variance)
 }
@@ -68,13 +69,12 @@ func initialPositive(x []float64) float64 {
 // sectioned returns the variance of the sum of a stationary series with mean 0
 // by the sums of its sections.
 func sectioned(x []float64) float64 {
-	k := min(sections, len(x))
 	var squares float64
-	for j := range k {
-		s := sum(x[j*len(x)/k : (j+1)*len(x)/k])
+	for j := range sections {
+		s := sum(x[j*len(x)/sections : (j+1)*len(x)/sections])
 		squares += s * s
 	}
-	return squares * float64(k) / float64(k-1)
+	return squares * sections / (sections - 1)
 }
 
 // product returns the sum of the products of values that lie lag apart.

@@ -3,6 +3,7 @@ package stats
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -46,14 +47,10 @@ func TestEffectiveSize(t *testing.T) {
 			t.Errorf("phi %g, p%g: %.4f of the values count, want about %.4f", c.phi, 100*c.p, share, c.want)
 		}
 	}
-	if got := EffectiveSize(make([]float64, 9), []float64{1, 1, 1, 1, 1, 1, 1, 1, 1}); got != 0 {
-		t.Errorf("nine blocks give %g", got)
+	if got := EffectiveSize(make([]float64, 19), slices.Repeat([]float64{7}, 19)); got != 0 {
+		t.Errorf("nineteen blocks give %g", got)
 	}
-	equal := make([]float64, 50)
-	for i := range equal {
-		equal[i] = 7
-	}
-	if got := EffectiveSize(make([]float64, 50), equal); got != 350 {
+	if got := EffectiveSize(make([]float64, 50), slices.Repeat([]float64{7}, 50)); got != 350 {
 		t.Errorf("equal values: %g, want all 350", got)
 	}
 	if got := EffectiveSize(make([]float64, 50), make([]float64, 50)); got != 0 {

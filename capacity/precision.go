@@ -1,0 +1,95 @@
+package capacity
+
+import (
+	"math"
+	"sort"
+
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// percentiles lists what Times prints, in rising order.
+var percentiles = [...]struct {
+	name string
+	p    float64
+}{{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p999", 0.999}}
+
+// resolution is how far below the value that a histogram answers with the
+// counted one may lie, as a share.
+const resolution = 1.0 / 1024
+
+// responseTime summarises the operation's response times, with what they say of
+// the service beyond this run.
+//
+// The unit is the step of the record, a second or a few, and not the answer:
+// slow answers come together. Each step's histogram gives how many answers lay
+// above the run's percentile.
+func (op *operation) responseTime(withheld bool) Times {
+	d := op.distribution(measure.ResponseTimes)
+	t := times(d, withheld)
+	if withheld || t.N == 0 {
+		return t
+	}
+	n := make([]float64, len(op.steps))
+	var seconds float64
+	for i, s := range op.steps {
+		n[i] = float64(s.Histogram.TotalCount())
+		seconds += (s.End - s.Start).Seconds()
+	}
+	above, from := make([]float64, len(n)), make([]float64, len(n))
+	worth, least := 0.0, 1.0 // shares of the answers that count as independent
+	for _, k := range percentiles {
+		if earned := stats.Earned(t.N, k.p); earned {
+			// Many answers may be equal to the percentile: both of its sides count.
+			at := int64(d.Quantile(k.p))
+			for i, s := range op.steps {
+				above[i] = float64(countAbove(s, at, false))
+				from[i] = float64(countAbove(s, at, true))
+			}
+			worth = min(stats.EffectiveSize(above, n), stats.EffectiveSize(from, n)) / float64(t.N)
+			// What the rare answers tell of their own dependence is uncertain where it
+			// matters most. That of the frequent ones is stronger: it decides.
+			least = min(least, worth)
+		}
+		if worth == 0 {
+			break
+		}
+		size := least * float64(t.N)
+		if more := seconds * (stats.Precise/(1-k.p)/size - 1); more > 0 {
+			if t.NeedsSeconds == nil {
+				t.NeedsSeconds = make(map[string]float64)
+			}
+			t.NeedsSeconds[k.name] = math.Ceil(more)
+			continue
+		}
+		if low, high, ok := stats.QuantileInterval(worth*float64(t.N), k.p); ok {
+			if t.Intervals == nil {
+				t.Intervals = make(map[string]Range)
+			}
+			t.Intervals[k.name] = Range{d.Quantile(low) * (1 - resolution) / 1e6, d.Quantile(high) / 1e6}
+		}
+	}
+	return t
+}
+
+// countAbove returns how many values of an interval lie above a value, or at it
+// where or is true, as far as its histogram tells them apart. The histogram finds
+// a rank's value quickly, so the rank is searched for, from the top, where few
+// lie above.
+func countAbove(iv measure.Interval, at int64, or bool) int64 {
+	h := iv.Histogram
+	n := h.TotalCount()
+	above := func(k int64) bool { // whether the k-th largest value, from 1, lies above
+		v := h.ValueAtPercentile(100 * float64(n-k+1) / float64(n))
+		if h.ValuesAreEquivalent(v, at) {
+			return or
+		}
+		return v > at
+	}
+	low, high := int64(0), int64(1)
+	for high <= n && above(high) {
+		low, high = high, 2*high
+	}
+	high = min(high, n+1)
+	return low + int64(sort.Search(int(high-low-1), func(i int) bool { return !above(low + 1 + int64(i)) }))
+}
