@@ -312,6 +312,7 @@ func (p *parser) load(at string, f *loadFile) (Load, float64) {
 		Start:    time.Duration(f.Start),
 		Late:     cmp.Or(Late(f.Late), Drop),
 		Lateness: 100 * time.Millisecond,
+		Pacing:   cmp.Or(Pacing(f.Pacing), DefaultPacing),
 		Timeout:  30 * time.Second,
 	}
 	if p.loads[l.Name] && l.Name != "" {

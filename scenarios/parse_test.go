@@ -133,7 +133,7 @@ func TestTheExampleOfTheDocumentation(t *testing.T) {
 		},
 		Forecast: 5000,
 		Loads: []Load{{
-			Name: "viewers", Arrivals: Poisson, Seed: 1, Late: Drop, Lateness: 100 * time.Millisecond, Timeout: 30 * time.Second,
+			Name: "viewers", Arrivals: Poisson, Seed: 1, Late: Drop, Lateness: 100 * time.Millisecond, Pacing: DefaultPacing, Timeout: 30 * time.Second,
 			Profile: []Stage{
 				{Name: "warm-up", From: 50, To: 50, For: 20 * time.Second},
 				{Name: "onset", Ramp: true, From: 50, To: 5000, For: 10 * time.Second, Measure: true},
@@ -189,7 +189,7 @@ func TestEveryKey(t *testing.T) {
 		Forecast: 12000,
 		Loads: []Load{
 			{
-				Name: "viewers", Arrivals: Uniform, Seed: 1<<64 - 1, InFlight: 500, Late: Send, Lateness: 250 * time.Millisecond, Timeout: 5 * time.Second,
+				Name: "viewers", Arrivals: Uniform, Seed: 1<<64 - 1, InFlight: 500, Late: Send, Lateness: 250 * time.Millisecond, Pacing: Precise, Timeout: 5 * time.Second,
 				Profile: []Stage{
 					{Name: "onset", Ramp: true, From: 0, To: 10, For: 90 * time.Second, Measure: true},
 					{Name: "pause", For: 500 * time.Millisecond, Measure: true},
@@ -203,7 +203,7 @@ func TestEveryKey(t *testing.T) {
 				}}},
 			},
 			{
-				Name: "editors", Arrivals: Poisson, Seed: 1, Start: 45 * time.Second, Late: Drop, Lateness: 100 * time.Millisecond, Timeout: 30 * time.Second,
+				Name: "editors", Arrivals: Poisson, Seed: 1, Start: 45 * time.Second, Late: Drop, Lateness: 100 * time.Millisecond, Pacing: DefaultPacing, Timeout: 30 * time.Second,
 				Profile:    []Stage{{Name: "steady", From: 0.5, To: 0.5, For: time.Hour, Measure: true}},
 				Operations: []Operation{{Name: "save", Weight: 1, GraphQL: &GraphQLOperation{Document: "mutation { save }"}}},
 			},
@@ -212,7 +212,7 @@ func TestEveryKey(t *testing.T) {
 	if diff := cmp.Diff(want, s, ignored); diff != "" {
 		t.Error(diff)
 	}
-	if f := s.Fault("loads[1].operations[0].graphql.variables", "", ""); f.Line != 49 || f.File != fixtures+"/good/everything.yaml" {
+	if f := s.Fault("loads[1].operations[0].graphql.variables", "", ""); f.Line != 50 || f.File != fixtures+"/good/everything.yaml" {
 		t.Errorf("a fault of a missing key is at %v", f)
 	}
 }

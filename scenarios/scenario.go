@@ -118,6 +118,19 @@ const (
 	Send Late = "send" // send it late; its response time counts from its intended instant
 )
 
+// Pacing says how exactly arrivals are released.
+type Pacing string
+
+// Pacings.
+const (
+	// DefaultPacing releases the arrivals of each millisecond together in stages
+	// that reach 3,000/s, each at its own instant in others.
+	DefaultPacing Pacing = "default"
+	// Precise releases each arrival at its own instant, which at 5,000/s takes
+	// about twice the CPU.
+	Precise Pacing = "precise"
+)
+
 // Load is one stream of arrivals with its own profile and operation mix.
 type Load struct {
 	Name     string
@@ -132,6 +145,7 @@ type Load struct {
 	InFlight int
 	Late     Late
 	Lateness time.Duration
+	Pacing   Pacing
 	Timeout  time.Duration
 }
 

@@ -57,6 +57,7 @@ type (
 		InFlight   *int            `yaml:"in_flight" doc:"Most requests that wait for an answer; from the plan where left out (peak rate x 5 s, within 64 and 20,000)."`
 		Late       text[late]      `yaml:"late" doc:"What happens to an arrival that can't be sent within its lateness: drop (the default) or send."`
 		Lateness   *unit.Duration  `yaml:"lateness" doc:"How late an arrival may be sent; 100ms where left out." eg:"100ms"`
+		Pacing     text[pacing]    `yaml:"pacing" doc:"default releases the arrivals of a millisecond together at rates from 3000/s on; precise releases each at its own instant, for more CPU."`
 		Timeout    *unit.Duration  `yaml:"timeout" doc:"How long an answer may take; 30s where left out." eg:"30s"`
 	}
 	stageFile struct {
@@ -188,6 +189,7 @@ var (
 	accountForm  = form{regexp.MustCompile(`^[0-9]{12}$`), "an AWS account number", "it has 12 digits"}
 	secretForm   = form{regexp.MustCompile(`^[!-~](?:[ -~]*[!-~])?$`), "a secret that fits into a header", "it has one line of ASCII characters; is the variable empty?"}
 	arrivalsForm = form{regexp.MustCompile(`^(?:poisson|uniform)$`), "an arrival process", "arrivals are poisson or uniform"}
+	pacingForm   = form{regexp.MustCompile(`^(?:default|precise)$`), "a pacing", "pacing is default or precise"}
 	lateForm     = form{regexp.MustCompile(`^(?:drop|send)$`), "a policy for late arrivals", "late arrivals are drop or send"}
 )
 
@@ -203,6 +205,7 @@ type (
 	secret      struct{}
 	arrivals    struct{}
 	late        struct{}
+	pacing      struct{}
 )
 
 func (label) form() form       { return labelForm }
@@ -216,3 +219,4 @@ func (accountID) form() form   { return accountForm }
 func (secret) form() form      { return secretForm }
 func (arrivals) form() form    { return arrivalsForm }
 func (late) form() form        { return lateForm }
+func (pacing) form() form      { return pacingForm }

@@ -16,15 +16,6 @@ const (
 	aheadCount = 1000
 )
 
-// Arrivals of a stage that reaches groupRate per second are released together
-// at the end of each groupTime. Below that rate each is released at its own
-// instant; above it the timer and the wake-up for each would cost more than the
-// request.
-const (
-	groupRate = 3000
-	groupTime = time.Millisecond
-)
-
 // moment is the longest time after its instant at which an arrival is still
 // released on time, and how long every worker must have been away before one
 // that is late gets a new worker. It is longer than a timer is late on a machine
@@ -84,7 +75,7 @@ type runner struct {
 	sending context.Context
 	drops   bool
 	budget  time.Duration
-	wait    func(until time.Duration) bool // false: the run was stopped
+	timer   timer // the pacer's
 
 	// A worker is idle from the moment it offers itself until it is given a
 	// shot, however long it then takes to wake up. A new one, and with it a new
@@ -117,7 +108,7 @@ func newRunner(p Plan, start time.Time, stopped <-chan struct{}, sending context
 		drops: p.Load.Late != scenarios.Send, budget: p.Load.Lateness,
 		taken: make(chan struct{}, 1), relieved: true,
 	}
-	r.wait = r.waiter()
+	r.timer = newExact(start, stopped)
 	return r
 }
 
@@ -155,10 +146,11 @@ func (r *runner) run() {
 // them just too late.
 func (r *runner) feed(shots chan<- shot) {
 	defer close(shots)
-	wait := r.waiter()
+	timer := newSleeper(r.start, r.stopped)
+	defer timer.close()
 	behind := false
 	for a := range r.plan.Schedule.Arrivals(0, 1) {
-		if !wait(a.Intended - aheadTime) {
+		if !timer.wait(a.Intended - aheadTime) {
 			return
 		}
 		s := shot{Arrival: a}
@@ -171,57 +163,6 @@ func (r *runner) feed(shots chan<- shot) {
 		case shots <- s:
 		case <-r.stopped:
 			return
-		}
-	}
-}
-
-// pace releases each shot when it is due, and returns the number of the first
-// arrival whose turn did not come.
-func (r *runner) pace(shots <-chan shot) (next int64) {
-	for {
-		var s shot
-		var more bool
-		select {
-		case s, more = <-shots:
-		case <-r.stopped:
-		}
-		if !more {
-			return next
-		}
-		due := s.Intended
-		if st := &r.plan.Load.Profile[s.Stage]; max(st.From, st.To) >= groupRate {
-			due = (due + groupTime - 1).Truncate(groupTime)
-		}
-		if !r.wait(due) || !r.room() {
-			return next
-		}
-		next++
-		r.release(s, due)
-	}
-}
-
-// waiter returns a function that waits until an instant of the run. It returns
-// false once the run is stopped.
-func (r *runner) waiter() func(until time.Duration) bool {
-	timer := time.NewTimer(0)
-	<-timer.C
-	return func(until time.Duration) bool {
-		d := until - r.now()
-		if d <= 0 {
-			select {
-			case <-r.stopped:
-				return false
-			default:
-				return true
-			}
-		}
-		timer.Reset(d)
-		select {
-		case <-timer.C:
-			return true
-		case <-r.stopped:
-			timer.Stop()
-			return false
 		}
 	}
 }

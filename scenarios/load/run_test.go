@@ -233,6 +233,21 @@ func TestOutageWithTenInFlight(t *testing.T) {
 	}
 }
 
+// stalling is a timer that holds its user once, for d, on the first wait for an
+// instant after at.
+type stalling struct {
+	timer
+	at, d time.Duration
+}
+
+func (s *stalling) wait(until time.Duration) bool {
+	if until > s.at {
+		time.Sleep(s.d)
+		s.d = 0
+	}
+	return s.timer.wait(until)
+}
+
 // stall runs l, holds the generator for d when the first arrival after at is
 // due, and returns the runner and what was recorded.
 func stall(ctx context.Context, l scenarios.Load, at, d time.Duration, answer func(context.Context, *measure.Sample)) (*runner, *target, measure.Row, []measure.Row) {
@@ -241,14 +256,7 @@ func stall(ctx context.Context, l scenarios.Load, at, d time.Duration, answer fu
 	t := &target{start: start, answer: answer}
 	p := Plan{Load: l, Schedule: NewSchedule(l), Driver: t, Ops: []int{0}, InFlight: InFlightLimit(l, 0)}
 	r := newRunner(p, start, ctx.Done(), ctx, rec)
-	wait, stalled := r.wait, false
-	r.wait = func(until time.Duration) bool {
-		if until > at && !stalled {
-			stalled = true
-			time.Sleep(d)
-		}
-		return wait(until)
-	}
+	r.timer = &stalling{r.timer, at, d}
 	r.run()
 	var sum measure.Row
 	rows := measure.Sum(rec.Flush(0).Rows)
@@ -469,6 +477,47 @@ func TestPauseAndTwoLoads(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestPrecisePacing(t *testing.T) {
+	in(t, func(t *testing.T, ctx context.Context) {
+		l := random(1, hold(5000, 2*time.Second))
+		l.Pacing = scenarios.Precise
+		d := &target{}
+		drive(t, ctx, nil, []scenarios.Load{l}, []*target{d})
+		for _, s := range d.samples {
+			if s.Sent != s.Intended {
+				t.Fatalf("intended %v, sent %v", s.Intended, s.Sent)
+			}
+		}
+	})
+}
+
+// TestExactTimer uses the machine's own time.
+func TestExactTimer(t *testing.T) {
+	stopped := make(chan struct{})
+	start := time.Now()
+	timer := newExact(start, stopped)
+	defer timer.close()
+	for _, until := range []time.Duration{-time.Second, 0, 1, time.Microsecond, 700 * time.Microsecond, 3 * time.Millisecond, 3*time.Millisecond + 1, 10 * time.Millisecond} {
+		if !timer.wait(until) {
+			t.Errorf("the wait for %v was stopped", until)
+		}
+		if now := time.Since(start); now < until {
+			t.Errorf("waited until %v, want %v", now, until)
+		}
+	}
+	until := 10 * time.Millisecond
+	if n := testing.AllocsPerRun(20, func() {
+		until += 100 * time.Microsecond
+		timer.wait(until)
+	}); n > 0 {
+		t.Errorf("a wait allocates %v times", n)
+	}
+	time.AfterFunc(5*time.Millisecond, func() { close(stopped) })
+	if timer.wait(time.Hour) || timer.wait(0) {
+		t.Error("a wait wasn't stopped")
+	}
 }
 
 // TestWorkersAreReused: as many as requests overlap, not one for each arrival.

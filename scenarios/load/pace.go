@@ -1,0 +1,88 @@
+package load
+
+import (
+	"time"
+
+	"github.com/headroom-load/headroom/scenarios"
+)
+
+// Arrivals of a stage that reaches groupRate per second are released together
+// at the end of each groupTime, unless the load's pacing is precise: at such
+// rates a wake-up for each costs as much as the request. Below, the machine
+// wakes up for each anyway.
+const (
+	groupRate = 3000
+	groupTime = time.Millisecond
+)
+
+// pace releases each shot when it is due, and returns the number of the first
+// arrival whose turn did not come.
+func (r *runner) pace(shots <-chan shot) (next int64) {
+	defer r.timer.close()
+	for {
+		var s shot
+		var more bool
+		select {
+		case s, more = <-shots:
+		case <-r.stopped:
+		}
+		if !more {
+			return next
+		}
+		due := s.Intended
+		if r.grouped(&r.plan.Load.Profile[s.Stage]) {
+			due = (due + groupTime - 1).Truncate(groupTime)
+		}
+		if !r.timer.wait(due) || !r.room() {
+			return next
+		}
+		next++
+		r.release(s, due)
+	}
+}
+
+// grouped reports whether the arrivals of a stage are released in groups.
+func (r *runner) grouped(s *scenarios.Stage) bool {
+	return r.plan.Load.Pacing != scenarios.Precise && max(s.From, s.To) >= groupRate
+}
+
+// timer waits for the instants of a run. It is for one goroutine.
+type timer interface {
+	// wait waits until an instant, counted from the run's start. It returns
+	// false once the run is stopped.
+	wait(until time.Duration) bool
+	close()
+}
+
+// sleeper is a timer of the runtime, which on Linux is up to a millisecond late
+// while the process is idle.
+type sleeper struct {
+	start   time.Time
+	stopped <-chan struct{}
+	timer   *time.Timer
+}
+
+func newSleeper(start time.Time, stopped <-chan struct{}) timer {
+	return &sleeper{start, stopped, time.NewTimer(time.Hour)}
+}
+
+func (s *sleeper) wait(until time.Duration) bool {
+	d := until - time.Since(s.start)
+	if d <= 0 {
+		select {
+		case <-s.stopped:
+			return false
+		default:
+			return true
+		}
+	}
+	s.timer.Reset(d)
+	select {
+	case <-s.timer.C:
+		return true
+	case <-s.stopped:
+		return false
+	}
+}
+
+func (s *sleeper) close() { s.timer.Stop() }
