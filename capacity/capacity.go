@@ -197,6 +197,9 @@ type Machine struct {
 	Arch  string `json:"arch"`
 	CPUs  int    `json:"cpus"`
 	Files int    `json:"files,omitempty"` // limit of open files
+	// Calibration is what headroom calibrate found of this machine with this
+	// program; nil where it was not run.
+	Calibration *Calibration `json:"calibration,omitempty"`
 }
 
 // Event is something that happened at an instant of the run.

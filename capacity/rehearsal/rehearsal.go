@@ -49,6 +49,8 @@ type Config struct {
 	Tool   capacity.Tool
 	// Files is the limit of open files, or 0 where there is none.
 	Files int
+	// Calibration is what is known of this machine, or nil.
+	Calibration *capacity.Calibration
 	// Progress is called about once a second while load is sent, if not nil.
 	Progress func(Progress)
 }
@@ -81,6 +83,7 @@ func Plan(c Config) (capacity.Manifest, []load.Plan, []measure.Operation) {
 		Quotas: c.Quotas, Expected: c.Want, Settle: c.Settle.Seconds(),
 		Tool: c.Tool, Machine: machine(c.Files), Notes: c.Notes,
 	}
+	m.Machine.Calibration = c.Calibration
 	var plans []load.Plan
 	var operations []measure.Operation
 	for _, l := range s.Loads {

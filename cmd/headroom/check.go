@@ -15,7 +15,8 @@ func (a app) check() *cobra.Command {
 		Short: "Parse a scenario and say what it would send; sends nothing",
 		Long: `Check reads the scenario and every file it names, reports all faults at once, and
 says what a run would send and which quotas it would be held against. It asks no
-service, so limits come from the scenario, the System file or the catalogue.`,
+service, so limits come from the scenario, the System file or the catalogue. A plan
+above the ceiling that calibrate found of this machine is refused.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := a.prepare(args[0])
@@ -30,7 +31,7 @@ service, so limits come from the scenario, the System file or the catalogue.`,
 				c.Target = redactURL(p.scenario.Target.GraphQL.Endpoint)
 			}
 			fmt.Fprintln(a.stdout, rehearsal.Summary(c))
-			return nil
+			return aboveCeiling(a.kept(), c)
 		},
 	}
 }

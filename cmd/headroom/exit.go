@@ -18,7 +18,7 @@ const (
 	exitStopped      = 119 // stopped by a stop rule
 	exitInvalid      = 120 // the run is INVALID
 	exitInconclusive = 121 // the run is INCONCLUSIVE
-	exitRefused      = 122 // refused by the target guard
+	exitRefused      = 122 // refused by the plan check or by the target guard
 )
 
 // exitError ends the program with a code; its error, if any, is printed.

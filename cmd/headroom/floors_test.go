@@ -50,6 +50,9 @@ var rooms = []room{
 	{"capacity/sandbox/...", "the sandbox is a backend: it must not know what measures it", []string{"capacity/sandbox/...", "scenarios/unit", "scenarios/measure", "scenarios/strict", "scenarios/sdl", "capacity", "capacity/model/..."}, []string{"github.com/aws/smithy-go"}},
 	{"capacity/rehearsal", "a rehearsal gets its drivers and sources from the wiring", append([]string{"scenarios/load", "capacity/observe", "capacity/record", "capacity/quotas"}, floor5...), nil},
 
+	{"capacity/search", "a search knows only rates and results", nil, nil},
+	{"capacity/calibration", "a calibration goes the way of a run, with drivers from the wiring", append([]string{"scenarios/load", "capacity/record", "capacity/rehearsal"}, floor5...), nil},
+
 	{"reports/plot", "figures are drawn from a run alone", floor5, []string{"gonum.org/v1/plot", "golang.org/x/image"}},
 	{"reports", "reports are made from a record alone, offline", append([]string{"reports/plot", "capacity/comparison"}, floor5...), nil},
 	{"cmd/headroom", "the command line wires everything", []string{"scenarios/...", "capacity/...", "reports/..."}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2"}},
@@ -70,6 +73,7 @@ var pure = map[string][]string{
 	"capacity/stats":         {"os", "net", "net/http"},
 	"capacity":               {"os", "net", "net/http"},
 	"capacity/comparison":    {"os", "net", "net/http"},
+	"capacity/search":        {"os", "net", "net/http", "time"},
 	"reports":                {"net", "net/http"},
 	"reports/plot":           {"net", "net/http", "os"},
 }

@@ -49,7 +49,7 @@ rate, and what the launch requires.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.run(), a.check(), a.report(), a.compare(), a.sandbox(), a.schema())
+	root.AddCommand(a.run(), a.check(), a.report(), a.compare(), a.calibrate(), a.sandbox(), a.schema())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
@@ -89,6 +89,9 @@ func tool() capacity.Tool {
 	}
 	return t
 }
+
+// userAgent names this program to servers.
+func userAgent() string { return "headroom/" + tool().Version }
 
 func version() string {
 	t := tool()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,12 +20,18 @@ import (
 	"github.com/headroom-load/headroom/reports"
 )
 
+// runOptions are the flags of run.
+type runOptions struct {
+	out          string
+	allow        []string
+	quiet        bool
+	aboveCeiling bool
+	findMax      string
+	findFrom     string
+}
+
 func (a app) run() *cobra.Command {
-	var o struct {
-		out   string
-		allow []string
-		quiet bool
-	}
+	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "Rehearse a scenario and report its quota headroom",
@@ -33,60 +40,102 @@ reports which quota binds first. SCENARIO is a file or the name of a ready-made
 scenario. The record and its reports are written to a new folder below runs, or
 to --out.
 
+With --find-max it looks for the highest rate that passes instead: it runs the
+scenario again and again, all of its rates scaled together, up in steps, then
+between the last rate that passed and the first that failed, and then three times
+at the rate that was found. Each trial is a record of its own.
+
 Ctrl-C ends the sending and lets what is in flight finish; a second one gives it
 up. Either way the record is complete and marked.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.rehearse(cmd.Context(), args[0], o.out, o.allow, o.quiet)
+			if o.findMax == "" && o.findFrom != "" {
+				return usage(errors.New("--find-from is the first rate of --find-max"))
+			}
+			return a.rehearse(cmd.Context(), args[0], o)
 		},
 	}
 	cmd.Flags().StringVar(&o.out, "out", "", "folder of the record and its reports; replaces a record that is there")
 	cmd.Flags().StringArrayVar(&o.allow, "allow-host", nil, "send load to this host although the scenario file doesn't name it (may be repeated)")
 	cmd.Flags().BoolVar(&o.quiet, "quiet", false, "show no progress")
+	cmd.Flags().BoolVar(&o.aboveCeiling, "above-ceiling", false, "run although the plan is above this machine's calibrated ceiling; the record says so")
+	cmd.Flags().StringVar(&o.findMax, "find-max", "", "find the highest rate at which these thresholds hold: 'p99 < 500ms and throttled < 0.1%'")
+	cmd.Flags().StringVar(&o.findFrom, "find-from", "", "first rate of --find-max, such as 100/s (default: the scenario's own peak)")
 	return cmd
 }
 
-func (a app) rehearse(ctx context.Context, ref, out string, allow []string, quiet bool) error {
+func (a app) rehearse(ctx context.Context, ref string, o runOptions) error {
 	p, err := a.prepare(ref)
 	if err != nil {
 		return err
 	}
-	if err := rehearsal.Guard(p.scenario, allow); err != nil {
+	if err := rehearsal.Guard(p.scenario, o.allow); err != nil {
 		return &exitError{code: exitRefused, err: err}
 	}
 	id := record.ID(p.scenario.Name, time.Now())
-	if out == "" {
-		out = filepath.Join("runs", id)
+	if o.out == "" {
+		o.out = filepath.Join("runs", id)
 	}
-	if err := record.Check(out); err != nil {
+	x := execution{prepared: p, id: id, dir: o.out, quiet: o.quiet, calibration: a.kept()}
+	if o.findMax != "" {
+		return a.findMax(ctx, x, o)
+	}
+	if err := record.Check(o.out); err != nil {
 		return usage(err)
 	}
-
+	if err := aboveCeiling(x.calibration, rehearsal.Config{Scenario: p.scenario}); err != nil {
+		if !o.aboveCeiling {
+			return err
+		}
+		x.notes = append(x.notes, "run with --above-ceiling: "+err.Error())
+	}
 	ctx, abort, done := interruptible(ctx)
 	defer done()
-	t, err := a.connect(ctx, p)
-	if err != nil {
+	if _, err := a.execute(ctx, abort, x); err != nil {
 		return err
 	}
+	return a.conclude(o.out)
+}
+
+// execution is one run of a scenario.
+type execution struct {
+	*prepared
+	id, dir     string
+	notes       []string
+	calibration *capacity.Calibration
+	quiet       bool // show no progress
+	brief       bool // nor what the plan is
+}
+
+// execute reaches the target, which is a fresh one where it is a sandbox, and
+// leaves the record of the run.
+func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (capacity.Manifest, error) {
+	t, err := a.connect(ctx, x.prepared)
+	if err != nil {
+		return capacity.Manifest{}, err
+	}
 	defer t.close()
-	resolved := quotas.Resolve(ctx, p.scenario, p.system, t.applied())
+	resolved := quotas.Resolve(ctx, x.scenario, x.system, t.applied())
 	c := rehearsal.Config{
-		ID: id, Scenario: p.scenario, Target: t.name, Sandbox: t.sandbox,
+		ID: x.id, Scenario: x.scenario, Target: t.name, Sandbox: t.sandbox,
 		Driver: t.driver,
 		Quotas: resolved.Quotas, Want: resolved.Want, Events: resolved.Events,
-		Source: t.source(), Settle: observe.Settle(p.scenario),
-		Tool: tool(), Files: rehearsal.OpenFiles(),
+		Source: t.source(), Settle: observe.Settle(x.scenario),
+		Notes: x.notes, Tool: tool(), Files: rehearsal.OpenFiles(), Calibration: x.calibration,
 	}
-	if !quiet {
+	if !x.quiet {
 		shown := a.newProgress()
 		defer shown.end()
 		c.Progress = shown.show
-		fmt.Fprintln(a.stderr, rehearsal.Summary(c))
+		if !x.brief {
+			fmt.Fprintln(a.stderr, rehearsal.Summary(c))
+		}
 	}
-	if _, err := rehearsal.Run(ctx, abort, c, out); err != nil {
-		return failure(err)
+	m, err := rehearsal.Run(ctx, abort, c, x.dir)
+	if err != nil {
+		return m, failure(err)
 	}
-	return a.conclude(out)
+	return m, nil
 }
 
 // conclude reads the record back, writes its reports and prints the result.

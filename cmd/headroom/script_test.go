@@ -71,14 +71,14 @@ func runScripts(t *testing.T, folder string) {
 	})
 }
 
-// exits is "exits CODE[/CODE...] ARGS...": it runs the program and checks its
+// exits is "exits CODE[|CODE...] ARGS...": it runs the program and checks its
 // exit code. A run that this machine stalled is INVALID, and rightly so; that
 // says nothing of the program, so such a run is tried again, at most twice.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
-		ts.Fatalf("usage: exits CODE[/CODE...] ARGS...")
+		ts.Fatalf("usage: exits CODE[|CODE...] ARGS...")
 	}
-	want := strings.Split(args[0], "/")
+	want := strings.Split(args[0], "|")
 	for try := 1; ; try++ {
 		err := ts.Exec("headroom", args[1:]...)
 		code := 0

@@ -71,7 +71,7 @@ func (a app) connect(ctx context.Context, p *prepared) (*target, error) {
 
 // driver makes the driver of a load.
 func (t *target) driver(l scenarios.Load, inFlight int) (load.Driver, error) {
-	c := graphql.Config{Target: t.graphql, Load: l, InFlight: inFlight, UserAgent: "headroom/" + tool().Version}
+	c := graphql.Config{Target: t.graphql, Load: l, InFlight: inFlight, UserAgent: userAgent()}
 	if t.graphql.Auth.IAM {
 		c.Credentials, c.Region = t.aws.Credentials, t.aws.Region
 	}
