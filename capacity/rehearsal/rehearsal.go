@@ -86,9 +86,10 @@ func Plan(c Config) (capacity.Manifest, []load.Plan, []measure.Operation) {
 	m.Machine.Calibration = c.Calibration
 	var plans []load.Plan
 	var operations []measure.Operation
-	for _, l := range s.Loads {
+	limits := load.InFlightLimits(s.Loads, c.Files)
+	for i, l := range s.Loads {
 		schedule := load.NewSchedule(l)
-		plan := load.Plan{Load: l, Schedule: schedule, InFlight: load.InFlightLimit(l, c.Files)}
+		plan := load.Plan{Load: l, Schedule: schedule, InFlight: limits[i]}
 		info := capacity.Load{
 			Name: l.Name, Arrivals: string(l.Arrivals), Seed: l.Seed, Start: l.Start.Seconds(), InFlight: plan.InFlight,
 			Late: string(l.Late), Lateness: l.Lateness.Seconds(), Timeout: l.Timeout.Seconds(), Planned: schedule.Len(),

@@ -56,19 +56,32 @@ type Plan struct {
 	Schedule *Schedule
 	Driver   Driver
 	Ops      []int // the recorder's index of each of the load's operations
-	InFlight int   // how many requests may wait for their answer at once; see InFlightLimit
+	InFlight int   // how many requests may wait for their answer at once; see InFlightLimits
 }
 
-// InFlightLimit returns how many requests of l may be in flight at once: what
-// the scenario says or else five seconds of its peak rate, within 64 and 20,000
-// and half of files, the process's limit of open files (0: not known).
-func InFlightLimit(l scenarios.Load, files int) int {
-	if l.InFlight > 0 {
-		return l.InFlight
+// InFlightLimits returns how many requests of each of a run's loads may be in
+// flight at once: what the scenario says or else five seconds of the load's peak
+// rate, within 64 and 20,000. Together the latter stay within half of files, the
+// process's limit of open files (0: not known), less what the scenario says of
+// other loads; where that is too little, all get the same part of what they
+// would have had, but at least one.
+func InFlightLimits(loads []scenarios.Load, files int) []int {
+	limits := make([]int, len(loads))
+	left, sized := files/2, 0
+	for i, l := range loads {
+		if limits[i] = l.InFlight; l.InFlight > 0 {
+			left -= l.InFlight
+			continue
+		}
+		limits[i] = int(min(max(math.Ceil(5*l.PeakRate()), 64), 20_000))
+		sized += limits[i]
 	}
-	limit := int(min(max(math.Ceil(5*l.PeakRate()), 64), 20_000))
-	if files > 0 {
-		limit = max(min(limit, files/2), 1)
+	if files > 0 && sized > left {
+		for i, l := range loads {
+			if l.InFlight == 0 {
+				limits[i] = max(int(int64(limits[i])*int64(left)/int64(sized)), 1)
+			}
+		}
 	}
-	return limit
+	return limits
 }

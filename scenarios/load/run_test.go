@@ -76,7 +76,7 @@ func drive(t *testing.T, ctx context.Context, abort <-chan struct{}, loads []sce
 	var planned int64
 	start := time.Now()
 	for i, l := range loads {
-		p := Plan{Load: l, Schedule: NewSchedule(l), Driver: targets[i], InFlight: InFlightLimit(l, 0)}
+		p := Plan{Load: l, Schedule: NewSchedule(l), Driver: targets[i], InFlight: InFlightLimits([]scenarios.Load{l}, 0)[0]}
 		for _, op := range l.Operations {
 			p.Ops = append(p.Ops, len(ops))
 			ops = append(ops, measure.Operation{Load: l.Name, Name: op.Name})
@@ -254,7 +254,7 @@ func stall(ctx context.Context, l scenarios.Load, at, d time.Duration, answer fu
 	start := time.Now()
 	rec := measure.NewRecorder([]measure.Operation{{Load: l.Name, Name: "get"}}, 1)
 	t := &target{start: start, answer: answer}
-	p := Plan{Load: l, Schedule: NewSchedule(l), Driver: t, Ops: []int{0}, InFlight: InFlightLimit(l, 0)}
+	p := Plan{Load: l, Schedule: NewSchedule(l), Driver: t, Ops: []int{0}, InFlight: InFlightLimits([]scenarios.Load{l}, 0)[0]}
 	r := newRunner(p, start, ctx.Done(), ctx, rec)
 	r.timer = &stalling{r.timer, at, d}
 	r.run()

@@ -409,26 +409,40 @@ func TestEmptySchedule(t *testing.T) {
 	}
 }
 
-func TestInFlightLimit(t *testing.T) {
+func TestInFlightLimits(t *testing.T) {
+	type load struct {
+		rate     float64
+		inFlight int
+	}
 	for _, c := range []struct {
-		rate        float64
-		inFlight    int
-		files, want int
+		loads []load
+		files int
+		want  []int
 	}{
-		{1, 0, 0, 64},
-		{200, 0, 0, 1000},
-		{200.1, 0, 0, 1001},
-		{50_000, 0, 0, 20_000},
-		{200, 0, 1024, 512},
-		{1, 0, 100, 50},
-		{1, 0, 1, 1},
-		{200, 10, 1024, 10},
-		{200, 3000, 1024, 3000},
+		{[]load{{1, 0}}, 0, []int{64}},
+		{[]load{{200, 0}}, 0, []int{1000}},
+		{[]load{{200.1, 0}}, 0, []int{1001}},
+		{[]load{{50_000, 0}}, 0, []int{20_000}},
+		{[]load{{200, 0}}, 1024, []int{512}},
+		{[]load{{1, 0}}, 100, []int{50}},
+		{[]load{{1, 0}}, 1, []int{1}},
+		{[]load{{200, 10}}, 1024, []int{10}},
+		{[]load{{200, 3000}}, 1024, []int{3000}},
+		{[]load{{200, 0}, {200, 0}}, 1024, []int{256, 256}},
+		{[]load{{200, 0}, {600, 0}}, 2000, []int{250, 750}},
+		{[]load{{200, 0}, {600, 0}}, 1 << 20, []int{1000, 3000}},
+		{[]load{{1, 0}, {5000, 0}}, 1024, []int{1, 510}},
+		{[]load{{200, 0}, {200, 412}, {200, 0}}, 1024, []int{50, 412, 50}},
+		{[]load{{200, 0}, {200, 3000}}, 1024, []int{1, 3000}},
 	} {
-		l := uniform(hold(c.rate, time.Second))
-		l.InFlight = c.inFlight
-		if got := InFlightLimit(l, c.files); got != c.want {
-			t.Errorf("rate %v, in_flight %d, files %d: %d, want %d", c.rate, c.inFlight, c.files, got, c.want)
+		var loads []scenarios.Load
+		for _, x := range c.loads {
+			l := uniform(hold(x.rate, time.Second))
+			l.InFlight = x.inFlight
+			loads = append(loads, l)
+		}
+		if got := InFlightLimits(loads, c.files); !slices.Equal(got, c.want) {
+			t.Errorf("%v (rate, in_flight) with %d files: %d, want %d", c.loads, c.files, got, c.want)
 		}
 	}
 }
