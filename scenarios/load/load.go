@@ -63,24 +63,31 @@ type Plan struct {
 // flight at once: what the scenario says or else five seconds of the load's peak
 // rate, within 64 and 20,000. Together the latter stay within half of files, the
 // process's limit of open files (0: not known), less what the scenario says of
-// other loads; where that is too little, all get the same part of what they
-// would have had, but at least one.
+// other loads; where that is too little, they share what goes beyond 64 in
+// proportion. Each gets at least one.
 func InFlightLimits(loads []scenarios.Load, files int) []int {
+	const least, most = 64, 20_000
 	limits := make([]int, len(loads))
-	left, sized := files/2, 0
+	left, wanted, n := files/2, 0, 0
 	for i, l := range loads {
 		if limits[i] = l.InFlight; l.InFlight > 0 {
 			left -= l.InFlight
 			continue
 		}
-		limits[i] = int(min(max(math.Ceil(5*l.PeakRate()), 64), 20_000))
-		sized += limits[i]
+		limits[i] = int(min(max(math.Ceil(5*l.PeakRate()), least), most))
+		wanted += limits[i]
+		n++
 	}
-	if files > 0 && sized > left {
+	if files > 0 && n > 0 && wanted > left {
+		base := min(least, max(left, 0)/n)
 		for i, l := range loads {
-			if l.InFlight == 0 {
-				limits[i] = max(int(int64(limits[i])*int64(left)/int64(sized)), 1)
+			if l.InFlight > 0 {
+				continue
 			}
+			if limits[i] -= base; limits[i] > 0 {
+				limits[i] = limits[i] * max(left-n*base, 0) / (wanted - n*base)
+			}
+			limits[i] = max(base+limits[i], 1)
 		}
 	}
 	return limits
