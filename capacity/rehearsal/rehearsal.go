@@ -166,6 +166,7 @@ type execution struct {
 	total    time.Duration
 	rules    *rules
 	cpu      cpuMeter
+	strain   strainMeter
 	flushed  time.Duration
 }
 
@@ -179,7 +180,8 @@ func (x *execution) drive(ctx context.Context, abort <-chan struct{}, plans []lo
 		defer close(finished)
 		load.Run(sending, abort, x.start, plans, x.recorder)
 	}()
-	x.cpu.read() // from here on it measures
+	x.cpu.read() // from here on they measure
+	x.strain.read(x.start, x.start)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	interrupted := ctx.Done()
@@ -219,12 +221,16 @@ func (x *execution) second(stop context.CancelFunc) error {
 	}
 	win := x.recorder.Flush(now)
 	err := x.writer.Window(win)
-	if used, ok := x.cpu.read(); ok && now > x.flushed {
+	if now > x.flushed {
 		at := x.start.Add(x.flushed).UTC().Round(0)
-		err = errors.Join(err, x.writer.Series(measure.Series{
-			Source: "generator", Metric: "cpu", Statistic: "Average", Unit: "fraction", Period: time.Second,
-			Points: []measure.Point{{At: at, Value: used}},
-		}))
+		series := x.strain.read(x.start, at)
+		if used, ok := x.cpu.read(); ok {
+			series = append(series, measure.Series{
+				Source: "generator", Metric: "cpu", Statistic: "Average", Unit: "fraction", Period: time.Second,
+				Points: []measure.Point{{At: at, Value: used}},
+			})
+		}
+		err = errors.Join(err, x.writer.Series(series...))
 	}
 	x.flushed = now
 	if reason := x.rules.broken(win.Rows); reason != "" && x.manifest.State == capacity.Running {

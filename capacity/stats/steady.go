@@ -6,14 +6,22 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// WarmUp returns how many values at the beginning of a series are warm-up and
-// should be cut, by the MSER rule on means of batches of m values (MSER-5 with m
-// = 5: White, Cobb and Spratt, 2000): the cut at which the variance of the
-// mean of what remains is least, looked for in the first half. settled is false
-// where it lies at the end of that half: the series may never have settled. An
-// incomplete last batch is left out.
-func WarmUp(x []float64, m int) (cut int, settled bool) {
-	z := batches(x, m)
+// Batches returns the means of each m values in a row, without those that make
+// no whole batch at the end.
+func Batches(x []float64, m int) []float64 {
+	z := make([]float64, len(x)/m)
+	for i := range z {
+		z[i] = sum(x[i*m:(i+1)*m]) / float64(m)
+	}
+	return z
+}
+
+// WarmUp returns how many batch means at the beginning of a series are warm-up
+// and should be cut, by the MSER rule (MSER-5 with batches of five: White, Cobb
+// and Spratt, 2000): the cut at which the variance of the mean of what remains is
+// least, looked for in the first half. settled is false where it lies at the end
+// of that half: the series may never have settled.
+func WarmUp(z []float64) (cut int, settled bool) {
 	half := len(z) / 2
 	best := math.Inf(1)
 	for d := 0; d <= half && d < len(z); d++ {
@@ -22,16 +30,7 @@ func WarmUp(x []float64, m int) (cut int, settled bool) {
 			best, cut = s, d
 		}
 	}
-	return cut * m, cut < half
-}
-
-// batches returns the means of each m values.
-func batches(x []float64, m int) []float64 {
-	z := make([]float64, len(x)/m)
-	for i := range z {
-		z[i] = sum(x[i*m:(i+1)*m]) / float64(m)
-	}
-	return z
+	return cut, cut < half
 }
 
 // mser returns the sum of squared differences from the mean over the square of

@@ -27,11 +27,13 @@ func TestWarmUp(t *testing.T) {
 		{"flat", make500(func(int) float64 { return 50 }), 0, true, 0.00633996},
 		{"short", []float64{1, 2, 3}, 0, false, 0},
 	} {
-		cut, settled := WarmUp(c.x, 5)
+		z := Batches(c.x, 5)
+		batches, settled := WarmUp(z)
+		cut := 5 * batches
 		if cut != c.cut || settled != c.settled {
 			t.Errorf("%s: cut %d, settled %v, want %d, %v", c.name, cut, settled, c.cut, c.settled)
 		}
-		if got := mser(batches(c.x[cut:], 5)); c.statistic > 0 && math.Abs(got-c.statistic) > 5e-9 {
+		if got := mser(z[batches:]); c.statistic > 0 && math.Abs(got-c.statistic) > 5e-9 {
 			t.Errorf("%s: statistic %.8f, want %.8f", c.name, got, c.statistic)
 		}
 		if mean := sum(c.x[cut:]) / float64(len(c.x)-cut); c.name == "decaying" && math.Abs(mean-5.041332) > 5e-7 {
