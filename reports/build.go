@@ -537,6 +537,12 @@ func provenanceSection(run *capacity.Run) Section {
 	if m.Machine.Files > 0 {
 		add("open files at most", whole(int64(m.Machine.Files)))
 	}
+	switch {
+	case m.Machine.Calibration != nil:
+		add("calibration", m.Machine.Calibration.String())
+	case m.Kind == capacity.Measured:
+		add("calibration", "not calibrated: run headroom calibrate")
+	}
 	if m.Scenario.Forecast > 0 {
 		add("forecast", unit.Human(m.Scenario.Forecast)+"/s")
 	}

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -283,6 +284,33 @@ func TestHostileNames(t *testing.T) {
 		}
 		if strings.HasPrefix(name, "plots/") && (strings.Contains(name, "..") || strings.ContainsAny(strings.TrimPrefix(name, "plots/"), "/<\n")) {
 			t.Errorf("a figure is called %q", name)
+		}
+	}
+}
+
+// A measured run says what its machine was found able to do, or that nobody
+// looked.
+func TestCalibration(t *testing.T) {
+	run, a := premiere()
+	const none = "not calibrated: run headroom calibrate"
+	for _, calibrated := range []bool{false, true} {
+		want, not := none, "stall self-test"
+		if calibrated {
+			run.Manifest.Machine.Calibration = &capacity.Calibration{
+				At: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), Ceiling: 41000,
+				Open:  capacity.OpenLoop{Rate: 20500, Status: capacity.Valid, Lag: capacity.Spread{P99: 0.0011}},
+				Stall: capacity.StallTest{Passed: true, Error: ptr(0.012)},
+			}
+			want, not = "ceiling 41,000 requests/s, lag p99 1.10 ms at 20,500/s, stall self-test 1.20 % (2026-11-21)", none
+		}
+		all := render(t, run, a)
+		for _, name := range []string{"report.md", "report.html"} {
+			if !strings.Contains(all[name], want) || strings.Contains(all[name], not) {
+				t.Errorf("%s of a run, calibrated: %v, lacks %q", name, calibrated, want)
+			}
+		}
+		if got := strings.Contains(all["report.json"], `"ceiling": 41000`); got != calibrated {
+			t.Errorf("report.json with the ceiling: %v, want %v", got, calibrated)
 		}
 	}
 }

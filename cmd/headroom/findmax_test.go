@@ -1,0 +1,222 @@
+package main
+
+import (
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/search"
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/load"
+)
+
+// Whatever shape a profile has, scaling it scales the plan at every instant.
+func TestScaled(t *testing.T) {
+	seen := 0
+	for _, files := range []fs.FS{scenarios.Ready(), os.DirFS("../../testdata/scenarios/good")} {
+		names, err := fs.Glob(files, "*.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			s, faults := scenarios.ParseFile(files, name, func(string) (string, bool) { return "x", true })
+			if faults != nil {
+				continue // it wants a richer environment
+			}
+			seen++
+			const factor = 1.75
+			other := scaled(s, factor, nil)
+			for i, l := range s.Loads {
+				was, is := load.NewSchedule(l), load.NewSchedule(other.Loads[i])
+				for part := range 21 {
+					at := l.Start + time.Duration(part)*l.Duration()/20
+					if want, got := factor*was.Expected(at), is.Expected(at); math.Abs(got-want) > 1e-6*max(want, 1) {
+						t.Errorf("%s: load %s: %g arrivals until %s, want %g", path.Base(name), l.Name, got, at, want)
+					}
+				}
+				if l.PeakRate()*factor != other.Loads[i].PeakRate() || &l.Profile[0] == &other.Loads[i].Profile[0] {
+					t.Errorf("%s: load %s: peak %g of %g", name, l.Name, other.Loads[i].PeakRate(), l.PeakRate())
+				}
+			}
+		}
+	}
+	if seen < 3 {
+		t.Errorf("%d scenarios were scaled", seen)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	bounds, err := scenarios.ParseThresholds("p99(item) < 500ms and throttled < 0.1%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	threshold := func(v *float64, i int) capacity.ThresholdResult {
+		return capacity.ThresholdResult{Expression: bounds[i].Text, Value: v, Passed: v != nil && bounds[i].Holds(*v)}
+	}
+	failing := func(names ...string) capacity.Verdict {
+		v := capacity.Verdict{Status: capacity.Inconclusive, Checks: []capacity.Check{{Name: capacity.CheckLag, Status: capacity.Passed}}}
+		for _, n := range names {
+			v.Checks = append(v.Checks, capacity.Check{Name: n, Status: capacity.CheckFailed, Value: "9"})
+		}
+		return v
+	}
+	valid := capacity.Verdict{Status: capacity.Valid}
+	invalid := failing(capacity.CheckLag)
+	invalid.Status = capacity.Invalid
+	for name, c := range map[string]struct {
+		state          capacity.State
+		verdict        capacity.Verdict
+		p99, throttled *float64
+		want           search.Result
+		why            string
+	}{
+		"all hold":                   {capacity.Complete, valid, new(0.4), new(0.0), search.Pass, ""},
+		"one is missed":              {capacity.Complete, valid, new(0.612), new(0.0), search.Fail, "p99(item) 612 ms"},
+		"both are missed":            {capacity.Complete, valid, new(0.612), new(0.5), search.Fail, "p99(item) 612 ms, throttled 50.0 %"},
+		"one is missed, one unknown": {capacity.Complete, valid, nil, new(0.5), search.Fail, "throttled 50.0 %"},
+		"one is unknown":             {capacity.Complete, valid, nil, new(0.0), search.Undecided, "p99(item) < 500ms"},
+		"INVALID and missed":         {capacity.Complete, invalid, nil, new(0.5), search.Generator, "lag 9"},
+		"INVALID and met":            {capacity.Complete, invalid, new(0.1), new(0.0), search.Generator, "lag 9"},
+		"too slow":                   {capacity.Complete, failing(capacity.CheckSaturationDrops), nil, new(0.0), search.Fail, "too slow"},
+		"no data":                    {capacity.Complete, failing(capacity.CheckAnswers), nil, new(0.0), search.Undecided, "answers 9"},
+		"too slow and no data":       {capacity.Complete, failing(capacity.CheckAnswers, capacity.CheckSaturationDrops), nil, new(0.5), search.Undecided, "answers 9"},
+		"interrupted":                {capacity.Interrupted, valid, new(0.1), new(0.0), search.Ended, "by someone"},
+		"stopped":                    {capacity.Stopped, valid, new(0.1), new(0.0), search.Ended, "by someone"},
+	} {
+		m := capacity.Manifest{State: c.state, Reason: "by someone", Scenario: capacity.Scenario{Thresholds: bounds}}
+		got, why := judge(m, capacity.Assessment{Verdict: c.verdict, Thresholds: []capacity.ThresholdResult{threshold(c.p99, 0), threshold(c.throttled, 1)}})
+		if got != c.want || !strings.Contains(why, c.why) || (why == "") != (got == search.Pass) {
+			t.Errorf("%s: %s, %s; want %s, %s", name, got, why, c.want, c.why)
+		}
+	}
+}
+
+// A search that ends says why, and earns the exit code of what ended it.
+func TestConclude(t *testing.T) {
+	failed := trial{Rate: 431, Result: search.Fail, Why: "p99 612 ms", State: capacity.Complete}
+	for name, c := range map[string]struct {
+		answer search.Answer
+		trials []trial
+		says   []string
+		code   int
+	}{
+		"found": {
+			search.Answer{Status: search.Found, Rate: 412, Confirmed: 3, Failing: 431},
+			[]trial{failed, {Rate: 412, Result: search.Pass}},
+			[]string{"highest passing rate 412/s; confirmed 3 of 3; lowest failing 431/s: p99 612 ms"},
+			exitDone,
+		},
+		"none": {
+			search.Answer{Status: search.None, Failing: 431},
+			[]trial{failed},
+			[]string{"no rate passed", "p99 612 ms"},
+			exitThreshold,
+		},
+		"generator": {
+			search.Answer{Status: search.AtLeast, Rate: 412, Last: search.Generator},
+			[]trial{{Rate: 412, Result: search.Pass}, {Rate: 600, Result: search.Generator, Why: "lag 1 s"}},
+			[]string{"at least 412/s, not confirmed", "the generator was the limit: lag 1 s"},
+			exitInvalid,
+		},
+		"ceiling": {
+			search.Answer{Status: search.AtLeast, Rate: 412, Last: search.Generator},
+			[]trial{{Rate: 412, Result: search.Pass}},
+			[]string{"at least 412/s", "ceiling of 500/s"},
+			exitInvalid,
+		},
+		"ceiling at once": {
+			search.Answer{Status: search.Unfinished, Last: search.Generator},
+			nil,
+			[]string{"no answer", "ceiling of 500/s"},
+			exitRefused,
+		},
+		"undecided": {
+			search.Answer{Status: search.Unfinished, Last: search.Undecided},
+			[]trial{{Rate: 412, Result: search.Undecided, Why: "too few"}},
+			[]string{"no answer", "too few"},
+			exitInconclusive,
+		},
+		"interrupted": {
+			search.Answer{Status: search.Unfinished, Rate: 412, Last: search.Ended},
+			[]trial{{Rate: 412, Result: search.Pass}, {Rate: 600, Result: search.Ended, Why: "by the user", State: capacity.Interrupted}},
+			[]string{"at least 412/s", "by the user"},
+			exitInterrupted,
+		},
+		"stopped": {
+			search.Answer{Status: search.Unfinished, Last: search.Ended},
+			[]trial{{Rate: 600, Result: search.Ended, Why: "stop rule", State: capacity.Stopped}},
+			[]string{"no answer", "stop rule"},
+			exitStopped,
+		},
+		"no end": {
+			search.Answer{Status: search.Unfinished, Rate: 412, Failing: 431, Last: search.Fail},
+			[]trial{{Rate: 412, Result: search.Pass}, failed},
+			[]string{"at least 412/s, not confirmed", "no end after"},
+			exitInconclusive,
+		},
+	} {
+		m := maximum{Trials: c.trials}
+		m.conclude(c.answer, 500)
+		for _, text := range c.says {
+			if !strings.Contains(m.Answer, text) {
+				t.Errorf("%s: %s, want %q", name, m.Answer, text)
+			}
+		}
+		code := exitDone
+		if e, ok := m.outcome(c.answer).(*exitError); ok {
+			code = e.code
+		}
+		if code != c.code {
+			t.Errorf("%s: exit code %d, want %d", name, code, c.code)
+		}
+	}
+}
+
+func TestClearSearch(t *testing.T) {
+	dir := t.TempDir()
+	m := &maximum{Schema: findMaxSchema, Status: "running"}
+	if err := clearSearch(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range []string{"notes.txt", "trial-x"} {
+		if err := os.WriteFile(path.Join(dir, own), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := clearSearch(dir); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{}
+	for _, e := range left {
+		names = append(names, e.Name())
+	}
+	if !slices.Equal(names, []string{"notes.txt", "trial-x"}) {
+		t.Errorf("left %q", names)
+	}
+	// A trial's folder with something else in it is nobody's to delete.
+	if err := m.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path.Join(dir, "trial-01"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path.Join(dir, "trial-01", "thesis"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := clearSearch(dir); err == nil {
+		t.Error("a thesis was deleted")
+	}
+}
