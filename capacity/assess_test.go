@@ -388,7 +388,6 @@ func TestAssessThresholds(t *testing.T) {
 		{Text: "errors < 1%", Metric: "errors", Op: "<", Value: 0.01},
 		{Text: "throttled(listPrograms) < 1%", Metric: "throttled", Of: "listPrograms", Op: "<", Value: 0.01},
 		{Text: "p50(listPrograms) < 100ms", Metric: "p50", Of: "listPrograms", Op: "<", Value: 0.1},
-		{Text: "p999(listPrograms) < 100ms", Metric: "p999", Of: "listPrograms", Op: "<", Value: 0.1},
 		{Text: "tokens <= 200", Metric: "tokens", Op: "<=", Value: 200},
 		{Text: "binds_at(appsync.request-tokens) > 5/s", Metric: "binds_at", Of: capacity.RequestTokens, Op: ">", Value: 5},
 		{Text: "headroom(appsync.request-tokens) > 0%", Metric: "headroom", Of: capacity.RequestTokens, Op: ">", Value: 0},
@@ -408,14 +407,19 @@ func TestAssessThresholds(t *testing.T) {
 		got = append(got, s+r.Expression)
 	}
 	want := []string{
-		"met errors < 1%", "missed throttled(listPrograms) < 1%", "met p50(listPrograms) < 100ms", "unknown p999(listPrograms) < 100ms",
+		"met errors < 1%", "missed throttled(listPrograms) < 1%", "met p50(listPrograms) < 100ms",
 		"met tokens <= 200", "met binds_at(appsync.request-tokens) > 5/s", "missed headroom(appsync.request-tokens) > 0%",
 		"unknown utilization(nothing) < 1%", "met rate > 1/s",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	near(t, "rate", a.Thresholds[8].Value, float64(a.Operations[0].OK)/35, 1e-9)
+	near(t, "rate", a.Thresholds[7].Value, float64(a.Operations[0].OK)/35, 1e-9)
+
+	run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "p999(listPrograms) < 100ms", Metric: "p999", Of: "listPrograms", Op: "<", Value: 0.1}}
+	if a := capacity.Assess(run); a.Thresholds[0].Value != nil || a.Thresholds[0].Passed || a.Verdict.Status != capacity.Inconclusive {
+		t.Errorf("p99.9 of 400 requests: %s, %+v", a.Verdict.Status, a.Thresholds[0])
+	}
 }
 
 // deep gives a quota a bucket that never empties, which spares the search for

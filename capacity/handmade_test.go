@@ -196,6 +196,16 @@ func (w world) run() *capacity.Run {
 			run.Series = append(run.Series, s)
 		}
 	}
+	for _, own := range []struct {
+		metric, statistic string
+		value             float64
+	}{{"gc_pause", "Maximum", 2e-4}, {"sched_latency", "p99", 1e-4}, {"clock_offset", "Last", 1e-5}} {
+		s := measure.Series{Source: "generator", Metric: own.metric, Statistic: own.statistic, Unit: "s", Period: time.Second}
+		for at := time.Duration(0); at < end; at += time.Second {
+			s.Points = append(s.Points, measure.Point{At: w.start.Add(at), Value: own.value})
+		}
+		run.Series = append(run.Series, s)
+	}
 	cpu := measure.Series{Source: "generator", Metric: "cpu", Statistic: "Average", Unit: "fraction", Period: time.Second}
 	for s := time.Duration(0); s < end; s += time.Second {
 		cpu.Points = append(cpu.Points, measure.Point{At: w.start.Add(s), Value: 0.2})

@@ -1,18 +1,24 @@
 package capacity
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"sort"
+	"strings"
 
 	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
-// percentiles lists what Times prints, in rising order.
-var percentiles = [...]struct {
+// percentile is a quantile with the name that thresholds and reports give it.
+type percentile struct {
 	name string
 	p    float64
-}{{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p999", 0.999}}
+}
+
+// percentiles lists what Times prints, in rising order.
+var percentiles = [...]percentile{{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p999", 0.999}}
 
 // resolution is how far below the value that a histogram answers with the
 // counted one may lie, as a share.
@@ -92,4 +98,51 @@ func countAbove(iv measure.Interval, at int64, or bool) int64 {
 	}
 	high = min(high, n+1)
 	return low + int64(sort.Search(int(high-low-1), func(i int) bool { return !above(low + 1 + int64(i)) }))
+}
+
+// samples looks whether the run was long enough for the percentiles that its
+// thresholds name: not for the answers that throttling took away, but for the
+// requests that were sent.
+func (a *analysis) samples() Check {
+	c := Check{
+		Name: CheckSamples, Status: NotApplicable, Blames: Inconclusive, Value: "nothing was answered",
+		Bound: "10 requests beyond each percentile that a threshold names",
+		Hint:  "the run is too short for this threshold: lengthen it, or name a lower percentile",
+	}
+	if a.total.OK == 0 {
+		return c
+	}
+	c.Status = Passed
+	var named, short []string
+	for _, t := range a.run.Manifest.Scenario.Thresholds {
+		i := slices.IndexFunc(percentiles[:], func(k percentile) bool { return k.name == t.Metric })
+		if i < 0 {
+			continue
+		}
+		var sent int64
+		for _, op := range a.ops {
+			if t.Of == "" || t.Of == op.Name {
+				sent += op.measured.Sent
+			}
+		}
+		about := fmt.Sprintf("%s of %s", t.Text, count(sent))
+		if named = append(named, about); !stats.Earned(sent, percentiles[i].p) {
+			short = append(short, about)
+		}
+	}
+	switch {
+	case len(short) > 0:
+		c.Status, c.Value = CheckFailed, strings.Join(short, "; ")+" requests"
+	case len(named) > 0:
+		c.Value = strings.Join(named, "; ") + " requests"
+	default:
+		n := a.pooled("", measure.ResponseTimes).N()
+		c.Value = "no percentile carried by " + count(n) + " response times"
+		for _, k := range percentiles {
+			if stats.Earned(n, k.p) {
+				c.Value = "up to " + k.name + " of " + count(n) + " response times"
+			}
+		}
+	}
+	return c
 }

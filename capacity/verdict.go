@@ -28,6 +28,11 @@ const (
 	CheckAnswers         = "answers"          // the target answered
 	CheckCloudCoverage   = "cloud_coverage"   // the metrics that were asked for came
 	CheckReconciliation  = "reconciliation"   // client and cloud counted the same tokens
+	CheckGCPause         = "gc_pause"         // the generator's garbage collector didn't stop it for long
+	CheckSchedLatency    = "sched_latency"    // the generator's goroutines ran when they could
+	CheckClockStep       = "clock_step"       // the wall clock ran with the monotonic one
+	CheckSteadyState     = "steady_state"     // response times settled where the rate stayed
+	CheckSamples         = "samples"          // the run was long enough for its thresholds' percentiles
 )
 
 // The bounds of the checks.
@@ -80,6 +85,11 @@ func (a *analysis) verdict() Verdict {
 		a.answers(),
 		a.cloudCoverage(),
 		a.reconciliation(),
+		a.gcPause(),
+		a.schedLatency(),
+		a.clockStep(),
+		a.steadyState(),
+		a.samples(),
 	}}
 	for i := range v.Checks {
 		c := &v.Checks[i]
@@ -515,13 +525,7 @@ func (a *analysis) generatorCPU() Check {
 		Bound: "under 80 % of this machine's CPUs, as a 10 s mean",
 		Hint:  "the generator ran out of processor time: take a larger machine, or lower the rate",
 	}
-	var points []measure.Point
-	for _, s := range a.run.Series {
-		if s.Source == "generator" && s.Metric == "cpu" {
-			points = append(points, s.Points...)
-		}
-	}
-	slices.SortFunc(points, func(x, y measure.Point) int { return x.At.Compare(y.At) })
+	points := a.generator("cpu")
 	busy := 0 // seconds until the last answer
 	for i := range a.run.Rows {
 		if r := &a.run.Rows[i]; r.Sent+r.Completed()+r.TimedOut > 0 {
@@ -538,20 +542,7 @@ func (a *analysis) generatorCPU() Check {
 		}
 		return c
 	}
-	var highest, sum float64
-	from := 0
-	for i, p := range points {
-		sum += p.Value
-		for p.At.Sub(points[from].At) >= cpuWindow {
-			sum -= points[from].Value
-			from++
-		}
-		// Until ten seconds are over there is no ten-second mean, except of a run
-		// that has no more.
-		if p.At.Sub(points[0].At) >= cpuWindow-time.Second || i == len(points)-1 && from == 0 {
-			highest = max(highest, sum/float64(i-from+1))
-		}
-	}
+	highest := busiestMean(points)
 	c.Status, c.Value = passed(highest < maxCPU), unit.HumanShare(highest)+" in the busiest 10 s"
 	return c
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -17,7 +18,7 @@ import (
 func healthy() world {
 	w := cached(5)
 	w.steps = true
-	w.loads[0].Stages = []capacity.Stage{{Name: "steady", From: 200, To: 200, For: 40, Measure: true}}
+	w.loads[0].Stages = []capacity.Stage{{Name: "steady", From: 200, To: 200, For: 70, Measure: true}}
 	return w
 }
 
@@ -31,7 +32,7 @@ func TestVerdictNames(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	want := strings.Fields("complete conservation plan lag arrivals generator_drops saturation_drops generator_errors generator_cpu answers cloud_coverage reconciliation")
+	want := strings.Fields("complete conservation plan lag arrivals generator_drops saturation_drops generator_errors generator_cpu answers cloud_coverage reconciliation gc_pause sched_latency clock_step steady_state samples")
 	if v.Status != capacity.Valid || !slices.Equal(names, want) {
 		t.Errorf("%s %v", v.Status, names)
 	}
@@ -62,6 +63,17 @@ func TestVerdictFaults(t *testing.T) {
 						d.Record(200 + n%50*ms*20) // evenly up to ms milliseconds
 					}
 					run.Latency[i] = d.Interval(iv.Load, iv.Operation, iv.Kind, iv.Start, iv.End)
+				}
+			}
+		}
+	}
+	own := func(metric string, value func(second int) float64) func(*capacity.Run) {
+		return func(run *capacity.Run) {
+			for _, s := range run.Series {
+				if s.Source == "generator" && s.Metric == metric {
+					for i := range s.Points {
+						s.Points[i].Value = value(i)
+					}
 				}
 			}
 		}
@@ -141,6 +153,25 @@ func TestVerdictFaults(t *testing.T) {
 		}), capacity.CheckCloudCoverage, capacity.Inconclusive},
 		{"3 % more tokens in the cloud", spoil(func(r *capacity.Run) { scaleTokens(r, 1.03) }), capacity.CheckReconciliation, capacity.Inconclusive},
 		{"3 % fewer tokens in the cloud", spoil(func(r *capacity.Run) { scaleTokens(r, 0.97) }), capacity.CheckReconciliation, capacity.Inconclusive},
+		{"collected for 150 ms", spoil(own("gc_pause", func(i int) float64 { return map[bool]float64{true: .15}[i == 30] })), capacity.CheckGCPause, capacity.Invalid},
+		{"scheduled late", spoil(own("sched_latency", func(i int) float64 { return map[bool]float64{true: .02}[i >= 30 && i < 42] })), capacity.CheckSchedLatency, capacity.Invalid},
+		{"the clock set back", spoil(own("clock_offset", func(i int) float64 { return map[bool]float64{true: -1.5}[i >= 30] })), capacity.CheckClockStep, capacity.Inconclusive},
+		{"the clock set before the first second", spoil(own("clock_offset", func(int) float64 { return 1.5 })), capacity.CheckClockStep, capacity.Inconclusive},
+		{"ever slower", change(func(w *world) {
+			serve := w.serve
+			w.serve = func(at time.Duration, load, op string) answer {
+				a := serve(at, load, op)
+				a.service += at / 200
+				return a
+			}
+		}), capacity.CheckSteadyState, capacity.Inconclusive},
+		{"too short for p99.9", func() *capacity.Run {
+			w := healthy()
+			w.loads[0].Stages[0].For = 40
+			run := w.run()
+			run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "p999 < 1s", Metric: "p999", Op: "<", Value: 1}}
+			return run
+		}, capacity.CheckSamples, capacity.Inconclusive},
 	} {
 		v := capacity.VerdictOf(c.run())
 		if v.Status != c.status || !slices.Equal(failing(v), []string{c.check}) {
@@ -216,6 +247,34 @@ func TestVerdictStaysValid(t *testing.T) {
 			s[5], s[4] = s[5]+s[4]*8/10, s[4]-s[4]*8/10
 			return run
 		},
+		"slow at first, and throttled into too few answers for its threshold": func() *capacity.Run {
+			w := healthy()
+			n, serve := 0, w.serve
+			w.serve = func(at time.Duration, load, op string) answer {
+				a := serve(at, load, op)
+				if n++; n%20 != 0 {
+					return answer{outcome: measure.Throttled, reason: "HTTP 429", tokens: measure.NoTokens, service: time.Millisecond}
+				}
+				if at < 20*time.Second {
+					a.service *= 3
+				}
+				return a
+			}
+			run := w.run()
+			run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "p999 < 1s", Metric: "p999", Op: "<", Value: 1}}
+			return run
+		},
+		"the clock slewed": func() *capacity.Run {
+			run := healthy().run()
+			for _, s := range run.Series {
+				if s.Metric == "clock_offset" {
+					for i := range s.Points {
+						s.Points[i].Value = 5e-4 * float64(i)
+					}
+				}
+			}
+			return run
+		},
 		"few requests with a hiccup": func() *capacity.Run {
 			w := healthy()
 			w.loads[0].Stages[0].From, w.loads[0].Stages[0].To = 1, 1
@@ -257,7 +316,7 @@ func TestVerdictNeverAnswers(t *testing.T) {
 func TestVerdictNotApplicable(t *testing.T) {
 	run := healthy().run()
 	run.Manifest.Kind = capacity.Simulated
-	run.Series = run.Series[:len(run.Series)-1]
+	run.Series = slices.DeleteFunc(run.Series, func(s measure.Series) bool { return s.Source == "generator" })
 	run.Latency = slices.DeleteFunc(run.Latency, func(iv measure.Interval) bool { return iv.Kind == measure.Lags })
 	for i := range run.Rows {
 		run.Rows[i].PlannedSlots, run.Rows[i].SentSlots = [measure.Slots]int64{}, [measure.Slots]int64{}
@@ -269,7 +328,7 @@ func TestVerdictNotApplicable(t *testing.T) {
 	}
 	for _, c := range v.Checks {
 		want := capacity.Passed
-		if slices.Contains([]string{capacity.CheckLag, capacity.CheckArrivals, capacity.CheckGeneratorCPU, capacity.CheckCloudCoverage}, c.Name) {
+		if slices.Contains([]string{capacity.CheckLag, capacity.CheckArrivals, capacity.CheckGeneratorCPU, capacity.CheckCloudCoverage, capacity.CheckGCPause, capacity.CheckSchedLatency, capacity.CheckClockStep}, c.Name) {
 			want = capacity.NotApplicable
 		}
 		if c.Status != want {

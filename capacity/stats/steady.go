@@ -44,18 +44,25 @@ func mser(z []float64) float64 {
 	return squares / float64(len(z)) / float64(len(z))
 }
 
-// Shift returns by which share of its first half's mean the second half of a
-// series of batch means differs, and whether that is more than chance would do
-// once in a thousand times by Student's t. Below four values nothing is.
-func Shift(z []float64) (share float64, significant bool) {
-	k := len(z) / 2
-	if k < 2 {
+// Trend returns by which share of its mean a series changes from its first to its
+// last value along the least-squares line, and whether noise alone would give
+// such a slope less than once in a hundred times (Student's t). Of fewer than
+// four values nothing is said.
+func Trend(z []float64) (share float64, significant bool) {
+	n := float64(len(z))
+	if n < 4 {
 		return 0, false
 	}
-	a, b := z[:k], z[len(z)-k:]
-	from, to := sum(a)/float64(k), sum(b)/float64(k)
-	// mser is k-1 over k of the variance of a mean.
-	spread := math.Sqrt((mser(a) + mser(b)) * float64(k) / float64(k-1))
-	t := distuv.StudentsT{Sigma: 1, Nu: float64(2*k - 2)}.Quantile(0.9995)
-	return (to - from) / from, math.Abs(to-from) > t*spread
+	mean, middle := sum(z)/n, (n-1)/2
+	var xx, xy, yy float64
+	for i, v := range z {
+		x, y := float64(i)-middle, v-mean
+		xx += x * x
+		xy += x * y
+		yy += y * y
+	}
+	slope := xy / xx
+	noise := math.Sqrt(max(0, yy-slope*xy) / (n - 2) / xx)
+	t := distuv.StudentsT{Sigma: 1, Nu: n - 2}.Quantile(0.995)
+	return slope * (n - 1) / mean, math.Abs(slope) > t*noise
 }

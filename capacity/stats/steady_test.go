@@ -42,12 +42,15 @@ func TestWarmUp(t *testing.T) {
 	}
 }
 
-func TestShift(t *testing.T) {
-	if s, ok := Shift([]float64{10, 10.1, 15, 15.1}); math.Abs(s-0.4975) > 1e-3 || !ok {
-		t.Errorf("a step of 50 %%: %g, %v", s, ok)
+func TestTrend(t *testing.T) {
+	if share, ok := Trend([]float64{8, 9.1, 9.9, 11.1, 12}); math.Abs(share-0.4) > 0.01 || !ok {
+		t.Errorf("8 to 12: %g, %v", share, ok)
 	}
-	if _, ok := Shift([]float64{1, 2, 3}); ok {
-		t.Error("three values shifted")
+	if share, ok := Trend([]float64{5, 5, 5, 5}); share != 0 || ok {
+		t.Errorf("nothing changes: %g, %v", share, ok)
+	}
+	if _, ok := Trend([]float64{1, 2, 3}); ok {
+		t.Error("three values have a trend")
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	found := 0
@@ -56,11 +59,11 @@ func TestShift(t *testing.T) {
 		for i := range z {
 			z[i] = 10 + rng.NormFloat64()
 		}
-		if _, ok := Shift(z); ok {
+		if _, ok := Trend(z); ok {
 			found++
 		}
 	}
-	if found > 15 {
-		t.Errorf("noise shifts in %d of 5,000 series, want about 5", found)
+	if found < 25 || found > 75 {
+		t.Errorf("noise has a trend in %d of 5,000 series, want about 50", found)
 	}
 }

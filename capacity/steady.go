@@ -1,0 +1,123 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+const (
+	minHold    = 60.0 // seconds of an unchanged rate that can settle
+	minBatches = 10
+	batch      = 5.0 // seconds
+	minAnswers = 10  // of a batch, on average
+	maxChange  = 0.1 // of the mean, over the second half
+)
+
+// hold is a stretch of the run in which no load changes its rate and at least
+// one is measured, in seconds.
+type hold struct{ from, to float64 }
+
+// holds returns the stretches of at least minHold.
+func (a *analysis) holds() (long []hold) {
+	var ends []float64
+	loads := a.run.Manifest.Loads
+	for _, l := range loads {
+		for _, s := range l.segments() {
+			ends = append(ends, s.t0, s.t1)
+		}
+	}
+	slices.Sort(ends)
+	ends = slices.Compact(ends)
+	var rates []float64 // of the loads in the stretch before
+	for i := 0; i+1 < len(ends); i++ {
+		now, even, measured := make([]float64, len(loads)), true, false
+		middle := (ends[i] + ends[i+1]) / 2
+		for k, l := range loads {
+			for _, s := range l.segments() {
+				if s.t0 < middle && middle < s.t1 {
+					now[k] = s.r1
+					even = even && s.r0 == s.r1
+					measured = measured || s.measured && s.r1 > 0
+				}
+			}
+		}
+		switch {
+		case !even || !measured:
+			rates = nil
+			continue
+		case rates != nil && slices.Equal(rates, now):
+			long[len(long)-1].to = ends[i+1]
+		default:
+			long = append(long, hold{ends[i], ends[i+1]})
+		}
+		rates = now
+	}
+	return slices.DeleteFunc(long, func(h hold) bool { return h.to-h.from < minHold })
+}
+
+// steadyState looks whether response times settle where the rate stays, by the
+// warm-up rule on the means of each five seconds. A stretch that the rule doesn't
+// find settled fails only if its second half has a trend beyond chance and a
+// tenth. Ramps and spikes are not meant to settle.
+func (a *analysis) steadyState() Check {
+	c := Check{
+		Name: CheckSteadyState, Status: NotApplicable, Blames: Inconclusive,
+		Value: "no rate was held for " + unit.FormatDuration(time.Duration(minHold*1e9)),
+		Bound: "response times settle in the first half of a held rate, or change by at most 10 % in the second",
+		Hint:  "response times still changed: hold the rate longer, and leave the beginning out by a stage with measure: false",
+	}
+	var longest float64 // warm-up
+	var most float64    // change
+	for _, h := range a.holds() {
+		for _, op := range a.ops {
+			z, length := op.batches(h)
+			if len(z) < minBatches {
+				if c.Status == NotApplicable {
+					c.Value = "too few answers while a rate was held"
+				}
+				continue
+			}
+			cut, settled := stats.WarmUp(z)
+			change, significant := stats.Trend(z[len(z)/2:])
+			if !settled && significant && math.Abs(change) > math.Max(maxChange, math.Abs(most)) {
+				most = change
+				c.Status = CheckFailed
+				c.Value = fmt.Sprintf("%s still changed by %s in the second half of %s to %s s", op.Name, signedShare(change), count(int64(h.from)), count(int64(h.to)))
+			}
+			if c.Status == CheckFailed {
+				continue
+			}
+			if warm := float64(cut) * length; c.Status == NotApplicable || warm > longest {
+				c.Status, longest = Passed, warm
+				c.Value = fmt.Sprintf("%s had settled %s after %s s", op.Name, unit.FormatDuration(time.Duration(math.Round(warm))*time.Second), count(int64(h.from)))
+			}
+		}
+	}
+	return c
+}
+
+// batches returns the operation's mean response times in batches of about five
+// seconds of a hold, and how long a batch is in seconds.
+func (op *operation) batches(h hold) (z []float64, length float64) {
+	var means []float64
+	var seconds float64
+	var answers int64
+	for _, s := range op.steps {
+		if middle := (s.Start + s.End).Seconds() / 2; h.from < middle && middle < h.to && s.Histogram.TotalCount() > 0 {
+			means = append(means, s.Histogram.Mean())
+			answers += s.Histogram.TotalCount()
+			seconds += (s.End - s.Start).Seconds()
+		}
+	}
+	if seconds == 0 || float64(answers) < minAnswers*seconds/batch {
+		return nil, 0
+	}
+	step := seconds / float64(len(means))
+	m := max(1, int(math.Round(batch/step)))
+	return stats.Batches(means, m), float64(m) * step
+}
