@@ -2,10 +2,10 @@
 GO ?= go
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check race fuzz bench interop schema clean
+.PHONY: help build demo test check race fuzz bench bench-peers interop schema clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/headroom
 	$(GO) build -trimpath -o bin/headroom ./cmd/headroom
@@ -39,6 +39,11 @@ fuzz: ## fuzz every parser for FUZZTIME (10s each)
 
 bench: ## run the benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./scenarios/... ./capacity/... ./reports/...
+
+bench-peers: build ## measure beside vegeta, k6, wrk and h2load (the last two from the system); takes minutes
+	GOBIN=$(CURDIR)/bin $(GO) install go.k6.io/k6@v1.8.1
+	cd .ci/bench && $(GO) build -o ../../bin/ tool && $(GO) build -o ../../bin/bench .
+	bin/bench -bin bin
 
 interop: build ## run against a GraphQL server and AWS SDKs written by others; needs node and npm
 	cd .ci/interop && npm ci --ignore-scripts --no-audit --no-fund && node interop.mjs
