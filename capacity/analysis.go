@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ type operation struct {
 	rows     []*measure.Row
 	times    map[string]*measure.Distribution // by kind
 	steps    []measure.Interval               // of response times, in order
+	means    []float64                        // of the steps, in seconds, once asked for
 }
 
 // maxSeconds is the length of the longest run that is assessed: 35 days.
@@ -89,6 +91,21 @@ func (a *analysis) operation(load, name string) *operation {
 		a.ops = append(a.ops, op)
 	}
 	return op
+}
+
+// stepMeans returns the mean response time of each step in seconds, NaN of a
+// step without any.
+func (op *operation) stepMeans() []float64 {
+	if op.means == nil {
+		op.means = make([]float64, len(op.steps))
+		for i, s := range op.steps {
+			op.means[i] = math.NaN()
+			if s.Histogram.TotalCount() > 0 {
+				op.means[i] = s.Histogram.Mean() / 1e6
+			}
+		}
+	}
+	return op.means
 }
 
 // distribution returns the operation's values of a kind, empty where there are

@@ -18,7 +18,7 @@ import (
 func Assess(run *Run) Assessment {
 	a := analyse(run)
 	v := a.verdict()
-	res := Assessment{Verdict: v, Operations: []OperationResult{}, Thresholds: []ThresholdResult{}}
+	res := Assessment{Verdict: v, LimitedBy: a.limitedBy(v), Operations: []OperationResult{}, Thresholds: []ThresholdResult{}}
 	withheld := v.Status == Invalid || a.total.DroppedSaturation > 0
 	for _, op := range a.ops {
 		res.Operations = append(res.Operations, op.result(withheld))

@@ -195,6 +195,7 @@ type ThresholdResult struct {
 // Assessment is everything that a run says.
 type Assessment struct {
 	Verdict     Verdict           `json:"verdict"`
+	LimitedBy   LimitedBy         `json:"limited_by"`
 	Operations  []OperationResult `json:"operations"`
 	Quotas      []QuotaResult     `json:"quotas"`
 	FirstToBind *string           `json:"first_to_bind"`

@@ -38,11 +38,11 @@ func (a *analysis) holds() (long []hold) {
 		now, even, measured := make([]float64, len(loads)), true, false
 		middle := (ends[i] + ends[i+1]) / 2
 		for k, l := range loads {
-			for _, s := range l.segments() {
+			for j, s := range l.segments() {
 				if s.t0 < middle && middle < s.t1 {
 					now[k] = s.r1
 					even = even && s.r0 == s.r1
-					measured = measured || s.measured && s.r1 > 0
+					measured = measured || l.Stages[j].Measure && s.r1 > 0
 				}
 			}
 		}
@@ -104,12 +104,13 @@ func (a *analysis) steadyState() Check {
 // batches returns the operation's mean response times in batches of about five
 // seconds of a hold, and how long a batch is in seconds.
 func (op *operation) batches(h hold) (z []float64, length float64) {
+	all := op.stepMeans()
 	var means []float64
 	var seconds float64
 	var answers int64
-	for _, s := range op.steps {
+	for i, s := range op.steps {
 		if middle := (s.Start + s.End).Seconds() / 2; h.from < middle && middle < h.to && s.Histogram.TotalCount() > 0 {
-			means = append(means, s.Histogram.Mean())
+			means = append(means, all[i])
 			answers += s.Histogram.TotalCount()
 			seconds += (s.End - s.Start).Seconds()
 		}

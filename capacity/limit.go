@@ -1,0 +1,257 @@
+package capacity
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// Limiter says who kept a run from more answers, or from faster ones.
+type Limiter string
+
+// The limiters.
+const (
+	ByNothing   Limiter = "none"
+	ByGenerator Limiter = "generator" // this machine or program
+	ByNetwork   Limiter = "network"   // connections were refused, reset or never made
+	ByThrottle  Limiter = "throttle"  // a quota refused
+	ByBackend   Limiter = "backend"   // answers came late, failed or not at all
+	ByUnknown   Limiter = "unknown"
+)
+
+// LimitedBy names the limiter with what the record says of it, the strongest
+// evidence first: counts with the seconds in whose rows they stand.
+type LimitedBy struct {
+	Who      Limiter  `json:"who"`
+	Evidence []string `json:"evidence"`
+}
+
+const (
+	limitShare  = 1e-3 // of the requests that must be lost to a limiter
+	grown       = 2.0  // times as slow at high load as at low
+	groupValues = 20   // answers that make one reading of the response time
+	minGroups   = 8
+)
+
+// networkReasons are the ends of a request that never reached a server's
+// software, or whose connection was taken away from it.
+var networkReasons = []string{
+	"connection refused", "connection reset", "connection closed", "connection timed out", "connection broken",
+	"host unreachable", "TLS certificate", "TLS handshake",
+}
+
+// limitedBy judges in an order: a generator that fell short explains anything
+// that looks like the target's doing, so it is named alone. Of the others that
+// took more than a thousandth of the requests, the one that took most is named.
+// The backend is never blamed unless the generator's processor time is known
+// not to have run out.
+func (a *analysis) limitedBy(v Verdict) LimitedBy {
+	var own, unclear []string
+	cleared := true
+	for _, c := range v.Failed() {
+		text := fmt.Sprintf("%s: %s, where the bound is %s", c.Name, c.Value, c.Bound)
+		switch c.Name {
+		case CheckLag, CheckArrivals, CheckGeneratorDrops, CheckGeneratorErrors, CheckGeneratorCPU, CheckGCPause, CheckSchedLatency:
+			if c.Blames == Invalid {
+				own = append(own, text)
+			} else {
+				cleared = false
+				unclear = append(unclear, text)
+			}
+		case CheckConservation, CheckPlan:
+			cleared = false
+			unclear = append(unclear, text)
+		}
+	}
+	if len(own) > 0 {
+		return LimitedBy{ByGenerator, own}
+	}
+	if a.total.Sent == 0 {
+		return LimitedBy{ByUnknown, append(unclear, "nothing was sent")}
+	}
+
+	slower, growth := a.growth()
+	type claim struct {
+		who      Limiter
+		share    float64
+		evidence []string
+	}
+	throttle := a.loss("throttled", a.total.Sent, func(r *measure.Row) int64 { return r.Throttled })
+	network := a.loss("lost connections", a.total.Sent, func(r *measure.Row) int64 {
+		return reasonCount(r, func(reason string) bool { return slices.Contains(networkReasons, reason) })
+	})
+	timeouts := a.loss("timed out", a.total.Sent, func(r *measure.Row) int64 { return r.TimedOut })
+	broken := a.loss("failed in the server", a.total.Sent, func(r *measure.Row) int64 {
+		return reasonCount(r, func(reason string) bool { return strings.HasPrefix(reason, "HTTP 5") || reason == "body cut" })
+	})
+	full := a.loss("dropped at the in-flight limit", a.total.Planned, func(r *measure.Row) int64 { return r.DroppedSaturation })
+	backend := claim{ByBackend, timeouts.share + broken.share, texts(timeouts, broken)}
+	// A limit that was reached while answers came as fast as ever was set too low
+	// for them, which is nobody's doing but the plan's.
+	if slower || backend.share > 0 {
+		backend.share += full.share
+		backend.evidence = append(backend.evidence, texts(full)...)
+	} else if full.share > 0 {
+		unclear = append(unclear, full.text, "response times did not grow with the requests in flight")
+	}
+	if slower {
+		backend.evidence = append(backend.evidence, growth)
+	}
+
+	claims := []claim{{ByThrottle, throttle.share, texts(throttle)}, {ByNetwork, network.share, texts(network)}, backend}
+	slices.SortStableFunc(claims, func(x, y claim) int {
+		switch {
+		case x.share > y.share:
+			return -1
+		case x.share < y.share:
+			return 1
+		}
+		return 0
+	})
+	var evidence []string
+	for _, c := range claims {
+		evidence = append(evidence, c.evidence...)
+	}
+	who := claims[0].who
+	switch {
+	case claims[0].share > limitShare:
+	case slower:
+		who = ByBackend
+	case len(unclear) > 0 || a.total.OK == 0:
+		who = ByUnknown
+	default:
+		evidence = append(evidence, fmt.Sprintf("%s of %s arrivals sent, %s answered ok, without growing response times", count(a.total.Sent), count(a.total.Planned), count(a.total.OK)))
+		return LimitedBy{ByNothing, evidence}
+	}
+	if who == ByBackend && !cleared {
+		who = ByUnknown
+	}
+	if who == ByUnknown {
+		evidence = append(unclear, evidence...)
+		if reason := a.commonReason(); len(evidence) == 0 && reason != "" {
+			evidence = append(evidence, fmt.Sprintf("no ok answer, mostly %s", reason))
+		}
+	}
+	return LimitedBy{who, evidence}
+}
+
+// loss is how many requests were lost in one way.
+type loss struct {
+	share float64
+	text  string // "" where none was
+}
+
+func texts(losses ...loss) (s []string) {
+	for _, l := range losses {
+		if l.text != "" {
+			s = append(s, l.text)
+		}
+	}
+	return s
+}
+
+// loss adds up a count over the rows.
+func (a *analysis) loss(what string, of int64, n func(r *measure.Row) int64) loss {
+	var total int64
+	perSecond := make([]int64, a.seconds)
+	first, most := -1, 0
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		if k := n(r); k > 0 {
+			total += k
+			perSecond[r.Second] += k
+			if first < 0 || r.Second < first {
+				first = r.Second
+			}
+		}
+	}
+	if total == 0 || of == 0 {
+		return loss{}
+	}
+	for s, k := range perSecond {
+		if k > perSecond[most] {
+			most = s
+		}
+	}
+	share := float64(total) / float64(of)
+	return loss{share, fmt.Sprintf("%s: %s of %s (%s), first in second %s, most in second %s", what, count(total), count(of), unit.HumanShare(share), count(int64(first)), count(int64(most)))}
+}
+
+// reasonCount counts a row's failed answers with the given reasons.
+func reasonCount(r *measure.Row, of func(reason string) bool) (n int64) {
+	for reason, k := range r.Reasons {
+		if rest, failed := strings.CutPrefix(reason, "failed "); failed && of(rest) {
+			n += k
+		}
+	}
+	return n
+}
+
+// growth reports whether an operation's answers came at least twice as late with
+// many requests in flight as with few: it compares the quarter of the run with
+// the most in flight to that with the least.
+func (a *analysis) growth() (grew bool, evidence string) {
+	worst := 0.0
+	for _, op := range a.ops {
+		flying := make(map[int]float64, len(op.rows))
+		for _, r := range op.rows {
+			flying[r.Second] += r.InFlight
+		}
+		type group struct{ n, seconds, time, inFlight, from float64 }
+		var groups []group
+		var g group
+		means := op.stepMeans()
+		for i, s := range op.steps {
+			n := float64(s.Histogram.TotalCount())
+			if g.seconds == 0 {
+				g.from = s.Start.Seconds()
+			}
+			if n > 0 {
+				g.n += n
+				g.time += n * means[i]
+			}
+			for at := int(s.Start.Seconds() + 0.5); at < int(s.End.Seconds()+0.5); at++ {
+				g.inFlight += flying[at]
+				g.seconds++
+			}
+			if g.n >= groupValues && g.seconds > 0 {
+				groups = append(groups, g)
+				g = group{}
+			}
+		}
+		if len(groups) < minGroups {
+			continue
+		}
+		slices.SortStableFunc(groups, func(x, y group) int {
+			switch d := x.inFlight/x.seconds - y.inFlight/y.seconds; {
+			case d < 0:
+				return -1
+			case d > 0:
+				return 1
+			}
+			return 0
+		})
+		var low, high group
+		for i := range len(groups) / 4 {
+			for _, end := range []struct {
+				sum *group
+				g   group
+			}{{&low, groups[i]}, {&high, groups[len(groups)-1-i]}} {
+				end.sum.n += end.g.n
+				end.sum.time += end.g.time
+				end.sum.inFlight += end.g.inFlight
+				end.sum.seconds += end.g.seconds
+			}
+		}
+		few, many := low.time/low.n, high.time/high.n
+		if many >= grown*few && many/few > worst {
+			worst = many / few
+			evidence = fmt.Sprintf("%s answered in %s on average with %s in flight, in %s with %s (about second %s)", op.Name,
+				unit.HumanSeconds(few), unit.Human(low.inFlight/low.seconds), unit.HumanSeconds(many), unit.Human(high.inFlight/high.seconds), count(int64(groups[len(groups)-1].from)))
+		}
+	}
+	return worst > 0, evidence
+}

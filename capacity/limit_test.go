@@ -1,0 +1,104 @@
+package capacity_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// queue answers like one server that needs the given time for each request,
+// one after the other: above its rate the answers come ever later.
+func queue(each time.Duration) func(time.Duration, string, string) answer {
+	var free time.Duration
+	return func(at time.Duration, _, _ string) answer {
+		free = max(free, at) + each
+		return answer{tokens: measure.NoTokens, service: free - at}
+	}
+}
+
+// Runs whose limiter was made: it is named, with the seconds that say so.
+func TestLimitedBy(t *testing.T) {
+	// One load of 20 to 200 requests/s in 40 s.
+	spike := func(serve func(time.Duration, string, string) answer) world {
+		return world{steps: true, seed: 3, loads: []capacity.Load{ramp("viewers", 20, 200, 40*time.Second, capacity.Operation{Name: "list", Share: 1})}, serve: serve}
+	}
+	fine := func(time.Duration, string, string) answer {
+		return answer{tokens: measure.NoTokens, service: 60 * time.Millisecond}
+	}
+	from := func(when time.Duration, bad answer) func(time.Duration, string, string) answer {
+		n := 0
+		return func(at time.Duration, load, op string) answer {
+			if n++; at > when && n%10 == 0 {
+				return bad
+			}
+			return fine(at, load, op)
+		}
+	}
+	starved := func(run *capacity.Run) *capacity.Run {
+		s := run.Series[len(run.Series)-1]
+		for i := 20; i < len(s.Points); i++ {
+			s.Points[i].Value = 0.97
+		}
+		return run
+	}
+	unread := func(run *capacity.Run) *capacity.Run {
+		run.Series = run.Series[:len(run.Series)-1]
+		return run
+	}
+	refused := answer{outcome: measure.Failed, reason: "connection refused", tokens: measure.NoTokens}
+	bad := answer{outcome: measure.Failed, reason: "HTTP 502", tokens: measure.NoTokens, service: time.Second}
+	full := func(at time.Duration) (measure.Cause, bool) {
+		return measure.Saturation, at > 30*time.Second && at%time.Second < 100*time.Millisecond
+	}
+	for _, c := range []struct {
+		name string
+		run  func() *capacity.Run
+		who  capacity.Limiter
+		says string
+	}{
+		{"nothing", spike(fine).run, capacity.ByNothing, "without growing response times"},
+		{"quota", spike(from(20*time.Second, answer{outcome: measure.Throttled, reason: "HTTP 429", tokens: measure.NoTokens})).run, capacity.ByThrottle, "first in second 20"},
+		{"the quota of the story", premiere(4).run, capacity.ByThrottle, "throttled"},
+		{"refused connections", spike(from(10*time.Second, refused)).run, capacity.ByNetwork, "lost connections"},
+		{"a server that queues", spike(queue(8 * time.Millisecond)).run, capacity.ByBackend, "in flight"},
+		{"a server that fails", spike(from(25*time.Second, bad)).run, capacity.ByBackend, "failed in the server"},
+		{"a server that doesn't answer", spike(from(25*time.Second, answer{outcome: measure.TimedOut, tokens: measure.NoTokens, service: 30 * time.Second})).run, capacity.ByBackend, "timed out"},
+		{"a queue at the in-flight limit", func() *capacity.Run {
+			w := spike(queue(8 * time.Millisecond))
+			w.drop = full
+			return w.run()
+		}, capacity.ByBackend, "in-flight limit"},
+		{"an in-flight limit that is too low", func() *capacity.Run {
+			w := spike(fine)
+			w.drop = full
+			return w.run()
+		}, capacity.ByUnknown, "did not grow"},
+		{"nobody lets us in", spike(func(time.Duration, string, string) answer {
+			return answer{outcome: measure.Rejected, reason: "HTTP 401", tokens: measure.NoTokens, service: time.Millisecond}
+		}).run, capacity.ByUnknown, "HTTP 401"},
+		{"no processor", func() *capacity.Run { return starved(spike(fine).run()) }, capacity.ByGenerator, "generator_cpu"},
+		{"late sends", func() *capacity.Run {
+			w := spike(fine)
+			w.drop = func(at time.Duration) (measure.Cause, bool) {
+				return measure.Generator, at%time.Second < 50*time.Millisecond
+			}
+			return w.run()
+		}, capacity.ByGenerator, "generator_drops"},
+		{"no ports", spike(from(0, answer{outcome: measure.GeneratorError, reason: "no free port", tokens: measure.NoTokens})).run, capacity.ByGenerator, "generator_errors"},
+		// A generator without processor time makes any target look slow.
+		{"no processor, and a slow server", func() *capacity.Run { return starved(spike(queue(8 * time.Millisecond)).run()) }, capacity.ByGenerator, "generator_cpu"},
+		{"processor time not read, and a slow server", func() *capacity.Run { return unread(spike(queue(8 * time.Millisecond)).run()) }, capacity.ByUnknown, "generator_cpu"},
+		{"processor time not read, and a quota", func() *capacity.Run { return unread(premiere(4).run()) }, capacity.ByThrottle, "throttled"},
+		{"nothing was sent", func() *capacity.Run { return &capacity.Run{} }, capacity.ByUnknown, "nothing was sent"},
+	} {
+		got := capacity.Assess(c.run()).LimitedBy
+		if got.Who != c.who || !strings.Contains(strings.Join(got.Evidence, "\n"), c.says) {
+			t.Errorf("%s: limited by %s, want %s with %q:\n  %s", c.name, got.Who, c.who, c.says, strings.Join(got.Evidence, "\n  "))
+		} else {
+			t.Logf("%s: %s: %s", c.name, got.Who, strings.Join(got.Evidence, "; "))
+		}
+	}
+}
