@@ -208,38 +208,48 @@ func scaled(s *scenarios.Scenario, factor float64, bounds []scenarios.Threshold)
 
 // judge says what a trial's run means for its rate, and why where it isn't a
 // pass.
+//
+// An INVALID run says nothing of the target. An INCONCLUSIVE one is never a
+// pass, but a failure where that is what its checks come to: the target was too
+// slow for the in-flight limit, or its response times did not settle.
 func judge(m capacity.Manifest, a capacity.Assessment) (search.Result, string) {
-	var failed []string
+	var why, missed, unknown []string
+	overload, readable := false, true
 	for _, c := range a.Verdict.Failed() {
-		failed = append(failed, c.Name+" "+c.Value)
+		why = append(why, c.Name+" "+c.Value)
+		switch c.Name {
+		case capacity.CheckSaturationDrops, capacity.CheckSteadyState:
+			overload = true
+		case capacity.CheckSamples: // of one bound; another may be missed all the same
+		default:
+			readable = false
+		}
 	}
-	checks := strings.Join(failed, "; ")
+	for i, t := range a.Thresholds {
+		bound := m.Scenario.Thresholds[i]
+		switch {
+		case t.Value == nil:
+			unknown = append(unknown, t.Expression)
+		case !t.Passed:
+			missed = append(missed, bounded(bound)+" "+figure(bound, t.Value))
+		}
+	}
+	checks := strings.Join(why, "; ")
 	switch {
 	case m.State != capacity.Complete:
 		return search.Ended, m.Reason
 	case a.Verdict.Status == capacity.Invalid:
 		return search.Generator, checks
-	case a.Verdict.Status == capacity.Inconclusive:
-		if only := a.Verdict.Failed(); len(only) == 1 && only[0].Name == capacity.CheckSaturationDrops {
-			// What the plan wanted was not sent, and not because of this machine.
-			return search.Fail, "the target was too slow for the in-flight limit: " + checks
-		}
+	case !readable:
 		return search.Undecided, checks
-	}
-	var missed, unknown []string
-	for i, t := range a.Thresholds {
-		switch {
-		case t.Value == nil:
-			unknown = append(unknown, t.Expression)
-		case !t.Passed:
-			missed = append(missed, bounded(m.Scenario.Thresholds[i])+" "+figure(m.Scenario.Thresholds[i], t.Value))
-		}
-	}
-	switch {
 	case len(missed) > 0:
 		return search.Fail, strings.Join(missed, ", ")
+	case overload:
+		return search.Fail, checks
 	case len(unknown) > 0:
 		return search.Undecided, "too few answers for " + strings.Join(unknown, ", ") + " (make the measured stages longer)"
+	case a.Verdict.Status != capacity.Valid:
+		return search.Undecided, checks
 	}
 	return search.Pass, ""
 }
