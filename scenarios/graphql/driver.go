@@ -3,14 +3,15 @@
 // ahead of their instants, sends each one once and decides what became of it.
 //
 // An operation is a vegeta.Target, made once; Prepare fills in the variables of
-// an arrival and signs where the target wants it, so that Send is nothing but
-// the exchange. Answers are read to their end without being kept: a scanner
+// an arrival, signs where the target wants it and lays out the bytes, so that
+// Send is nothing but the exchange. Answers are read to their end without being kept: a scanner
 // follows the JSON and finds errors that come with status 200.
 package graphql
 
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,6 +28,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/graphql/http1"
 	"github.com/headroom-load/headroom/scenarios/load"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/sdl"
@@ -33,9 +36,10 @@ import (
 
 const (
 	// tokenHeader carries the request tokens that AppSync charged (AWS AppSync
-	// Developer Guide, "Monitoring"). net/http reads it under this spelling
-	// whatever the server's.
-	tokenHeader = "X-Amzn-Appsync-Tokensconsumed"
+	// Developer Guide, "Monitoring").
+	tokenHeader = "x-amzn-appsync-TokensConsumed"
+	// errorTypeHeader carries the type of an error of an AWS service.
+	errorTypeHeader = "x-amzn-ErrorType"
 	// signingService is AppSync's name in Signature Version 4.
 	signingService = "appsync"
 	// keysOutlive is how long credentials must still be good when a request is
@@ -55,17 +59,19 @@ type Config struct {
 	// Region and Credentials sign the requests of a target with Auth.IAM.
 	Region      string
 	Credentials aws.CredentialsProvider
+	TLS         *tls.Config // nil: the system's roots, TLS 1.2 and up
 }
 
 // Driver is a load.Driver for GraphQL over HTTP.
 type Driver struct {
 	timeout     time.Duration
 	operations  []operation
-	client      *client
+	client      *http1.Client
 	signer      *v4.Signer
 	credentials aws.CredentialsProvider // nil: nothing is signed
 	region      string
 	reasons     reasons
+	unreadable  atomic.Int64 // token headers
 }
 
 var _ load.Driver = (*Driver)(nil)
@@ -73,11 +79,13 @@ var _ load.Driver = (*Driver)(nil)
 // operation is an operation made ready: what all of its requests have in
 // common.
 type operation struct {
-	target vegeta.Target // Body is whole where nothing varies
-	url    *url.URL
-	vary   *template // of the body; nil where nothing varies
-	rows   [][]string
-	digest string // of the body where nothing varies
+	target  vegeta.Target // Body is whole where nothing varies
+	url     *url.URL
+	head    http1.Head // of every request, but for the signature
+	vary    *template  // of the body; nil where nothing varies
+	rows    [][]string
+	digest  string   // of the body where nothing varies
+	request *request // the same for every arrival; nil where something varies or is signed
 }
 
 // New makes the driver of a load. Check finds the same faults with positions;
@@ -93,7 +101,11 @@ func New(cfg Config) (*Driver, error) {
 	if cfg.InFlight <= 0 {
 		return nil, fmt.Errorf("load %q has no in-flight limit", cfg.Load.Name)
 	}
-	d := &Driver{timeout: cfg.Load.Timeout, client: newClient(cfg.InFlight)}
+	client, err := newClient(cfg, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	d := &Driver{timeout: cfg.Load.Timeout, client: client}
 	if cfg.Target.Auth.IAM {
 		if cfg.Credentials == nil || cfg.Region == "" {
 			return nil, errors.New("signing for AppSync needs AWS credentials and a region")
@@ -105,6 +117,9 @@ func New(cfg Config) (*Driver, error) {
 		made, err := makeOperation(cfg, endpoint, op)
 		if err != nil {
 			return nil, fmt.Errorf("operation %q: %w", op.Name, err)
+		}
+		if made.vary == nil && d.credentials == nil {
+			made.request = &request{d, made.head.Request(made.target.Body)}
 		}
 		d.operations = append(d.operations, made)
 	}
@@ -137,6 +152,9 @@ func makeOperation(cfg Config, endpoint *url.URL, op scenarios.Operation) (opera
 		URL:    endpoint.String(),
 		Header: header(cfg, op.GraphQL),
 	}}
+	if made.head, err = head(&made.target); err != nil {
+		return operation{}, err
+	}
 
 	text := appendQuoted([]byte(`{"query":`), op.GraphQL.Document)
 	if sent.Name != "" {
@@ -175,7 +193,9 @@ func header(cfg Config, op *scenarios.GraphQLOperation) http.Header {
 	h := http.Header{}
 	h.Set("Content-Type", "application/json")
 	h.Set("Accept", "application/graphql-response+json, application/json;q=0.9")
-	h.Set("User-Agent", cfg.UserAgent)
+	if cfg.UserAgent != "" {
+		h.Set("User-Agent", cfg.UserAgent)
+	}
 	switch auth := cfg.Target.Auth; {
 	case auth.APIKey != "":
 		h.Set("X-Api-Key", auth.APIKey)
@@ -199,85 +219,93 @@ func digest(body []byte) string {
 // the signature, which is dated now. Arrival n takes row n modulo their number.
 func (d *Driver) Prepare(a load.Arrival) (load.Request, error) {
 	op := &d.operations[a.Operation]
-	r := &request{driver: d, target: op.target}
-	if op.vary != nil {
-		row := op.rows[a.N%int64(len(op.rows))]
-		r.target.Body = op.vary.render(nil, row)
+	if op.request != nil {
+		return op.request, nil
 	}
-	r.http = d.client.request(&r.target, op.url)
+	body := op.target.Body
+	if op.vary != nil {
+		body = op.vary.render(nil, op.rows[a.N%int64(len(op.rows))])
+	}
+	h := op.head
 	if d.credentials != nil {
-		if err := d.sign(r, op.digest); err != nil {
+		var err error
+		if h, err = d.sign(op, body); err != nil {
 			return nil, err
 		}
 	}
-	return r, nil
+	return &request{d, h.Request(body)}, nil
 }
 
-// sign signs the request for the next few minutes.
-func (d *Driver) sign(r *request, sum string) error {
+// sign returns the head of a request that is signed for the next few minutes.
+func (d *Driver) sign(op *operation, body []byte) (http1.Head, error) {
+	sum := op.digest
 	if sum == "" {
-		sum = digest(r.target.Body)
+		sum = digest(body)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.timeout)
 	defer cancel()
 	keys, err := d.credentials.Retrieve(ctx)
 	if err != nil {
-		return errors.New("no AWS credentials")
+		return http1.Head{}, errors.New("no AWS credentials")
 	}
-	// The signer writes to both.
-	u := *r.http.URL
-	r.target.Header = r.target.Header.Clone()
-	r.http.URL, r.http.Header = &u, r.target.Header
-	if err := d.signer.SignHTTP(ctx, keys, r.http, sum, signingService, d.region, time.Now()); err != nil {
-		return errors.New("request can't be signed")
+	// The signer writes to the URL and the header, and to Host what it signs as
+	// the host if that isn't the URL's.
+	u := *op.url
+	r := &http.Request{Method: op.target.Method, URL: &u, Header: op.target.Header.Clone(), ContentLength: int64(len(body))}
+	if err := d.signer.SignHTTP(ctx, keys, r, sum, signingService, d.region, time.Now()); err != nil {
+		return http1.Head{}, errors.New("request can't be signed")
 	}
-	return nil
+	if r.Host != "" {
+		r.Header.Set("Host", r.Host)
+	}
+	return head(&vegeta.Target{Method: r.Method, URL: u.String(), Header: r.Header})
+}
+
+// Warm opens connections until n are open, perSecond of them a second, so that
+// the requests to come find them. It returns when all are open or one has
+// failed, with what keeps this machine from sending or the target from being
+// reached.
+func (d *Driver) Warm(ctx context.Context, n int, perSecond float64) error {
+	return d.client.Warm(ctx, n, perSecond)
 }
 
 // Close closes the connections.
 func (d *Driver) Close() error {
-	d.client.close()
+	d.client.Close()
 	return nil
 }
 
-// Stats returns what the driver's connections have done until now.
-func (d *Driver) Stats() Stats { return d.client.stats() }
-
-// request is one request, to be sent once.
+// request is a request that may be sent any number of times.
 type request struct {
 	driver *Driver
-	target vegeta.Target
-	http   *http.Request
+	http   http1.Request
 }
 
 // Send implements load.Request.
 func (r *request) Send(ctx context.Context, s *measure.Sample) {
 	d := r.driver
-	s.Tokens = measure.NoTokens
-	timed, cancel := context.WithTimeout(ctx, d.timeout)
-	defer cancel()
-
 	x := exchanges.Get().(*exchange)
 	defer exchanges.Put(x)
-	header, err := d.client.do(timed, r.http, r.target.Body, x)
-	s.BytesIn, s.BytesOut = int64(x.result.BytesIn), int64(x.result.BytesOut)
-	if header != nil {
-		s.Tokens = d.client.tokens(header)
+	x.scanner.reset()
+	a := &x.answer
+	err := d.client.Do(ctx, &r.http, d.timeout, a, x.feed)
+	s.BytesIn, s.BytesOut, s.Tokens = a.BytesIn, a.BytesOut, measure.NoTokens
+	if a.Status != 0 {
+		s.Tokens = d.tokens(a)
 	}
-	switch {
-	case err == nil:
-		s.Outcome, s.Reason = classify(int(x.result.Code), header, &x.scanner)
-		if s.Reason != "" {
-			s.Reason = d.reasons.bounded(s.Reason)
-		}
-	case ctx.Err() != nil:
-		s.Outcome, s.Reason = measure.Unfinished, "given up"
-	case timed.Err() != nil && header == nil:
-		s.Outcome, s.Reason = measure.TimedOut, "no answer"
-	case timed.Err() != nil:
-		s.Outcome, s.Reason = measure.TimedOut, "answer incomplete"
-	default:
+	if err != nil {
 		s.Outcome, s.Reason = exchangeError(err)
+		if s.Outcome == measure.TimedOut && a.Status != 0 {
+			s.Reason = "answer incomplete"
+		}
+		return
+	}
+	if a.Undecoded {
+		x.scanner.feed([]byte{0}) // whatever it is, it is no JSON
+	}
+	s.Outcome, s.Reason = classify(a.Status, a.Header(errorTypeHeader), &x.scanner)
+	if s.Reason != "" {
+		s.Reason = d.reasons.bounded(s.Reason)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -458,8 +459,8 @@ func TestTLS(t *testing.T) {
 	}
 
 	cfg.Target.Headers = []scenarios.Header{{Name: "End", Value: "1"}}
+	cfg.TLS = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 	d := driver(t, cfg)
-	d.client.transport.TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	for range 3 {
 		if s := send(t, t.Context(), d, load.Arrival{}); s.Outcome != measure.OK {
 			t.Fatalf("%v %q", s.Outcome, s.Reason)

@@ -2,16 +2,13 @@ package graphql
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 
+	"github.com/headroom-load/headroom/scenarios/graphql/http1"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -157,7 +154,7 @@ func graphqlErrors(value []byte) []graphqlError {
 // The reason is the type of the error that decided, after the status where it
 // is not 2xx. Of a very long list of errors only those at its beginning count
 // (maxErrorsKept).
-func classify(status int, header http.Header, s *scanner) (measure.Outcome, string) {
+func classify(status int, errorType []byte, s *scanner) (measure.Outcome, string) {
 	complete := status >= 200 && status <= 299 && status != 294
 	if complete && s.valid() && s.errors <= emptyList && s.data == objectValue {
 		return measure.OK, ""
@@ -166,7 +163,7 @@ func classify(status int, header http.Header, s *scanner) (measure.Outcome, stri
 	if s.valid() && s.errors > emptyList {
 		list = graphqlErrors(s.kept)
 	} else if status >= 400 {
-		if name, _, _ := strings.Cut(header.Get("X-Amzn-Errortype"), ":"); name != "" {
+		if name, _, _ := strings.Cut(string(errorType), ":"); name != "" {
 			list = []graphqlError{{ErrorType: appendQuoted(nil, name)}}
 		}
 	}
@@ -236,46 +233,36 @@ func clean(name string) string {
 	}, name[:min(len(name), 64)])
 }
 
-// exchangeError decides the outcome of an exchange that ended without a whole
-// answer, for another reason than the load's timeout. What keeps this machine
-// from sending is a generator error; everything else is the other side's.
-func exchangeError(err error) (measure.Outcome, string) {
-	var dns *net.DNSError
-	switch {
-	case errors.As(err, &dns):
-		return measure.GeneratorError, "DNS lookup"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return measure.GeneratorError, "no free port"
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return measure.GeneratorError, "too many open files"
-	case errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
-		return measure.GeneratorError, "no buffer space"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return measure.Failed, "connection refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
-		return measure.Failed, "connection reset"
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return measure.Failed, "host unreachable"
-	case errors.Is(err, syscall.ETIMEDOUT):
-		return measure.Failed, "connection timed out"
-	}
-	var (
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-		alert       tls.AlertError
-	)
-	switch {
-	case errors.As(err, &certificate):
-		return measure.Failed, "TLS certificate"
-	case errors.As(err, &record), errors.As(err, &alert):
-		return measure.Failed, "TLS handshake"
+// failures are the outcomes of exchanges that ended without a whole answer.
+// What keeps this machine from sending is a generator error; everything else is
+// the other side's.
+var failures = map[http1.Failure]struct {
+	outcome measure.Outcome
+	reason  string
+}{
+	http1.DNSLookup:      {measure.GeneratorError, "DNS lookup"},
+	http1.NoPort:         {measure.GeneratorError, "no free port"},
+	http1.NoFile:         {measure.GeneratorError, "too many open files"},
+	http1.NoBuffer:       {measure.GeneratorError, "no buffer space"},
+	http1.ProxyRefused:   {measure.GeneratorError, "proxy refused"},
+	http1.Refused:        {measure.Failed, "connection refused"},
+	http1.Unreachable:    {measure.Failed, "host unreachable"},
+	http1.ConnectTimeout: {measure.Failed, "connection timed out"},
+	http1.BadCertificate: {measure.Failed, "TLS certificate"},
+	http1.Handshake:      {measure.Failed, "TLS handshake"},
+	http1.Reset:          {measure.Failed, "connection reset"},
 	// The server closed a kept connection while the request was on its way.
-	case errors.Is(err, io.EOF), strings.Contains(err.Error(), "server closed idle connection"):
-		return measure.Failed, "connection closed"
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return measure.Failed, "body cut"
-	case strings.Contains(err.Error(), "malformed"):
-		return measure.Failed, "malformed HTTP"
-	}
-	return measure.Failed, "connection broken"
+	http1.Closed:    {measure.Failed, "connection closed"},
+	http1.Cut:       {measure.Failed, "body cut"},
+	http1.Malformed: {measure.Failed, "malformed HTTP"},
+	http1.Broken:    {measure.Failed, "connection broken"},
+	http1.TimedOut:  {measure.TimedOut, "no answer"},
+	http1.Cancelled: {measure.Unfinished, "given up"},
+}
+
+// exchangeError decides the outcome of an exchange that ended without a whole
+// answer.
+func exchangeError(err error) (measure.Outcome, string) {
+	f := failures[http1.FailureOf(err)]
+	return f.outcome, f.reason
 }

@@ -109,7 +109,7 @@ func TestExchange(t *testing.T) {
 		}
 	}
 	s := c.Stats()
-	if s.Opened != 1 || s.Open != 1 || s.Reused != 39 || s.Closed+s.Dead+s.Resets != 0 || s.Connect.N != 1 || s.FirstByte.N != 3 || s.FirstByte.Max <= 0 {
+	if s.Opened != 1 || s.Open != 1 || s.Reused != 39 || s.Closed+s.Dead+s.Resets != 0 || s.ConnectTime.N != 1 || s.FirstByteTime.N != 3 || s.FirstByteTime.Max <= 0 {
 		t.Errorf("got %+v", s)
 	}
 	c.Close()
@@ -669,7 +669,7 @@ func TestTLS(t *testing.T) {
 				t.Fatalf("%d bytes, %v", len(body), err)
 			}
 		}
-		if s := c.Stats(); s.Opened != 3 || s.Handshakes != 3 || s.Resumed != 2 || s.Handshake.N != 3 || s.Closed != 2 {
+		if s := c.Stats(); s.Opened != 3 || s.Handshakes != 3 || s.Resumed != 2 || s.HandshakeTime.N != 3 || s.Closed != 2 {
 			t.Errorf("got %+v", s)
 		}
 	}

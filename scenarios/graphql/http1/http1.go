@@ -70,11 +70,11 @@ type Stats struct {
 	Handshakes     int64 // TLS handshakes
 	Resumed        int64 // of them, those that resumed a session
 	Resets         int64 // exchanges that ended with a reset
-	Connect        Timing
-	Handshake      Timing
-	// FirstByte is from the first byte of the request to the first byte of the
+	ConnectTime    Timing
+	HandshakeTime  Timing
+	// FirstByteTime is from the first byte of the request to the first byte of the
 	// answer, of every 16th exchange over each connection.
-	FirstByte Timing
+	FirstByteTime Timing
 }
 
 // Timing sums up times.
