@@ -31,7 +31,7 @@ func New(run *capacity.Run, a capacity.Assessment) *Report {
 		},
 		Banner: banner(run, a),
 		Lead:   sentence(a.FirstToBindReason),
-		Under:  under(a),
+		Under:  slices.Concat(under(a), limitedBy(a.LimitedBy)),
 	}
 	r.Sections = []Section{
 		headroomSection(a),
@@ -62,6 +62,25 @@ func under(a capacity.Assessment) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("The binding rate is a prediction, graded %s; what %s/s requires is arithmetic, rate times unit cost.", q.BindsAt.Grade, unit.Human(q.Required.Target))}
+}
+
+// limitedBy is the line that says who kept the run from more or faster answers.
+func limitedBy(l capacity.LimitedBy) []string {
+	who := map[capacity.Limiter]string{
+		capacity.ByNothing:   "Nothing limited the run",
+		capacity.ByGenerator: "The generator limited the run",
+		capacity.ByNetwork:   "The network limited the run",
+		capacity.ByThrottle:  "A quota limited the run",
+		capacity.ByBackend:   "The backend limited the run",
+		capacity.ByUnknown:   "What limited the run is not known",
+	}[l.Who]
+	switch {
+	case who == "", l.Who == capacity.ByUnknown && len(l.Evidence) == 0:
+		return nil
+	case len(l.Evidence) > 0:
+		who += ": " + l.Evidence[0]
+	}
+	return []string{sentence(who)}
 }
 
 func figures(run *capacity.Run, a capacity.Assessment) (blocks []Block) {
@@ -319,6 +338,7 @@ func operationsSection(a capacity.Assessment) Section {
 	latency := &Table{Columns: []Column{
 		{"operation", false}, {"time", false}, {"n", true}, {"mean", true}, {"p50", true}, {"p90", true}, {"p95", true}, {"p99", true}, {"p99.9", true}, {"max", true},
 	}}
+	precise := false // whether there is an interval to explain
 	reasons := &Table{Caption: "Why answers were not ok", Columns: []Column{{"operation", false}, {"outcome and reason", false}, {"answers", true}}}
 	for _, o := range a.Operations {
 		row := []Cell{nameOf(a, o)}
@@ -336,16 +356,18 @@ func operationsSection(a capacity.Assessment) Section {
 		}{{"response", o.ResponseTime}, {"service", o.ServiceTime}, {"lag", o.Lag}} {
 			row := []Cell{{Text: o.Name}, {Text: k.name}, {Text: whole(k.t.N)}}
 			for _, x := range []struct {
-				p float64 // percentile as a fraction; 0 for the mean and the maximum
-				v *float64
-			}{{0, k.t.Mean}, {0.5, k.t.P50}, {0.9, k.t.P90}, {0.95, k.t.P95}, {0.99, k.t.P99}, {0.999, k.t.P999}, {0, k.t.Max}} {
+				name string // "" for the mean and the maximum
+				p    float64
+				v    *float64
+			}{{"", 0, k.t.Mean}, {"p50", 0.5, k.t.P50}, {"p90", 0.9, k.t.P90}, {"p95", 0.95, k.t.P95}, {"p99", 0.99, k.t.P99}, {"p999", 0.999, k.t.P999}, {"", 0, k.t.Max}} {
 				switch {
 				case x.v != nil:
-					row = append(row, Cell{Text: unit.HumanSeconds(*x.v)})
+					row = append(row, Cell{Text: unit.HumanSeconds(*x.v), Sub: precision(k.t, x.name, *x.v)})
+					precise = precise || row[len(row)-1].Sub != ""
 				case k.t.N == 0:
 					row = append(row, Cell{Text: "n/a", Tone: Faint, Notes: []int{latency.note("there were no such answers")}})
 				case x.p > 0 && !stats.Earned(k.t.N, x.p):
-					row = append(row, Cell{Text: notEarned, Tone: Faint})
+					row = append(row, Cell{Text: notEarned, Tone: Faint, Sub: precision(k.t, x.name, 0)})
 				default:
 					row = append(row, latency.missing(fmt.Sprintf("withheld: the run is %s", a.Verdict.Status)))
 				}
@@ -363,8 +385,20 @@ func operationsSection(a capacity.Assessment) Section {
 		s.Blocks = append(s.Blocks, Text("None: "+strings.Join(none, ", ")+"."))
 	}
 	s.Blocks = append(s.Blocks, latency)
+	if precise {
+		s.Blocks = append(s.Blocks, Text("Under a percentile stands the 95 % interval of the service's own, in the same unit, or after a + how much longer the same load must run to tell it."))
+	}
 	text := "Response time counts from the instant a request should have been sent and covers ok answers; service time counts from its actual sending and covers every completed request; lag is the time between the two. Stages with measure: false are left out."
 	if none := latency.dropEmpty(notEarned); len(none) > 0 {
+		for i, name := range none {
+			var more float64 // until the last operation's is known
+			for _, o := range a.Operations {
+				more = max(more, o.ResponseTime.NeedsSeconds[strings.ReplaceAll(name, ".", "")])
+			}
+			if more > 0 {
+				none[i] += " (+" + unit.FormatDuration(time.Duration(more)*time.Second) + ")"
+			}
+		}
 		text += " Not earned, with fewer than 10 answers above them: " + strings.Join(none, ", ") + "."
 	}
 	s.Blocks = append(s.Blocks, Text(text))
@@ -372,6 +406,24 @@ func operationsSection(a capacity.Assessment) Section {
 		s.Blocks = append(s.Blocks, reasons)
 	}
 	return s
+}
+
+// precision says how well a run's percentile, whose value is given where it has
+// one, tells the service's own: "98.1–112", "+5m40s" or nothing.
+func precision(t capacity.Times, name string, value float64) string {
+	if iv, ok := t.Intervals[name]; ok {
+		_, of, _ := strings.Cut(unit.HumanSeconds(value), " ")
+		low, same := strings.CutSuffix(unit.HumanSeconds(iv.Low), " "+of)
+		high, too := strings.CutSuffix(unit.HumanSeconds(iv.High), " "+of)
+		if !same || !too {
+			low, high = unit.HumanSeconds(iv.Low), unit.HumanSeconds(iv.High)
+		}
+		return low + "–" + high
+	}
+	if more, ok := t.NeedsSeconds[name]; ok {
+		return "+" + unit.FormatDuration(time.Duration(more)*time.Second)
+	}
+	return ""
 }
 
 // nameOf is the cell that names an operation, with its load where there are
@@ -625,7 +677,7 @@ var glossary = []Block{
 	Text("Load is sent open-loop: each request has an instant at which it should be sent, whatever became of those before it. Response time = done - intended, service time = done - sent, lag = sent - intended."),
 	Text("A run is VALID when the generator kept to its plan and the data carries the conclusions; INVALID when the generator fell short; INCONCLUSIVE when the data did. Throttling by the target never makes a run invalid."),
 	Text("Outcome, first match: throttled (refused by a quota), rejected (other 4xx, unauthorised), failed (any other error, in the status or in the body), unclassified (a 2xx that is no GraphQL answer), ok."),
-	Text("A percentile p is printed when at least 10 answers lie above it: n(1-p) >= 10. Otherwise it is not earned."),
+	Text("A percentile p of the run is printed when at least 10 answers lie above it: n(1-p) >= 10. Otherwise it is not earned. Its 95 % interval is for the service, and counts answers that come slow together as less than their number: it is printed when the run is worth at least 20 independent answers above p."),
 	Text("Peak is the highest use at the resolution named with it. Unit cost is the mean charge of one arrival. A quota binds at limit / unit cost; the safe rate is the highest at which at most 0.1 % would be throttled. Predictions are graded by how far they lie from what was tested: tested, supported (to 1.5 times), indicative (to 3 times), refused beyond."),
 }
 

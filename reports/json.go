@@ -18,6 +18,8 @@ type jsonReport struct {
 	Schema  string           `json:"schema"`
 	Run     jsonRun          `json:"run"`
 	Verdict capacity.Verdict `json:"verdict"`
+	// LimitedBy says who kept the run from more or faster answers.
+	LimitedBy capacity.LimitedBy `json:"limited_by"`
 
 	Operations        []capacity.OperationResult `json:"operations"`
 	Quotas            []capacity.QuotaResult     `json:"quotas"`
@@ -56,7 +58,7 @@ func JSON(w io.Writer, run *capacity.Run, a capacity.Assessment) error {
 			State: m.State, Reason: m.Reason, Target: m.Target, Settle: m.Settle, Tool: m.Tool, Machine: m.Machine,
 			Notes: orEmpty(m.Notes), Damage: orEmpty(run.Damage),
 		},
-		Verdict: a.Verdict, Operations: a.Operations, Quotas: a.Quotas,
+		Verdict: a.Verdict, LimitedBy: a.LimitedBy, Operations: a.Operations, Quotas: a.Quotas,
 		FirstToBind: a.FirstToBind, FirstToBindReason: a.FirstToBindReason, Thresholds: a.Thresholds,
 	}
 	if m.Scenario.Forecast > 0 {

@@ -135,7 +135,7 @@ func TestJSON(t *testing.T) {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	if want := []string{"first_to_bind", "first_to_bind_reason", "operations", "quotas", "run", "schema", "thresholds", "verdict"}; !slices.Equal(keys, want) {
+	if want := []string{"first_to_bind", "first_to_bind_reason", "limited_by", "operations", "quotas", "run", "schema", "thresholds", "verdict"}; !slices.Equal(keys, want) {
 		t.Errorf("top level has %v, want %v", keys, want)
 	}
 	if err := json.Unmarshal(text, &decoded); err != nil {

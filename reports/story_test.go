@@ -1,6 +1,7 @@
 package reports_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -166,6 +167,7 @@ func premiere() (*capacity.Run, capacity.Assessment) {
 			{Name: capacity.CheckAnswers, Status: capacity.Passed, Value: "265 ok", Bound: "at least 1", Blames: capacity.Inconclusive},
 			{Name: capacity.CheckCloudCoverage, Status: capacity.NotApplicable, Value: "no other source was named", Bound: "at least 90 %", Blames: capacity.Inconclusive},
 		}},
+		LimitedBy: capacity.LimitedBy{Who: capacity.ByThrottle, Evidence: []string{fmt.Sprintf("throttled: %d of %d, first in second 18", throttled, ok+throttled)}},
 		Operations: []capacity.OperationResult{{
 			Load: load, Name: op, Planned: ok + throttled, Sent: ok + throttled, Completed: ok + throttled, OK: ok, Throttled: throttled,
 			ResponseTime: times(&whole[0]), ServiceTime: times(&whole[1]), Lag: times(&whole[2]),
@@ -199,6 +201,9 @@ func premiere() (*capacity.Run, capacity.Assessment) {
 		FirstToBind: &first, FirstToBindReason: reason,
 		Thresholds: []capacity.ThresholdResult{{Expression: "errors < 0.1%", Value: ptr(0.0), Passed: true}},
 	}
+	response := &a.Operations[0].ResponseTime
+	response.Intervals = map[string]capacity.Range{"p50": {Low: *response.P50 * 0.97, High: *response.P50 * 1.04}}
+	response.NeedsSeconds = map[string]float64{"p90": 25, "p95": 85, "p99": 540, "p999": 5700}
 	return run, a
 }
 

@@ -15,6 +15,10 @@ import (
 // throttle keeps its own. What a target requires is arithmetic and stays.
 func withhold(run *capacity.Run, a capacity.Assessment) capacity.Assessment {
 	a.Verdict.Checks = orEmpty(slices.Clone(a.Verdict.Checks))
+	a.LimitedBy.Evidence = orEmpty(slices.Clone(a.LimitedBy.Evidence))
+	if a.LimitedBy.Who == "" {
+		a.LimitedBy.Who = capacity.ByUnknown
+	}
 	a.Operations = orEmpty(slices.Clone(a.Operations))
 	a.Quotas = orEmpty(slices.Clone(a.Quotas))
 	a.Thresholds = orEmpty(slices.Clone(a.Thresholds))
