@@ -1,6 +1,7 @@
 package capacity_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -404,4 +405,62 @@ func sendTimes(seed uint64, rate float64, uniform bool, lag float64, seconds int
 	}
 	run.Latency = []measure.Interval{lags.Interval("l", "o", measure.Lags, 0, 0)}
 	return run
+}
+
+// Only a rate that every load holds for a minute can settle.
+func TestSteadyState(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		loads  [][]capacity.Stage // the rates are of 40/s and more
+		status capacity.CheckStatus
+	}{
+		{"a hold", [][]capacity.Stage{{{From: 40, To: 40, For: 70, Measure: true}}}, capacity.Passed},
+		{"a hold in two stages", [][]capacity.Stage{{{From: 40, To: 40, For: 40, Measure: true}, {From: 40, To: 40, For: 30, Measure: true}}}, capacity.Passed},
+		{"a hold too short", [][]capacity.Stage{{{From: 40, To: 40, For: 55, Measure: true}, {From: 40, To: 80, For: 20, Measure: true}}}, capacity.NotApplicable},
+		{"a step in the middle", [][]capacity.Stage{{{From: 40, To: 40, For: 40, Measure: true}, {From: 60, To: 60, For: 40, Measure: true}}}, capacity.NotApplicable},
+		{"a ramp", [][]capacity.Stage{{{From: 40, To: 60, For: 90, Measure: true}}}, capacity.NotApplicable},
+		{"not measured", [][]capacity.Stage{{{From: 40, To: 40, For: 70}, {From: 40, To: 40, For: 20, Measure: true}}}, capacity.NotApplicable},
+		{"another load ramps in it", [][]capacity.Stage{{{From: 40, To: 40, For: 80, Measure: true}}, {{From: 40, To: 40, For: 30, Measure: true}, {From: 40, To: 80, For: 50, Measure: true}}}, capacity.NotApplicable},
+		{"another load holds beside it", [][]capacity.Stage{{{From: 40, To: 40, For: 80, Measure: true}}, {{From: 40, To: 80, For: 10, Measure: true}, {From: 80, To: 80, For: 70, Measure: true}}}, capacity.Passed},
+	} {
+		w := world{steps: true, seed: 9, serve: func(time.Duration, string, string) answer {
+			return answer{tokens: measure.NoTokens, service: 50 * time.Millisecond}
+		}}
+		for i, stages := range c.loads {
+			l := ramp(string(rune('a'+i)), 1, 1, time.Second, capacity.Operation{Name: string(rune('a' + i)), Share: 1})
+			l.Stages = stages
+			w.loads = append(w.loads, l)
+		}
+		for _, check := range capacity.VerdictOf(w.run()).Checks {
+			if check.Name == capacity.CheckSteadyState && check.Status != c.status {
+				t.Errorf("%s: %s (%s), want %s", c.name, check.Status, check.Value, c.status)
+			}
+		}
+	}
+}
+
+// A held rate whose response times are as noisy as real ones, and hang together,
+// is not taken for one that still changes.
+func TestSteadyStateFalseAlarms(t *testing.T) {
+	const runs = 40
+	alarms := 0
+	rng := rand.New(rand.NewPCG(6, 6))
+	for range runs {
+		level, last := 0.0, 0
+		run := answered(90, 10, time.Second, func(step int) time.Duration {
+			for ; last < step; last++ {
+				level = .5*level + .1*rng.NormFloat64()
+			}
+			return time.Duration(80e6 * math.Exp(level+.6*rng.NormFloat64()))
+		})
+		run.Manifest.Loads = []capacity.Load{{Name: "l", Stages: []capacity.Stage{{From: 10, To: 10, For: 90, Measure: true}}, Operations: []capacity.Operation{{Name: "o", Share: 1}}}}
+		for _, check := range capacity.VerdictOf(run).Checks {
+			if check.Name == capacity.CheckSteadyState && check.Status != capacity.Passed {
+				alarms++
+			}
+		}
+	}
+	if alarms > 1 {
+		t.Errorf("%d of %d steady runs are said not to settle", alarms, runs)
+	}
 }
