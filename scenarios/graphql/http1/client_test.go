@@ -701,12 +701,12 @@ func TestProxy(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		here, _, err := w.(http.Hijacker).Hijack()
+		here, read, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		go func() { io.Copy(there, here); there.Close() }()
+		go func() { io.Copy(there, read); there.Close() }()
 		io.Copy(here, there)
 		here.Close()
 	}))
