@@ -162,8 +162,8 @@ func (a *analysis) measuredSeconds(operation string, planned map[int]bool) int {
 			if operation != "" && op.Name != operation {
 				continue
 			}
-			for i, s := range l.segments() {
-				if !l.Stages[i].Measure {
+			for _, s := range l.segments() {
+				if !s.measured {
 					continue
 				}
 				for at := int(s.t0); at < int(math.Ceil(s.t1)); at++ {

@@ -174,6 +174,16 @@ type Stage struct {
 	To      float64 `json:"to"`
 	For     float64 `json:"for_s"`
 	Measure bool    `json:"measure"`
+	// Points draw the rate of a stage in which it goes in no straight line, by
+	// straight lines from one to the next: the first is at its beginning, the last
+	// at its end, and two at the same instant are a jump.
+	Points []RatePoint `json:"points,omitempty"`
+}
+
+// RatePoint is a planned rate at an instant of its stage.
+type RatePoint struct {
+	At   float64 `json:"at_s"` // from the stage's beginning
+	Rate float64 `json:"rate"`
 }
 
 // Operation is one operation of a load's mix.

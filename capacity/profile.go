@@ -3,11 +3,15 @@ package capacity
 import (
 	"math"
 	"slices"
+	"sort"
 )
 
 // segment is a stretch of a load's profile on the run's clock: the rate goes
 // linearly from r0 to r1.
-type segment struct{ t0, t1, r0, r1 float64 }
+type segment struct {
+	t0, t1, r0, r1 float64
+	measured       bool
+}
 
 func (s segment) rate(t float64) float64 {
 	if s.t1 == s.t0 {
@@ -20,7 +24,16 @@ func (l Load) segments() []segment {
 	at := l.Start
 	segs := make([]segment, 0, len(l.Stages))
 	for _, st := range l.Stages {
-		segs = append(segs, segment{at, at + st.For, st.From, st.To})
+		from := RatePoint{0, st.From}
+		for _, to := range st.Points {
+			if to.At > from.At {
+				segs = append(segs, segment{at + from.At, at + to.At, from.Rate, to.Rate, st.Measure})
+			}
+			from = to
+		}
+		if len(st.Points) == 0 {
+			segs = append(segs, segment{at, at + st.For, st.From, st.To, st.Measure})
+		}
 		at += st.For
 	}
 	return segs
@@ -28,14 +41,42 @@ func (l Load) segments() []segment {
 
 // expected returns the integral of the load's planned rate over [from, to), in
 // seconds of the run.
-func (l Load) expected(from, to float64) float64 {
+func (l Load) expected(from, to float64) float64 { return expected(l.segments(), from, to) }
+
+func expected(segs []segment, from, to float64) float64 {
 	var n float64
-	for _, s := range l.segments() {
-		if a, b := max(from, s.t0), min(to, s.t1); b > a {
-			n += (b - a) * (s.rate(a) + s.rate(b)) / 2
+	first := sort.Search(len(segs), func(i int) bool { return segs[i].t1 > from })
+	for _, s := range segs[first:] {
+		if s.t0 >= to {
+			break
 		}
+		a, b := max(from, s.t0), min(to, s.t1)
+		n += (b - a) * (s.rate(a) + s.rate(b)) / 2
 	}
 	return n
+}
+
+// PlannedRate returns the function that tells the load's planned rate at an
+// instant of the run, in seconds: just before it and from it on.
+func (l Load) PlannedRate() func(t float64) (before, after float64) {
+	segs := l.segments()
+	return func(t float64) (before, after float64) { return rateAt(segs, t) }
+}
+
+func rateAt(segs []segment, t float64) (before, after float64) {
+	i := sort.Search(len(segs), func(i int) bool { return segs[i].t1 >= t })
+	for _, s := range segs[i:] {
+		if s.t0 > t {
+			break
+		}
+		if s.t0 < t && t <= s.t1 {
+			before = s.rate(t)
+		}
+		if s.t0 <= t && t < s.t1 {
+			after = s.rate(t)
+		}
+	}
+	return before, after
 }
 
 // peakRate returns the highest planned rate of the loads together, per second.
@@ -43,19 +84,17 @@ func (l Load) expected(from, to float64) float64 {
 // highest at the end of a stage, on one side of it or the other.
 func peakRate(loads []Load) float64 {
 	var peak float64
-	for _, at := range loads {
-		for _, end := range at.segments() {
+	plans := make([][]segment, len(loads))
+	for i, l := range loads {
+		plans[i] = l.segments()
+	}
+	for _, ends := range plans {
+		for _, end := range ends {
 			for _, t := range []float64{end.t0, end.t1} {
 				var before, after float64
-				for _, l := range loads {
-					for _, s := range l.segments() {
-						if s.t0 < t && t <= s.t1 {
-							before += s.rate(t)
-						}
-						if s.t0 <= t && t < s.t1 {
-							after += s.rate(t)
-						}
-					}
+				for _, segs := range plans {
+					b, a := rateAt(segs, t)
+					before, after = before+b, after+a
 				}
 				peak = max(peak, before, after)
 			}
@@ -75,12 +114,13 @@ const testedWindow = 5
 // length; where the record has no profile, the counts take its place.
 func (a *analysis) testedRate(loads []Load) float64 {
 	names := make([]string, len(loads))
+	plans := make([][]segment, len(loads))
 	var end float64
 	planned := true
 	for i, l := range loads {
-		names[i] = l.Name
+		names[i], plans[i] = l.Name, l.segments()
 		planned = planned && len(l.Stages) > 0
-		for _, s := range l.segments() {
+		for _, s := range plans[i] {
 			end = max(end, s.t1)
 		}
 	}
@@ -115,8 +155,8 @@ func (a *analysis) testedRate(loads []Load) float64 {
 		}
 		var n float64
 		if planned {
-			for _, l := range loads {
-				n += l.expected(float64(from), float64(from+window))
+			for _, segs := range plans {
+				n += expected(segs, float64(from), float64(from+window))
 			}
 		} else {
 			for _, v := range sent[from : from+window] {

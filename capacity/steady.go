@@ -38,11 +38,11 @@ func (a *analysis) holds() (long []hold) {
 		now, even, measured := make([]float64, len(loads)), true, false
 		middle := (ends[i] + ends[i+1]) / 2
 		for k, l := range loads {
-			for j, s := range l.segments() {
+			for _, s := range l.segments() {
 				if s.t0 < middle && middle < s.t1 {
 					now[k] = s.r1
 					even = even && s.r0 == s.r1
-					measured = measured || l.Stages[j].Measure && s.r1 > 0
+					measured = measured || s.measured && s.r1 > 0
 				}
 			}
 		}

@@ -99,13 +99,16 @@ type Auth struct {
 // Header is one HTTP header.
 type Header struct{ Name, Value string }
 
-// Arrivals is the random process that places a load's arrivals.
+// Arrivals is the process that places a load's arrivals.
 type Arrivals string
 
 // The arrival processes.
 const (
 	Poisson Arrivals = "poisson"
 	Uniform Arrivals = "uniform"
+	// Replay repeats counts of arrivals from a file, which is the load's profile
+	// too: as many arrivals in each interval as the file says, evenly spread.
+	Replay Arrivals = "replay"
 )
 
 // Late says what happens to an arrival that can't be sent within its lateness
@@ -162,9 +165,21 @@ func (l Load) Duration() time.Duration {
 func (l Load) PeakRate() float64 {
 	var peak float64
 	for _, s := range l.Profile {
-		peak = max(peak, s.From, s.To)
+		peak = max(peak, s.PeakRate())
 	}
 	return peak
+}
+
+// RateAt returns the planned rate at an instant of the run, per second.
+func (l Load) RateAt(t time.Duration) float64 {
+	t -= l.Start
+	for _, s := range l.Profile {
+		if t >= 0 && t < s.For {
+			return s.RateAt(t)
+		}
+		t -= s.For
+	}
+	return 0
 }
 
 // Stage is one stretch of a profile. A hold keeps To throughout; a ramp goes
@@ -175,9 +190,36 @@ type Stage struct {
 	Ramp     bool
 	From, To float64
 	For      time.Duration
+	// Curve, if not nil, says how the rate goes from From to To in no straight
+	// line.
+	Curve Curve
 	// Measure is false for stages, such as a warm-up, whose requests are sent
 	// and counted against quotas but left out of the operations' statistics.
 	Measure bool
+}
+
+// RateAt returns the rate at an instant that counts from the stage's beginning.
+func (s *Stage) RateAt(t time.Duration) float64 {
+	if s.Curve != nil {
+		return s.Curve.Rate(t)
+	}
+	return s.From + (s.To-s.From)*(float64(t)/float64(s.For))
+}
+
+// PeakRate returns the stage's highest rate.
+func (s *Stage) PeakRate() float64 {
+	if s.Curve != nil {
+		return s.Curve.Peak()
+	}
+	return max(s.From, s.To)
+}
+
+// Arrivals returns how many arrivals the stage plans.
+func (s *Stage) Arrivals() float64 {
+	if s.Curve != nil {
+		return s.Curve.Expected(s.For)
+	}
+	return (s.From + s.To) / 2 * s.For.Seconds()
 }
 
 // Operation is one kind of request in a load's mix.

@@ -108,6 +108,8 @@ func schemaOf(t reflect.Type) *schema {
 		return notation(v.pattern())
 	case *variables:
 		return &schema{Type: "object"}
+	case *arrivalsFile:
+		return &schema{AnyOf: []*schema{schemaOf(reflect.TypeOf(v.process)), schemaOf(reflect.TypeOf(v.replay))}}
 	}
 	switch t.Kind() {
 	case reflect.Struct:
@@ -124,7 +126,7 @@ func schemaOf(t reflect.Type) *schema {
 		return orPlaceholder(&schema{Type: "boolean"})
 	case reflect.Float64:
 		return orPlaceholder(&schema{Type: "number"})
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		return orPlaceholder(&schema{Type: "integer"})
 	case reflect.Uint64:
 		return orPlaceholder(&schema{Type: "integer", Minimum: new(float64)})
@@ -209,9 +211,18 @@ func (*loadFile) constrain(s *schema) {
 	s.property("operations").MinItems = 1
 	inFlight := s.property("in_flight").AnyOf[0]
 	inFlight.Minimum, inFlight.Maximum = at(1), at(maxInFlight)
+	replayed := &schema{Properties: properties{{"arrivals", &schema{Type: "object"}}}, Required: []string{"arrivals"}}
+	s.OneOf = []*schema{has("profile"), replayed}
 }
 
-func (*stageFile) constrain(s *schema) { s.OneOf = []*schema{has("rate"), has("ramp")} }
+func (*stageFile) constrain(s *schema) {
+	s.OneOf = []*schema{has("rate"), has("ramp"), has("spike"), has("sine")}
+}
+
+func (*spikeFile) constrain(s *schema) {
+	visitors := s.property("visitors").AnyOf[0]
+	visitors.Minimum, visitors.Maximum = at(1), at(maxArrivals)
+}
 
 func (*operationFile) constrain(s *schema) {
 	s.property("weight").AnyOf[0].ExclusiveMinimum = at(0)

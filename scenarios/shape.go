@@ -49,10 +49,10 @@ type (
 	}
 	loadFile struct {
 		Name       text[name]      `yaml:"name,required" doc:"Unique in the file." eg:"viewers"`
-		Arrivals   text[arrivals]  `yaml:"arrivals" doc:"poisson (the default) or uniform."`
+		Arrivals   arrivalsFile    `yaml:"arrivals" doc:"poisson (the default), uniform, or {replay: FILE} to repeat counts from a CSV file, which is the profile then." eg:"{replay: premiere.csv}"`
 		Seed       *uint64         `yaml:"seed" doc:"Seed of the random streams; 1 where left out."`
 		Start      unit.Duration   `yaml:"start" doc:"When the load begins, from the beginning of the run; 0s where left out." eg:"30s"`
-		Profile    []stageFile     `yaml:"profile,required" doc:"Stages, one after the other."`
+		Profile    []stageFile     `yaml:"profile" doc:"Stages, one after the other. Needed but where counts are replayed."`
 		Operations []operationFile `yaml:"operations,required" doc:"The mix of requests."`
 		InFlight   *int            `yaml:"in_flight" doc:"Most requests that wait for an answer; from the plan where left out (peak rate x 5 s, within 64 and 20,000)."`
 		Late       text[late]      `yaml:"late" doc:"What happens to an arrival that can't be sent within its lateness: drop (the default) or send."`
@@ -64,8 +64,23 @@ type (
 		Stage   text[label]    `yaml:"stage,required" doc:"Name of the stage." eg:"premiere"`
 		Rate    *arrivalRate   `yaml:"rate" doc:"Hold this rate; 0/s is a pause." eg:"5000/s"`
 		Ramp    *arrivalRate   `yaml:"ramp" doc:"Go in a straight line to this rate, from the one before (0/s at first)." eg:"5000/s"`
+		Spike   *spikeFile     `yaml:"spike" doc:"A rush of visitors, each of whom arrives once." eg:"{visitors: 150000, shape: triangle}"`
+		Sine    *sineFile      `yaml:"sine" doc:"Up and down around a mean." eg:"{mean: 500/s, amplitude: 300/s, period: 10m}"`
 		For     *unit.Duration `yaml:"for,required" doc:"Length of the stage." eg:"2m"`
 		Measure *bool          `yaml:"measure" doc:"false: leave the stage out of the operations' statistics, as for a warm-up; quota use counts always."`
+	}
+	replayFile struct {
+		Replay text[file] `yaml:"replay,required" doc:"A CSV file with the columns seconds (from any beginning) or time (RFC 3339), and count: the arrivals from that instant to the next row's. The last interval is as long as the one before it." eg:"premiere.csv"`
+	}
+	spikeFile struct {
+		Visitors int64          `yaml:"visitors,required" doc:"Arrivals of the whole stage." eg:"150000"`
+		Shape    text[shape]    `yaml:"shape,required" doc:"triangle rises and falls in straight lines, to twice the mean rate; gamma rises and dies away, as after a broadcast." eg:"triangle"`
+		Peak     *unit.Duration `yaml:"peak" doc:"When the rate is highest, from the beginning of the stage; after half of a triangle and an eighth of a gamma where left out." eg:"10s"`
+	}
+	sineFile struct {
+		Mean      *arrivalRate   `yaml:"mean,required" doc:"Mean rate, from which the stage begins upwards." eg:"500/s"`
+		Amplitude *arrivalRate   `yaml:"amplitude,required" doc:"How far the rate goes above and below the mean; at most the mean." eg:"300/s"`
+		Period    *unit.Duration `yaml:"period,required" doc:"From one peak to the next." eg:"10m"`
 	}
 	operationFile struct {
 		Name    text[name]            `yaml:"name,required" doc:"Unique in the file; a sandbox finds its operation by it." eg:"listPrograms"`
@@ -113,6 +128,21 @@ func (r *arrivalRate) UnmarshalText(b []byte) error {
 }
 
 func (r *arrivalRate) perSecond() float64 { return unit.Rate(*r).PerSecond() }
+
+// arrivalsFile is the name of a process, or a file to replay.
+type arrivalsFile struct {
+	process text[arrivals]
+	replay  *replayFile
+}
+
+// Choose implements strict.Choice.
+func (a *arrivalsFile) Choose(k strict.Kind) any {
+	if k == strict.Mapping {
+		a.replay = new(replayFile)
+		return a.replay
+	}
+	return &a.process
+}
 
 // limit is a rate of something, or a level of it.
 type limit struct {
@@ -188,7 +218,8 @@ var (
 	regionForm   = form{regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-[0-9]+$`), "an AWS region", "regions look like ap-northeast-1"}
 	accountForm  = form{regexp.MustCompile(`^[0-9]{12}$`), "an AWS account number", "it has 12 digits"}
 	secretForm   = form{regexp.MustCompile(`^[!-~](?:[ -~]*[!-~])?$`), "a secret that fits into a header", "it has one line of ASCII characters; is the variable empty?"}
-	arrivalsForm = form{regexp.MustCompile(`^(?:poisson|uniform)$`), "an arrival process", "arrivals are poisson or uniform"}
+	arrivalsForm = form{regexp.MustCompile(`^(?:poisson|uniform)$`), "an arrival process", "arrivals are poisson, uniform or {replay: FILE}"}
+	shapeForm    = form{regexp.MustCompile(`^(?:triangle|gamma)$`), "a shape", "a spike is a triangle or a gamma"}
 	pacingForm   = form{regexp.MustCompile(`^(?:default|precise)$`), "a pacing", "pacing is default or precise"}
 	lateForm     = form{regexp.MustCompile(`^(?:drop|send)$`), "a policy for late arrivals", "late arrivals are drop or send"}
 )
@@ -206,6 +237,7 @@ type (
 	arrivals    struct{}
 	late        struct{}
 	pacing      struct{}
+	shape       struct{}
 )
 
 func (label) form() form       { return labelForm }
@@ -220,3 +252,4 @@ func (secret) form() form      { return secretForm }
 func (arrivals) form() form    { return arrivalsForm }
 func (late) form() form        { return lateForm }
 func (pacing) form() form      { return pacingForm }
+func (shape) form() form       { return shapeForm }

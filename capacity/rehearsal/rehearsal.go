@@ -95,7 +95,7 @@ func Plan(c Config) (capacity.Manifest, []load.Plan, []measure.Operation) {
 			Late: string(l.Late), Lateness: l.Lateness.Seconds(), Timeout: l.Timeout.Seconds(), Planned: schedule.Len(),
 		}
 		for _, st := range l.Profile {
-			info.Stages = append(info.Stages, capacity.Stage{Name: st.Name, From: st.From, To: st.To, For: st.For.Seconds(), Measure: st.Measure})
+			info.Stages = append(info.Stages, stage(st))
 		}
 		var weights float64
 		for _, op := range l.Operations {
@@ -110,6 +110,17 @@ func Plan(c Config) (capacity.Manifest, []load.Plan, []measure.Operation) {
 		m.Loads = append(m.Loads, info)
 	}
 	return m, plans, operations
+}
+
+// stage returns a stage as records keep it.
+func stage(s scenarios.Stage) capacity.Stage {
+	out := capacity.Stage{Name: s.Name, From: s.From, To: s.To, For: s.For.Seconds(), Measure: s.Measure}
+	if s.Curve != nil {
+		for _, p := range s.Curve.Points() {
+			out.Points = append(out.Points, capacity.RatePoint{At: p.At.Seconds(), Rate: p.Rate})
+		}
+	}
+	return out
 }
 
 // Run executes the rehearsal and leaves its record in dir. When ctx is done no

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
@@ -19,7 +20,7 @@ func Summary(c Config) string {
 		fmt.Fprintf(&b, "  %s: up to %s/s = %s/min, %s requests in all, %s arrivals, at most %s in flight\n",
 			l.Name, unit.Human(peak), unit.Human(peak*60), unit.Human(float64(l.Planned)), l.Arrivals, unit.Human(float64(l.InFlight)))
 		for _, st := range plans[i].Load.Profile {
-			fmt.Fprintf(&b, "    %-12s %8s  %s\n", st.Name, unit.FormatDuration(st.For), stageRate(st.Ramp, st.From, st.To, st.Measure))
+			fmt.Fprintf(&b, "    %-12s %8s  %s\n", st.Name, unit.FormatDuration(st.For), stageRate(st))
 		}
 		for _, op := range l.Operations {
 			fmt.Fprintf(&b, "    %-12s %8s  %s\n", op.Name, unit.HumanShare(op.Share), op.Kind)
@@ -28,12 +29,15 @@ func Summary(c Config) string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func stageRate(ramp bool, from, to float64, measured bool) string {
-	s := unit.Human(to) + "/s"
-	if ramp {
-		s = unit.Human(from) + "/s to " + s
+func stageRate(stage scenarios.Stage) string {
+	s := unit.Human(stage.To) + "/s"
+	switch {
+	case stage.Curve != nil:
+		s = "up to " + unit.Human(stage.PeakRate()) + "/s, " + unit.Human(stage.Arrivals()) + " in all"
+	case stage.Ramp:
+		s = unit.Human(stage.From) + "/s to " + s
 	}
-	if !measured {
+	if !stage.Measure {
 		s += ", not measured"
 	}
 	return s

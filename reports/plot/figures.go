@@ -65,11 +65,16 @@ type xy struct{ xs, ys []float64 }
 // plan returns the planned rate of all loads together.
 func (t *timeline) plan() xy {
 	var out xy
+	var rates []func(float64) (before, after float64)
 	instants := []float64{0}
 	for _, l := range t.run.Manifest.Loads {
+		rates = append(rates, l.PlannedRate())
 		at := l.Start
 		instants = append(instants, at)
 		for _, s := range l.Stages {
+			for _, p := range s.Points {
+				instants = append(instants, at+p.At)
+			}
 			at += s.For
 			instants = append(instants, at)
 		}
@@ -77,28 +82,17 @@ func (t *timeline) plan() xy {
 	slices.Sort(instants)
 	instants = slices.Compact(instants)
 	for i, at := range instants {
-		if i > 0 {
-			out.xs, out.ys = append(out.xs, at), append(out.ys, t.planAt(at, true))
+		var before, after float64
+		for _, rate := range rates {
+			b, a := rate(at)
+			before, after = before+b, after+a
 		}
-		out.xs, out.ys = append(out.xs, at), append(out.ys, t.planAt(at, false))
+		if i > 0 {
+			out.xs, out.ys = append(out.xs, at), append(out.ys, before)
+		}
+		out.xs, out.ys = append(out.xs, at), append(out.ys, after)
 	}
 	return out
-}
-
-// planAt returns the planned rate at an instant, from the stage that ends there
-// or from the one that begins.
-func (t *timeline) planAt(at float64, ending bool) (rate float64) {
-	for _, l := range t.run.Manifest.Loads {
-		from := l.Start
-		for _, s := range l.Stages {
-			to := from + s.For
-			if (ending && from < at && at <= to) || (!ending && from <= at && at < to) {
-				rate += s.From + (s.To-s.From)*(at-from)/s.For
-			}
-			from = to
-		}
-	}
-	return rate
 }
 
 // use shows the use of a quota over time against its limit.

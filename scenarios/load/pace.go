@@ -19,6 +19,10 @@ const (
 // arrival whose turn did not come.
 func (r *runner) pace(shots <-chan shot) (next int64) {
 	defer r.timer.close()
+	grouped := make([]bool, len(r.plan.Load.Profile))
+	for i := range grouped {
+		grouped[i] = r.plan.Load.Pacing != scenarios.Precise && r.plan.Load.Profile[i].PeakRate() >= groupRate
+	}
 	for {
 		var s shot
 		var more bool
@@ -30,7 +34,7 @@ func (r *runner) pace(shots <-chan shot) (next int64) {
 			return next
 		}
 		due := s.Intended
-		if r.grouped(&r.plan.Load.Profile[s.Stage]) {
+		if grouped[s.Stage] {
 			due = (due + groupTime - 1).Truncate(groupTime)
 		}
 		if !r.timer.wait(due) || !r.room() {
@@ -39,11 +43,6 @@ func (r *runner) pace(shots <-chan shot) (next int64) {
 		next++
 		r.release(s, due)
 	}
-}
-
-// grouped reports whether the arrivals of a stage are released in groups.
-func (r *runner) grouped(s *scenarios.Stage) bool {
-	return r.plan.Load.Pacing != scenarios.Precise && max(s.From, s.To) >= groupRate
 }
 
 // timer waits for the instants of a run. It is for one goroutine.

@@ -22,7 +22,8 @@ const indexEvery = 64
 //
 // Expected is the integral of the profile's rate. Arrival n lies where Expected
 // reaches u(n): n + 1/2 for uniform arrivals; for Poisson arrivals, point n of a
-// Poisson process of rate one. That process is drawn in blocks of 1,024 units,
+// Poisson process of rate one. Replayed counts are uniform: each interval gets
+// exactly its own. The Poisson process is drawn in blocks of 1,024 units,
 // a Poisson-distributed number of points placed by sorted uniforms, each block
 // from a generator of its own, keyed by seed, load and block. So any part of a
 // schedule can be had without what comes before it, and Expected turns the one
@@ -44,8 +45,9 @@ type Schedule struct {
 // piece is one stage of a profile. Times are from the load's start.
 type piece struct {
 	begin, end time.Duration
-	base, top  float64 // Expected at begin and end
-	from, to   float64 // rates per second
+	base, top  float64         // Expected at begin and end
+	from, to   float64         // rates per second
+	curve      scenarios.Curve // of the rate, where it is no straight line
 	measured   bool
 }
 
@@ -55,13 +57,12 @@ func NewSchedule(l scenarios.Load) *Schedule {
 	s := &Schedule{
 		start:   l.Start,
 		mix:     NewStream(l.Seed, l.Name, forMix),
-		poisson: l.Arrivals != scenarios.Uniform,
+		poisson: l.Arrivals != scenarios.Uniform && l.Arrivals != scenarios.Replay,
 		draws:   NewStream(l.Seed, l.Name, forArrivals),
 	}
 	var at time.Duration
 	for _, st := range l.Profile {
-		p := piece{begin: at, end: at + st.For, base: s.total, from: st.From, to: st.To, measured: st.Measure}
-		p.top = p.base + (st.From+st.To)/2*st.For.Seconds()
+		p := piece{begin: at, end: at + st.For, base: s.total, top: s.total + st.Arrivals(), from: st.From, to: st.To, curve: st.Curve, measured: st.Measure}
 		s.pieces = append(s.pieces, p)
 		at, s.total = p.end, p.top
 	}
@@ -117,18 +118,24 @@ func (p *piece) expected(t time.Duration) float64 {
 	if t <= p.begin {
 		return p.base
 	}
+	if p.curve != nil {
+		return min(p.base+p.curve.Expected(t-p.begin), p.top)
+	}
 	x := (t - p.begin).Seconds()
 	slope := (p.to - p.from) / (p.end - p.begin).Seconds()
 	return min(p.base+x*(p.from+slope*x/2), p.top)
 }
 
 // inverse returns the instant at which Expected reaches u, which lies within
-// [p.base, p.top): the smaller root of the quadratic that a linear rate gives,
-// in the form that loses no digits where the slope or the rate is near zero.
+// [p.base, p.top). For a linear rate that is the smaller root of a quadratic, in
+// the form that loses no digits where the slope or the rate is near zero.
 func (p *piece) inverse(u float64) time.Duration {
 	v := u - p.base
 	if v <= 0 {
 		return p.begin
+	}
+	if p.curve != nil {
+		return min(p.begin+p.curve.Inverse(v), p.end-1)
 	}
 	slope := (p.to - p.from) / (p.end - p.begin).Seconds()
 	x := 2 * v / (p.from + math.Sqrt(max(p.from*p.from+2*slope*v, 0)))

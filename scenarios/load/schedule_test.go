@@ -85,10 +85,23 @@ func profiles(t *rapid.T) scenarios.Load {
 			From: to, To: to, For: rapid.SampledFrom([]time.Duration{1, 37 * time.Millisecond, time.Second, 2500 * time.Millisecond, 4*time.Second + 13}).Draw(t, "for"),
 			Measure: rapid.Bool().Draw(t, "measure"),
 		}
-		if rapid.Bool().Draw(t, "ramp") {
+		switch length := st.For; rapid.IntRange(0, 7).Draw(t, "shape") {
+		case 0, 1, 2:
 			st.Ramp, st.From = true, rate
+		case 3:
+			st.Curve = scenarios.Triangle{Visitors: 1 + to, Top: length / 3, Base: length}
+		case 4:
+			st.Curve = scenarios.Gamma{Visitors: 1 + to, Top: length/8 + 1, Base: length}
+		case 5:
+			st.Curve = scenarios.Sine{Mean: to, Amplitude: to, Period: length/3 + 1, Length: length}
+		case 6:
+			st.Curve = scenarios.Counts{Ends: []time.Duration{length, 2 * length, 3 * length}, Cumulative: []float64{3, 3, 3 + math.Ceil(to)}}
+			st.For *= 3
 		}
-		rate = to
+		if st.Curve != nil {
+			st.From, st.To = st.Curve.Rate(0), st.Curve.Rate(st.For)
+		}
+		rate = min(st.To, 2500)
 		l.Profile = append(l.Profile, st)
 	}
 	return l
@@ -127,7 +140,8 @@ func TestScheduleProperties(t *testing.T) {
 				t.Fatalf("arrival %d has measured %v", n, a.Measured)
 			}
 			if l.Arrivals == scenarios.Uniform {
-				if e := s.Expected(a.Intended); math.Abs(e-float64(n)-0.5) > 1e-5 {
+				// A nanosecond of a rate.
+				if e := s.Expected(a.Intended); math.Abs(e-float64(n)-0.5) > 1e-5+1e-9*l.PeakRate() {
 					t.Fatalf("Expected(%v) = %v at arrival %d", a.Intended, e, n)
 				}
 			}
@@ -227,6 +241,53 @@ func TestInverse(t *testing.T) {
 	})
 }
 
+// TestReplayIsExact: every interval gets the arrivals that were counted in it.
+func TestReplayIsExact(t *testing.T) {
+	counts := scenarios.Counts{}
+	var end time.Duration
+	var total float64
+	for i := range 3600 {
+		end += time.Duration(1+i%3) * 500 * time.Millisecond
+		total += float64(i * 7919 % 1013)
+		counts.Ends, counts.Cumulative = append(counts.Ends, end), append(counts.Cumulative, total)
+	}
+	l := uniform(scenarios.Stage{Name: "replay", For: end, Measure: true, Curve: counts})
+	l.Arrivals, l.Start = scenarios.Replay, time.Second
+	s := NewSchedule(l)
+	if s.Len() != int64(total) {
+		t.Fatalf("%d arrivals of %v", s.Len(), total)
+	}
+	got := make([]int, len(counts.Ends))
+	i := 0
+	for a := range s.Arrivals(0, 1) {
+		for a.Intended-l.Start >= counts.Ends[i] {
+			i++
+		}
+		got[i]++
+	}
+	for i, n := range got {
+		if n != i*7919%1013 {
+			t.Errorf("%d arrivals in interval %d, counted %d", n, i, i*7919%1013)
+		}
+	}
+}
+
+// TestSpikeArrives: of 150,000 visitors in a triangle of 60 s, 5,000/s come at
+// the peak.
+func TestSpikeArrives(t *testing.T) {
+	l := random(1, scenarios.Stage{For: time.Minute, Measure: true, Curve: scenarios.Triangle{Visitors: 150_000, Top: 30 * time.Second, Base: time.Minute}})
+	var counts [60]float64
+	for a := range NewSchedule(l).Arrivals(0, 1) {
+		counts[a.Intended/time.Second]++
+	}
+	for i, n := range counts {
+		want := 5000 * (1 - math.Abs(float64(i)+0.5-30)/30)
+		if math.Abs(n-want) > 4.5*math.Sqrt(want) {
+			t.Errorf("second %d: %v arrivals, want %v", i, n, want)
+		}
+	}
+}
+
 func TestExpected(t *testing.T) {
 	l := uniform(hold(10, 2*time.Second), ramp(10, 30, 2*time.Second), hold(0, time.Second))
 	l.Start = time.Second
@@ -257,6 +318,7 @@ func TestPoissonGaps(t *testing.T) {
 	for name, stages := range map[string][]scenarios.Stage{
 		"hold": {hold(200, 100*time.Second)},
 		"ramp": {ramp(0, 400, 50*time.Second), ramp(400, 0, 50*time.Second)},
+		"sine": {{For: 100 * time.Second, Curve: scenarios.Sine{Mean: 200, Amplitude: 150, Period: 13 * time.Second, Length: 100 * time.Second}}},
 	} {
 		for seed := range uint64(5) {
 			s := NewSchedule(random(seed, stages...))
@@ -449,8 +511,9 @@ func TestInFlightLimits(t *testing.T) {
 }
 
 func BenchmarkArrivals(b *testing.B) {
-	for _, l := range []scenarios.Load{uniform(hold(5000, 240*time.Hour)), random(1, hold(5000, 24*time.Hour)), random(1, ramp(0, 10_000, 24*time.Hour))} {
-		b.Run(fmt.Sprintf("%s/ramp=%v", l.Arrivals, l.Profile[0].Ramp), func(b *testing.B) {
+	gamma := scenarios.Stage{For: time.Hour, Curve: scenarios.Gamma{Visitors: 1e8, Top: 10 * time.Minute, Base: time.Hour}}
+	for _, l := range []scenarios.Load{uniform(hold(5000, 240*time.Hour)), random(1, hold(5000, 24*time.Hour)), random(1, ramp(0, 10_000, 24*time.Hour)), random(1, gamma)} {
+		b.Run(fmt.Sprintf("%s/ramp=%v/curve=%T", l.Arrivals, l.Profile[0].Ramp, l.Profile[0].Curve), func(b *testing.B) {
 			s := NewSchedule(l)
 			b.ReportAllocs()
 			n := 0
