@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/calibration"
@@ -199,11 +200,34 @@ func scaled(s *scenarios.Scenario, factor float64, bounds []scenarios.Threshold)
 		l := &other.Loads[i]
 		l.Profile = slices.Clone(l.Profile)
 		for j := range l.Profile {
-			l.Profile[j].From *= factor
-			l.Profile[j].To *= factor
+			st := &l.Profile[j]
+			st.From *= factor
+			st.To *= factor
+			if st.Curve != nil {
+				st.Curve = scaledCurve{st.Curve, factor}
+			}
 		}
 	}
 	return &other
+}
+
+// scaledCurve is a curve with every rate times factor.
+type scaledCurve struct {
+	curve  scenarios.Curve
+	factor float64
+}
+
+func (c scaledCurve) Rate(at time.Duration) float64     { return c.factor * c.curve.Rate(at) }
+func (c scaledCurve) Expected(at time.Duration) float64 { return c.factor * c.curve.Expected(at) }
+func (c scaledCurve) Inverse(n float64) time.Duration   { return c.curve.Inverse(n / c.factor) }
+func (c scaledCurve) Peak() float64                     { return c.factor * c.curve.Peak() }
+
+func (c scaledCurve) Points() []scenarios.RatePoint {
+	points := slices.Clone(c.curve.Points())
+	for i := range points {
+		points[i].Rate *= c.factor
+	}
+	return points
 }
 
 // judge says what a trial's run means for its rate, and why where it isn't a

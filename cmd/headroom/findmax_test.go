@@ -18,7 +18,7 @@ import (
 
 // Whatever shape a profile has, scaling it scales the plan at every instant.
 func TestScaled(t *testing.T) {
-	seen := 0
+	seen, curves := 0, 0
 	for _, files := range []fs.FS{scenarios.Ready(), os.DirFS("../../testdata/scenarios/good")} {
 		names, err := fs.Glob(files, "*.yaml")
 		if err != nil {
@@ -40,11 +40,40 @@ func TestScaled(t *testing.T) {
 						t.Errorf("%s: load %s: %g arrivals until %s, want %g", path.Base(name), l.Name, got, at, want)
 					}
 				}
-				if l.PeakRate()*factor != other.Loads[i].PeakRate() || &l.Profile[0] == &other.Loads[i].Profile[0] {
+				// The schedule itself places as many arrivals there.
+				half := l.Start + l.Duration()/2
+				var before float64
+				for a := range is.Arrivals(0, 1) {
+					if a.Intended >= half {
+						break
+					}
+					before++
+				}
+				if want := is.Expected(half); math.Abs(before-want) > 5*math.Sqrt(want)+1 {
+					t.Errorf("%s: load %s: %g arrivals in the first half, want %g", name, l.Name, before, want)
+				}
+				near := func(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(a, b) }
+				if !near(l.PeakRate()*factor, other.Loads[i].PeakRate()) || &l.Profile[0] == &other.Loads[i].Profile[0] {
 					t.Errorf("%s: load %s: peak %g of %g", name, l.Name, other.Loads[i].PeakRate(), l.PeakRate())
+				}
+				for j, st := range l.Profile {
+					if st.Curve == nil {
+						continue
+					}
+					curves++
+					now := other.Loads[i].Profile[j].Curve
+					for k, p := range st.Curve.Points() {
+						q := now.Points()[k]
+						if q.At != p.At || !near(q.Rate, factor*p.Rate) || !near(now.Rate(p.At), factor*st.Curve.Rate(p.At)) {
+							t.Errorf("%s: stage %s: point %v of %v", name, st.Name, q, p)
+						}
+					}
 				}
 			}
 		}
+	}
+	if curves < 5 {
+		t.Errorf("%d curves were scaled", curves)
 	}
 	if seen < 3 {
 		t.Errorf("%d scenarios were scaled", seen)
