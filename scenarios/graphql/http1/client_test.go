@@ -520,12 +520,12 @@ func TestAddresses(t *testing.T) {
 		_, _, err := ask(t.Context(), c, post(t, u, ""), time.Minute)
 		failure(t, err, DNSLookup)
 
-		answer, fails = []string{"192.0.2.1", "192.0.2.2", "2001:db8::3"}, nil
+		answer, fails = []string{"2001:db8::4", "192.0.2.1", "192.0.2.2", "192.0.2.3"}, nil
 		open("192.0.2.1:81")
-		open("192.0.2.2:81 [2001:db8::3]:81")
+		open("192.0.2.2:81 192.0.2.3:81")
 		for range 2 { // the bad one is not tried from now on
 			open("192.0.2.1:81")
-			open("[2001:db8::3]:81")
+			open("192.0.2.3:81")
 		}
 		if lookups != 2 {
 			t.Errorf("%d lookups, want 2", lookups)
@@ -534,10 +534,14 @@ func TestAddresses(t *testing.T) {
 		answer, fails = nil, errors.New("dead")
 		open("192.0.2.1:81")
 		time.Sleep(lookupEvery)
+		answer, fails = []string{"2001:db8::4", "192.0.2.2"}, nil
+		open("192.0.2.2:81 [2001:db8::4]:81")
+		open("[2001:db8::4]:81")
+		time.Sleep(lookupEvery)
 		answer, fails = []string{"192.0.2.9"}, nil
 		open("192.0.2.9:81")
-		if lookups != 4 {
-			t.Errorf("%d lookups, want 4", lookups)
+		if lookups != 5 {
+			t.Errorf("%d lookups, want 5", lookups)
 		}
 		answer = []string{"192.0.2.2"}
 		time.Sleep(lookupEvery)

@@ -47,6 +47,7 @@ type lookup struct {
 // address is one of the server's.
 type address struct {
 	text string
+	six  bool // of IPv6
 	bad  bool // the last attempt failed: the others are tried first
 }
 
@@ -201,7 +202,7 @@ func (d *dialer) look(ctx context.Context, l *lookup) {
 	if len(ips) > 0 {
 		d.addresses = d.addresses[:0]
 		for _, ip := range ips {
-			d.addresses = append(d.addresses, address{text: net.JoinHostPort(ip.Unmap().String(), d.port)})
+			d.addresses = append(d.addresses, address{text: net.JoinHostPort(ip.Unmap().String(), d.port), six: ip.Unmap().Is6()})
 		}
 	}
 	if len(d.addresses) == 0 {
@@ -213,23 +214,32 @@ func (d *dialer) look(ctx context.Context, l *lookup) {
 	close(l.done)
 }
 
-// order returns the addresses: the good ones first, and of them each time
-// another one.
+// order returns the addresses: the good ones first, each time beginning with
+// another. Those of IPv6 come after those of IPv4, which is to be had nearly
+// everywhere or else fails at once, where IPv6 may only seem to be there.
 func (d *dialer) order() []string {
-	var good, bad []string
+	var ranks [3][]string
 	for _, a := range d.addresses {
-		if a.bad {
-			bad = append(bad, a.text)
-		} else {
-			good = append(good, a.text)
+		ranks[a.rank()] = append(ranks[a.rank()], a.text)
+	}
+	for i, list := range ranks {
+		if len(list) > 0 {
+			n := d.next % len(list)
+			ranks[i] = slices.Concat(list[n:], list[:n])
 		}
 	}
-	if len(good) > 0 {
-		i := d.next % len(good)
-		good = slices.Concat(good[i:], good[:i])
-	}
 	d.next++
-	return append(good, bad...)
+	return slices.Concat(ranks[:]...)
+}
+
+func (a *address) rank() int {
+	switch {
+	case a.bad:
+		return 2
+	case a.six:
+		return 1
+	}
+	return 0
 }
 
 // tunnel returns the request for a tunnel through a proxy.
