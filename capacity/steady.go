@@ -25,9 +25,10 @@ type hold struct{ from, to float64 }
 // holds returns the stretches of at least minHold.
 func (a *analysis) holds() (long []hold) {
 	var ends []float64
-	loads := a.run.Manifest.Loads
-	for _, l := range loads {
-		for _, s := range l.segments() {
+	plans := make([][]segment, len(a.run.Manifest.Loads)) // what is left of them
+	for k, l := range a.run.Manifest.Loads {
+		plans[k] = l.segments()
+		for _, s := range plans[k] {
 			ends = append(ends, s.t0, s.t1)
 		}
 	}
@@ -35,16 +36,19 @@ func (a *analysis) holds() (long []hold) {
 	ends = slices.Compact(ends)
 	var rates []float64 // of the loads in the stretch before
 	for i := 0; i+1 < len(ends); i++ {
-		now, even, measured := make([]float64, len(loads)), true, false
+		now, even, measured := make([]float64, len(plans)), true, false
 		middle := (ends[i] + ends[i+1]) / 2
-		for k, l := range loads {
-			for _, s := range l.segments() {
-				if s.t0 < middle && middle < s.t1 {
-					now[k] = s.r1
-					even = even && s.r0 == s.r1
-					measured = measured || s.measured && s.r1 > 0
-				}
+		for k := range plans {
+			for len(plans[k]) > 0 && plans[k][0].t1 <= middle {
+				plans[k] = plans[k][1:]
 			}
+			if len(plans[k]) == 0 || plans[k][0].t0 > middle {
+				continue
+			}
+			s := plans[k][0]
+			now[k] = s.r1
+			even = even && s.r0 == s.r1
+			measured = measured || s.measured && s.r1 > 0
 		}
 		switch {
 		case !even || !measured:

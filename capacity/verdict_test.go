@@ -90,6 +90,7 @@ func TestVerdictFaults(t *testing.T) {
 			}
 		}
 	}
+	flipped := map[string]bool{}
 	for _, c := range []struct {
 		name   string
 		run    func() *capacity.Run
@@ -179,8 +180,14 @@ func TestVerdictFaults(t *testing.T) {
 			t.Errorf("%s: %s by %v, want %s by %s", c.name, v.Status, failing(v), c.status, c.check)
 			continue
 		}
+		flipped[c.check] = true
 		if v.Failed()[0].Hint == "" {
 			t.Errorf("%s: no hint", c.name)
+		}
+	}
+	for _, c := range capacity.VerdictOf(&capacity.Run{}).Checks {
+		if !flipped[c.Name] {
+			t.Errorf("no fault flips %s", c.Name)
 		}
 	}
 }

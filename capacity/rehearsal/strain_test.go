@@ -56,3 +56,27 @@ func TestStrainMeter(t *testing.T) {
 		t.Errorf("an offset of %g s", o)
 	}
 }
+
+// A record has a point of each for every second.
+func TestStrainIsRecorded(t *testing.T) {
+	run := rehearse(t, config(50, 5*time.Second, backend{20 * time.Millisecond}), nil)
+	points := map[string][]measure.Point{}
+	for _, s := range run.Series {
+		if s.Source == "generator" {
+			points[s.Metric] = s.Points
+		}
+	}
+	for _, metric := range []string{"gc_pause", "sched_latency", "clock_offset"} {
+		if n := len(points[metric]); n < 5 || n > 6 {
+			t.Errorf("%d points of %s in 5 s", n, metric)
+		}
+		for i, p := range points[metric] {
+			if i > 1 && p.At.Sub(points[metric][i-1].At) != time.Second {
+				t.Errorf("%s: point %d comes at %s after %s", metric, i, p.At, points[metric][i-1].At)
+			}
+			if metric == "clock_offset" && p.Value != 0 {
+				t.Errorf("the bubble's clock is off by %g s in second %d", p.Value, i)
+			}
+		}
+	}
+}
