@@ -47,7 +47,7 @@ func TestScripts(t *testing.T) { runScripts(t, "script") }
 func TestLoneScripts(t *testing.T) { runScripts(t, "lone") }
 
 func runScripts(t *testing.T, folder string) {
-	testscript.Run(t, testscript.Params{
+	testscript.RunT(inTurn{t}, testscript.Params{
 		Dir: filepath.Join("testdata", folder),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
@@ -71,9 +71,20 @@ func runScripts(t *testing.T, folder string) {
 	})
 }
 
+// inTurn runs the stories one after the other: two rehearsals at once would
+// take each other's processor time and make each other INVALID.
+type inTurn struct{ *testing.T }
+
+func (inTurn) Parallel()     {}
+func (inTurn) Verbose() bool { return testing.Verbose() }
+
+func (t inTurn) Run(name string, f func(testscript.T)) {
+	t.T.Run(name, func(t *testing.T) { f(inTurn{t}) })
+}
+
 // exits is "exits CODE[|CODE...] ARGS...": it runs the program and checks its
 // exit code. A run that this machine stalled is INVALID, and rightly so; that
-// says nothing of the program, so such a run is tried again, at most twice.
+// says nothing of the program, so such a run is tried again, at most four times.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: exits CODE[|CODE...] ARGS...")
@@ -90,7 +101,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		if slices.Contains(want, strconv.Itoa(code)) {
 			return
 		}
-		if code != exitInvalid || try == 3 {
+		if code != exitInvalid || try == 5 {
 			ts.Fatalf("headroom %s: exit code %d, want %s", strings.Join(args[1:], " "), code, args[0])
 		}
 	}
