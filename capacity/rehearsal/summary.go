@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
-// Summary says what a run of the configuration would send, for a person to
-// check before the first byte: each rate per second and per minute, and the
-// total.
+// Summary says what a run of the configuration would send and which quotas it
+// would be held against, for a person to check before the first byte: each rate
+// per second and per minute, and the total.
 func Summary(c Config) string {
 	m, plans, _ := Plan(c)
 	var b strings.Builder
@@ -25,6 +26,16 @@ func Summary(c Config) string {
 		for _, op := range l.Operations {
 			fmt.Fprintf(&b, "    %-12s %8s  %s\n", op.Name, unit.HumanShare(op.Share), op.Kind)
 		}
+	}
+	for _, q := range m.Quotas {
+		limit := unit.HumanQuantity(q.Limit, q.Unit)
+		if q.Kind == capacity.RateQuota {
+			limit = unit.HumanRate(q.Limit, q.Unit)
+		}
+		fmt.Fprintf(&b, "  held against %s: %s (%s)\n", q.ID, limit, q.Origin)
+	}
+	if len(m.Quotas) == 0 {
+		b.WriteString("  held against no quota: observe: and quotas: name none\n")
 	}
 	return strings.TrimRight(b.String(), "\n")
 }
