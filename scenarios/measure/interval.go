@@ -2,6 +2,7 @@ package measure
 
 import (
 	"math"
+	"math/bits"
 	"time"
 
 	hdrhistogram "github.com/HdrHistogram/hdrhistogram-go"
@@ -27,7 +28,7 @@ const (
 )
 
 // Histograms count values from 1 to highest (an hour in microseconds) with
-// three significant digits, which is 188 kB each.
+// three significant digits, which is 188 kB each and half of that in a tally.
 const (
 	highest = int64(time.Hour / time.Microsecond)
 	digits  = 3
@@ -108,6 +109,57 @@ func (d *Distribution) Quantile(p float64) float64 {
 	n := float64(d.N())
 	rank := max(math.Ceil(p*n*(1-1e-12)), 1)
 	return min(float64(d.histogram.ValueAtPercentile(100*rank/n)), d.Max())
+}
+
+// tally counts values in the slots of such a histogram, for less time and memory
+// than the histogram itself. It takes no memory before its first value, and can
+// count 2³² values in a slot before it is merged.
+type tally struct {
+	counts    []uint32
+	low, high int // the slots in use; low is above high where there are none
+	max       int64
+	clipped   int64 // values that were out of range
+}
+
+// The slots: 2,048 for the values below 2,048, then 1,024 for each doubling.
+const (
+	slotBits  = 10                                    // of the values that share a power of two
+	slotCount = (32-slotBits)<<slotBits + 1<<slotBits // highest has 32 bits
+)
+
+func (t *tally) record(v int64) {
+	t.max = max(t.max, v)
+	if v < 0 || v > highest {
+		t.clipped++
+		v = min(max(v, 0), highest)
+	}
+	shift := bits.Len64(uint64(v)>>slotBits|1) - 1
+	i := shift<<slotBits + int(v>>shift)
+	if t.counts == nil {
+		t.counts = make([]uint32, slotCount)
+		t.low, t.high = i, i
+	}
+	t.low, t.high = min(t.low, i), max(t.high, i)
+	t.counts[i]++
+}
+
+// drain adds what t has counted to w and leaves t empty.
+func (t *tally) drain(w *window) {
+	if t.counts == nil || t.low > t.high {
+		return
+	}
+	w.open()
+	for i, count := range t.counts[t.low : t.high+1] {
+		if count > 0 {
+			i += t.low
+			shift := max(i>>slotBits-1, 0)
+			// Only a value out of range can be refused.
+			_ = w.histogram.RecordValues(int64(i-shift<<slotBits)<<shift, int64(count))
+		}
+	}
+	clear(t.counts[t.low : t.high+1])
+	w.max, w.clipped = max(w.max, t.max), w.clipped+t.clipped
+	t.low, t.high, t.max, t.clipped = len(t.counts)-1, 0, 0, 0
 }
 
 // window is a histogram with its exact maximum. It takes no memory before its

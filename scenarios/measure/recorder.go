@@ -30,8 +30,8 @@ const maxReason = 80
 // Recorder counts what happens in a run. Workers record into shards that they
 // don't share; Flush merges these. Its memory depends on the number of
 // operations and shards, not on the length of the run or its rate: each
-// operation takes 188 kB for each kind of histogram that has values, once per
-// shard and twice more.
+// operation takes 94 kB for each kind of histogram that has values, once per
+// shard and three times more.
 type Recorder struct {
 	ops     []Operation
 	shards  []shard // the last one is the planner's: Plan, Drop and NotDue
@@ -188,9 +188,8 @@ func (r *Recorder) drain(b *book, rows []Row) []Row {
 	}
 	clear(b.cells)
 	clear(b.recent)
-	for i := range b.windows {
-		r.merged[i].merge(&b.windows[i])
-		b.windows[i].reset()
+	for i := range b.tallies {
+		b.tallies[i].drain(&r.merged[i])
 	}
 	return rows
 }
@@ -200,7 +199,7 @@ type book struct {
 	cells   map[cellKey]*cell
 	recent  []recent // the cell that operation i used last, at 2i and, where measured, 2i+1
 	free    []*cell
-	windows []window // of operation i and kind k at i*len(kinds)+k
+	tallies []tally // of operation i and kind k at i*len(kinds)+k
 }
 
 type cellKey struct {
@@ -224,7 +223,7 @@ type recent struct {
 }
 
 func newBook(ops int) *book {
-	return &book{cells: make(map[cellKey]*cell), recent: make([]recent, 2*ops), windows: make([]window, ops*len(kinds))}
+	return &book{cells: make(map[cellKey]*cell), recent: make([]recent, 2*ops), tallies: make([]tally, ops*len(kinds))}
 }
 
 // cell returns the cell of the second in which at lies.
@@ -253,25 +252,31 @@ func (b *book) cell(op int, at time.Duration, measured bool) *cell {
 
 // record counts s, each part of it at the instant that Row names.
 func (b *book) record(s *Sample, reason int) {
-	b.cell(s.Op, s.Intended, s.Measured).row.Sent++
-
-	sent := b.cell(s.Op, s.Sent, s.Measured)
-	sent.row.SentSlots[slot(s.Sent)]++
-	if s.Tokens != NoTokens {
-		sent.row.TokensSent += s.Tokens
-		sent.row.TokensNSent++
-	}
-	for at := s.Sent; at < s.Done; {
-		end := min(at.Truncate(time.Second)+time.Second, s.Done)
-		b.cell(s.Op, at, s.Measured).held += end - at
-		at = end
-	}
-
 	done := b.cell(s.Op, s.Done, s.Measured)
-	*done.row.count(s.Outcome)++
+	sent := done
+	if second := s.Done.Truncate(time.Second); s.Intended >= second && s.Sent >= second {
+		done.row.Sent++
+		done.held += s.Done - s.Sent
+	} else {
+		b.cell(s.Op, s.Intended, s.Measured).row.Sent++
+		sent = b.cell(s.Op, s.Sent, s.Measured)
+		for at := s.Sent; at < s.Done; {
+			end := min(at.Truncate(time.Second)+time.Second, s.Done)
+			b.cell(s.Op, at, s.Measured).held += end - at
+			at = end
+		}
+	}
+	sent.row.SentSlots[slot(s.Sent)]++
+	if s.Outcome == OK {
+		done.row.OK++
+	} else {
+		*done.row.count(s.Outcome)++
+	}
 	done.row.BytesIn += s.BytesIn
 	done.row.BytesOut += s.BytesOut
 	if s.Tokens != NoTokens {
+		sent.row.TokensSent += s.Tokens
+		sent.row.TokensNSent++
 		done.row.TokensDone += s.Tokens
 		done.row.TokensN++
 	}
@@ -285,16 +290,16 @@ func (b *book) record(s *Sample, reason int) {
 	if !s.Measured {
 		return
 	}
-	w := b.windows[s.Op*len(kinds):][:len(kinds)]
-	w[lag].record(microseconds(s.Sent - s.Intended))
+	t := b.tallies[s.Op*len(kinds):][:len(kinds)]
+	t[lag].record(microseconds(s.Sent - s.Intended))
 	if s.Outcome == OK || s.Outcome == TimedOut {
-		w[response].record(microseconds(s.Done - s.Intended))
+		t[response].record(microseconds(s.Done - s.Intended))
 	}
 	if s.Outcome.Completed() {
-		w[service].record(microseconds(s.Done - s.Sent))
+		t[service].record(microseconds(s.Done - s.Sent))
 	}
 	if s.Tokens != NoTokens {
-		w[tokens].record(s.Tokens)
+		t[tokens].record(s.Tokens)
 	}
 }
 
