@@ -292,6 +292,9 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		c.Low, c.High = max(0, min(low, mean-half)), max(high, mean+half)
 		c.notes = append(c.notes, fmt.Sprintf("unit cost from %s, too few for an interval of their own: it supposes that single costs vary by no more than their mean", minutes))
 	}
+	if !a.run.Manifest.Sandbox {
+		c.notes = append(c.notes, "the cloud's sums hold everybody's use: the unit cost supposes that nothing else charged this quota in those minutes")
+	}
 	if fewer > 0 && fewer < requests {
 		c.High = max(c.High, used/fewer)
 		c.notes = append(c.notes, "some refusals can't be told apart: the interval of the unit cost covers both readings")
