@@ -180,6 +180,15 @@ type Stage struct {
 	Points []RatePoint `json:"points,omitempty"`
 }
 
+// PeakRate returns the stage's highest planned rate.
+func (s Stage) PeakRate() float64 {
+	peak := max(s.From, s.To)
+	for _, p := range s.Points {
+		peak = max(peak, p.Rate)
+	}
+	return peak
+}
+
 // RatePoint is a planned rate at an instant of its stage.
 type RatePoint struct {
 	At   float64 `json:"at_s"` // from the stage's beginning

@@ -557,7 +557,11 @@ func planSection(run *capacity.Run) Section {
 			if !g.Measure {
 				measured = "no"
 			}
-			stages.Rows = append(stages.Rows, []Cell{{Text: l.Name}, {Text: g.Name}, {Text: number(g.From) + "/s"}, {Text: number(g.To) + "/s"}, {Text: lasting(g.For)}, {Text: measured}})
+			to := number(g.To) + "/s"
+			if len(g.Points) > 0 {
+				to += ", up to " + number(g.PeakRate()) + "/s"
+			}
+			stages.Rows = append(stages.Rows, []Cell{{Text: l.Name}, {Text: g.Name}, {Text: number(g.From) + "/s"}, {Text: to}, {Text: lasting(g.For)}, {Text: measured}})
 		}
 		for _, o := range l.Operations {
 			ops.Rows = append(ops.Rows, []Cell{{Text: l.Name}, {Text: o.Name}, {Text: o.Kind}, {Text: unit.HumanShare(o.Share)}})
