@@ -31,8 +31,8 @@ check: bin/staticcheck bin/gofumpt ## formatting, vet, staticcheck, a tidy go.mo
 	bin/staticcheck ./...
 	$(GO) mod tidy -diff
 
-race: ## run all tests under the race detector
-	$(GO) test -race ./...
+race: ## run the tests of everything concurrent under the race detector
+	$(GO) test -race ./scenarios/... ./capacity/...
 
 fuzz: ## fuzz every parser for FUZZTIME (10s each)
 	.ci/fuzz $(or $(FUZZTIME),10s)

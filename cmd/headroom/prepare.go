@@ -28,7 +28,7 @@ type prepared struct {
 // that name, and everything it names, and reports every fault at once.
 func (a app) prepare(ref string) (*prepared, error) {
 	files, name := scenarios.OSFiles(), filepath.ToSlash(ref)
-	if _, err := os.Stat(ref); errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(ref, `./\`) {
+	if info, err := os.Stat(ref); (errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir()) && !strings.ContainsAny(ref, `./\`) {
 		if slices.Contains(readyNames(), ref) {
 			files, name = scenarios.Ready(), ref+".yaml"
 		} else {
