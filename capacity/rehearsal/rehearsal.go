@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"strings"
@@ -138,6 +139,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		defer d.Close()
 		plans[i].Driver = d
 	}
+	warm(ctx, plans)
 	start := time.Now().Add(lead)
 	m.Start = start.Round(0)
 	w, err := record.Create(dir, m)
@@ -165,6 +167,28 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		m.State, m.Reason = capacity.Interrupted, "the record could not be written: "+err.Error()
 	}
 	return m, errors.Join(err, w.Finish(m))
+}
+
+// The connections that are opened before the load begins: as many as it needs
+// for its peak rate at an answer time of 100 ms, so many a second that no
+// target takes it for an attack, and for no longer than warmUp in all.
+const (
+	warmAnswer    = 100 * time.Millisecond
+	warmPerSecond = 100
+	warmUp        = 3 * time.Second
+)
+
+// warm opens connections ahead of the load. A target that can't be reached
+// shows in the run itself, where it is counted.
+func warm(ctx context.Context, plans []load.Plan) {
+	ctx, cancel := context.WithTimeout(ctx, warmUp)
+	defer cancel()
+	for _, p := range plans {
+		if d, ok := p.Driver.(load.Warmer); ok {
+			n := min(p.InFlight, int(math.Ceil(p.Load.PeakRate()*warmAnswer.Seconds())))
+			_ = d.Warm(ctx, n, warmPerSecond)
+		}
+	}
 }
 
 // execution is a run while it goes on. Its methods are called by one goroutine.

@@ -160,6 +160,30 @@ func TestStopRule(t *testing.T) {
 	}
 }
 
+// warming counts the connections it is asked to open ahead of the load.
+type warming struct {
+	backend
+	n chan int
+}
+
+func (w warming) Warm(_ context.Context, n int, _ float64) error {
+	w.n <- n
+	return nil
+}
+
+func TestWarm(t *testing.T) {
+	for rate, want := range map[float64]int{50: 5, 4000: 20} {
+		c := config(rate, 100*time.Millisecond, backend{time.Millisecond})
+		c.Scenario.Loads[0].InFlight = 20
+		asked := make(chan int, 1)
+		c.Driver = func(scenarios.Load, int) (load.Driver, error) { return warming{backend{time.Millisecond}, asked}, nil }
+		rehearse(t, c, nil)
+		if n := <-asked; n != want {
+			t.Errorf("at %g/s: %d connections, want %d", rate, n, want)
+		}
+	}
+}
+
 func TestGuard(t *testing.T) {
 	for _, c := range []struct {
 		endpoint string

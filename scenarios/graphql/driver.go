@@ -74,7 +74,10 @@ type Driver struct {
 	unreadable  atomic.Int64 // token headers
 }
 
-var _ load.Driver = (*Driver)(nil)
+var (
+	_ load.Driver = (*Driver)(nil)
+	_ load.Warmer = (*Driver)(nil)
+)
 
 // operation is an operation made ready: what all of its requests have in
 // common.

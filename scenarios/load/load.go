@@ -41,6 +41,13 @@ type Driver interface {
 	Close() error
 }
 
+// Warmer is a Driver that can open connections ahead of the load.
+type Warmer interface {
+	// Warm opens connections until n are open, perSecond of them a second. It
+	// returns when all are open, one has failed or ctx is done.
+	Warm(ctx context.Context, n int, perSecond float64) error
+}
+
 // Request is one request that is ready to be sent.
 type Request interface {
 	// Send sends the request, waits for its whole answer and fills Outcome,
