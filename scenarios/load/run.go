@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headroom-load/headroom/scenarios"
@@ -89,6 +90,8 @@ type runner struct {
 	free     time.Duration // when a worker was last free
 	relief   *time.Timer   // calls relieve; nil before the first time
 	relieved bool          // relief is not under way
+	sought   time.Duration // when relief was last sought
+	handed   atomic.Int64  // shots that were handed to workers who didn't begin to send them yet
 	closed   bool
 	taken    chan struct{} // signalled when a shot leaves waiting
 	workers  sync.WaitGroup
@@ -210,6 +213,7 @@ func (r *runner) release(s shot, due time.Duration) {
 		worker := r.idle[n-1]
 		r.idle = r.idle[:n-1]
 		r.free = now
+		r.handed.Add(1)
 		worker <- s // has room: an idle worker was given nothing
 		return
 	}
@@ -231,39 +235,45 @@ func (r *runner) release(s shot, due time.Duration) {
 // full reports whether there are all the workers that may be. r.mu is held.
 func (r *runner) full() bool { return r.started >= max(r.plan.InFlight, 1) }
 
-// away reports whether no worker was free for a moment: each waits for its
-// answer. r.mu is held.
+// away reports whether no worker was free for a moment. r.mu is held.
 func (r *runner) away(now time.Duration) bool { return now-r.free >= moment }
 
 // employ starts a worker on the shot that has waited longest. r.mu is held.
 func (r *runner) employ() {
 	id, s := r.started, r.take()
 	r.started++
+	r.handed.Add(1)
 	r.workers.Go(func() { r.work(id, s) })
 }
 
-// seekRelief has the waiting shots looked after in a moment. r.mu is held.
+// pause is how long shots wait before they are looked after.
+const pause = moment + groupTime/2
+
+// seekRelief has the waiting shots looked after in a moment, between the releases
+// of two groups. r.mu is held.
 func (r *runner) seekRelief() {
 	if !r.relieved {
 		return
 	}
-	r.relieved = false
+	r.relieved, r.sought = false, r.now()
 	r.workers.Add(1)
 	if r.relief == nil {
-		r.relief = time.AfterFunc(moment, r.relieve)
+		r.relief = time.AfterFunc(pause, r.relieve)
 	} else {
-		r.relief.Reset(moment)
+		r.relief.Reset(pause)
 	}
 }
 
 // relieve starts workers, a quarter more at a time, on shots that wait while no
-// worker comes back.
+// worker comes back. Where workers that were handed a shot didn't begin to send
+// it, or relieve comes late itself, they wait for this machine, and more of them
+// would make that worse.
 func (r *runner) relieve() {
 	defer r.workers.Done()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.relieved = true
-	if r.away(r.now()) {
+	if now := r.now(); r.away(now) && r.handed.Load() == 0 && now-r.sought <= 2*pause {
 		for range 1 + r.started/4 {
 			if r.closed || r.full() || r.waiting.len() == 0 {
 				return
@@ -345,7 +355,10 @@ func (r *runner) skip(next int64) {
 func (r *runner) work(id int, s shot) {
 	offers := make(chan shot, 1)
 	var sample measure.Sample
-	for more := true; more; {
+	for more, handed := true, true; more; {
+		if handed {
+			r.handed.Add(-1)
+		}
 		now := r.now()
 		if r.expired(s.Arrival, now) {
 			r.drop(s)
@@ -356,28 +369,28 @@ func (r *runner) work(id int, s shot) {
 			sample.Done = now
 			r.rec.Record(id, &sample)
 		}
-		s, more = r.next(offers, now)
+		s, handed, more = r.next(offers, now)
 	}
 }
 
-// next returns the shot that has waited longest, or waits for one through
-// offers. It returns false when the load has ended.
-func (r *runner) next(offers chan shot, now time.Duration) (shot, bool) {
+// next returns the shot that has waited longest, or one that is handed over
+// through offers. There is no more of them when the load has ended.
+func (r *runner) next(offers chan shot, now time.Duration) (s shot, handed, more bool) {
 	r.mu.Lock()
 	r.free = now
 	if r.waiting.len() > 0 {
 		s := r.take()
 		r.mu.Unlock()
-		return s, true
+		return s, false, true
 	}
 	if r.closed {
 		r.mu.Unlock()
-		return shot{}, false
+		return shot{}, false, false
 	}
 	r.idle = append(r.idle, offers)
 	r.mu.Unlock()
-	s, ok := <-offers
-	return s, ok
+	s, more = <-offers
+	return s, true, more
 }
 
 // queue is shots in the order in which they came.
