@@ -40,15 +40,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"headroom": main})
 }
 
-func TestScripts(t *testing.T) { runScripts(t, "script") }
-
-// The stories of this folder take all of the machine, so that no other runs
-// beside them.
-func TestLoneScripts(t *testing.T) { runScripts(t, "lone") }
-
-func runScripts(t *testing.T, folder string) {
+func TestScripts(t *testing.T) {
 	testscript.RunT(inTurn{t}, testscript.Params{
-		Dir: filepath.Join("testdata", folder),
+		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
 			"serve":    serve,
@@ -57,14 +51,6 @@ func runScripts(t *testing.T, folder string) {
 			"cloudsum": cloudSum,
 			"waitfor":  waitFor,
 			"ceiling":  ceiling,
-		},
-		Setup: func(e *testscript.Env) error {
-			scenarios, err := filepath.Abs(filepath.Join("..", "..", "testdata", "scenarios"))
-			e.Setenv("SCENARIOS", scenarios)
-			e.Setenv("HOME", e.WorkDir)
-			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
-			e.Setenv("LocalAppData", filepath.Join(e.WorkDir, "cache"))
-			return err
 		},
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
