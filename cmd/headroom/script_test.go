@@ -52,6 +52,13 @@ func TestScripts(t *testing.T) {
 			"waitfor":  waitFor,
 			"ceiling":  ceiling,
 		},
+		// What this machine's user keeps, such as a calibration, is not the stories'.
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
+			e.Setenv("LocalAppData", filepath.Join(e.WorkDir, "cache"))
+			return nil
+		},
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 	})
