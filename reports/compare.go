@@ -88,7 +88,7 @@ func Comparison(c comparison.Comparison) *Report {
 type pairs struct{ *Table }
 
 func sideBySide(name string, c comparison.Comparison) pairs {
-	return pairs{&Table{Columns: []Column{{name, false}, {"figure", false}, {"a: " + c.A.ID, true}, {"b: " + c.B.ID, true}, {"b / a", true}}}}
+	return pairs{&Table{Columns: []Column{{name, false}, {"figure", false}, {heading("a", c.A), true}, {heading("b", c.B), true}, {"b / a", true}}}}
 }
 
 func (t pairs) pair(name, figure string, f comparison.Figure, print func(float64) string) {
@@ -120,4 +120,15 @@ func operationName(c comparison.Comparison, o comparison.Operation) string {
 		return o.Name
 	}
 	return o.Name + " of " + cmp.Or(o.LoadA, o.LoadB)
+}
+
+// heading names a side by its scenario, short enough for every figure of the
+// comparison to stand in one table.
+func heading(letter string, side comparison.Side) string {
+	const most = 18
+	name := []rune(side.Scenario)
+	if len(name) > most {
+		name = append(name[:most-1], '…')
+	}
+	return letter + ": " + string(name)
 }
