@@ -32,7 +32,7 @@ check: bin/staticcheck bin/gofumpt ## formatting, vet, staticcheck, a tidy go.mo
 	$(GO) mod tidy -diff
 
 race: ## run the tests of everything concurrent under the race detector
-	$(GO) test -race ./scenarios/... ./capacity/...
+	$(GO) test -race ./scenarios/... $(addprefix ./capacity/,calibration observe/... quotas/... record rehearsal sandbox/...)
 
 fuzz: ## fuzz every parser for FUZZTIME (10s each)
 	.ci/fuzz $(or $(FUZZTIME),10s)
