@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -143,37 +140,19 @@ type nullServer struct {
 }
 
 func (a app) startNull() (*nullServer, error) {
-	program, err := os.Executable()
+	var said struct{ URL string }
+	child, err := a.startChild("null server", &said, "calibrate", "--child")
 	if err != nil {
-		return nil, failure(err)
+		return nil, err
 	}
-	cmd := exec.Command(program, "calibrate", "--child")
-	cmd.Stderr = a.stderr
-	stdin, err1 := cmd.StdinPipe()
-	stdout, err2 := cmd.StdoutPipe()
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, failure(err)
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, failure(fmt.Errorf("null server: %w", err))
-	}
-	s := &nullServer{
+	return &nullServer{
+		url: said.URL,
 		stall: func(d time.Duration) error {
-			_, err := fmt.Fprintf(stdin, "stall %s\n", d)
+			_, err := fmt.Fprintf(child.in, "stall %s\n", d)
 			return err
 		},
-		close: func() error { return errors.Join(stdin.Close(), cmd.Wait()) },
-	}
-	var said struct{ URL string }
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &said)
-	}
-	if err != nil {
-		return nil, failure(fmt.Errorf("the null server didn't start: %w", errors.Join(err, s.close())))
-	}
-	s.url = said.URL
-	return s, nil
+		close: child.close,
+	}, nil
 }
 
 // kept returns the calibration of this machine and program, or nil. One that

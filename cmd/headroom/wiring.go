@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"os/exec"
 	"os/signal"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,11 +40,11 @@ type target struct {
 func (a app) connect(ctx context.Context, p *prepared) (*target, error) {
 	s := p.scenario
 	if p.system != nil {
-		child, err := a.startSandbox(p.systemRef)
+		var e sandbox.Endpoints
+		child, err := a.startChild("sandbox", &e, "sandbox", "--child", p.systemRef)
 		if err != nil {
 			return nil, err
 		}
-		e := child.endpoints
 		return &target{
 			name: "sandbox " + s.Target.Sandbox, sandbox: true,
 			graphql: scenarios.GraphQL{Endpoint: e.GraphQL, Auth: scenarios.Auth{APIKey: e.APIKey}},
@@ -94,44 +92,7 @@ func (t *target) applied() quotas.Applied {
 	return servicequotas.New(*t.aws)
 }
 
-// child is a sandbox in a process of its own, so that its processor time is not
-// the generator's.
-type child struct {
-	endpoints sandbox.Endpoints
-	close     func() error
-}
-
-// startSandbox starts this program's sandbox verb as a child and reads its
-// endpoints. The child ends when its standard input closes.
-func (a app) startSandbox(ref string) (*child, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, failure(err)
-	}
-	cmd := exec.Command(program, "sandbox", "--child", ref)
-	cmd.Stderr = a.stderr
-	stdin, err1 := cmd.StdinPipe()
-	stdout, err2 := cmd.StdoutPipe()
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, failure(err)
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, failure(fmt.Errorf("sandbox: %w", err))
-	}
-	c := &child{close: func() error {
-		return errors.Join(stdin.Close(), cmd.Wait())
-	}}
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &c.endpoints)
-	}
-	if err != nil {
-		return nil, failure(fmt.Errorf("the sandbox didn't start: %w", errors.Join(err, c.close())))
-	}
-	return c, nil
-}
-
-// serveChild is the other side of startSandbox. It outlives a Ctrl-C in the
+// serveChild is the sandbox that connect starts as a child. It outlives a Ctrl-C in the
 // terminal, which goes to parent and child alike: the parent still asks it what
 // it counted.
 func (a app) serveChild(sys *model.System, seed uint64) error {
