@@ -53,7 +53,7 @@ func Reconcile(run *Run) []Reconciliation {
 		// sent instant.
 		ledger := minuteSums(run, q, func(r *measure.Row) float64 { return float64(r.TokensSent) })
 		x := Reconciliation{Quota: s.Quota}
-		for _, p := range s.Points {
+		for _, p := range minutes(s.Points) {
 			if !run.Manifest.Sandbox && (p.At.Before(run.Manifest.Start) || p.At.Add(time.Minute).After(run.Manifest.End)) {
 				continue
 			}
@@ -71,6 +71,20 @@ func Reconcile(run *Run) []Reconciliation {
 			x.Difference = (x.Cloud - x.Ledger) / x.Ledger
 			out = append(out, x)
 		}
+	}
+	return out
+}
+
+// minutes adds up points of shorter periods, sorted by time, to those of UTC
+// minutes.
+func minutes(points []measure.Point) []measure.Point {
+	var out []measure.Point
+	for _, p := range points {
+		at := p.At.Truncate(time.Minute)
+		if n := len(out); n == 0 || !out[n-1].At.Equal(at) {
+			out = append(out, measure.Point{At: at})
+		}
+		out[len(out)-1].Value += p.Value
 	}
 	return out
 }

@@ -468,7 +468,11 @@ func tokensSection(run *capacity.Run, a capacity.Assessment) Section {
 	}
 	s.Blocks = []Block{t}
 	for _, x := range capacity.Reconcile(run) {
-		text := fmt.Sprintf("The cloud published %s for %s in %s, the ledger counted %s in them: a difference of %.1f %%.",
+		who := "The cloud published"
+		if run.Manifest.Kind == capacity.Simulated {
+			who = "The System charged"
+		}
+		text := fmt.Sprintf(who+" %s for %s in %s, the ledger counted %s in them: a difference of %.1f %%.",
 			unit.HumanQuantity(x.Cloud, unit.Tokens), x.Quota, plural(x.Minutes, "minute", "minutes"), unit.HumanQuantity(x.Ledger, unit.Tokens), 100*x.Difference)
 		if x.Unmeasured > 0 {
 			text += fmt.Sprintf(" %s, refused ones among them, got no count.", plural(int(x.Unmeasured), "request", "requests"))

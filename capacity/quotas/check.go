@@ -100,7 +100,7 @@ func (c *checker) operations() {
 	}
 	for i, l := range c.Loads {
 		for j, op := range l.Operations {
-			name, ok := sentName(op)
+			name, ok := ServedAs(op)
 			path := fmt.Sprintf("loads[%d].operations[%d].graphql", i, j)
 			switch {
 			case !ok || slices.Contains(known, name):

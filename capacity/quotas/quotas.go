@@ -340,7 +340,7 @@ func chargers(s *scenarios.Scenario, sys *model.System, limiter string) (loads, 
 	all = true
 	for _, l := range s.Loads {
 		for _, op := range l.Operations {
-			name, _ := sentName(op)
+			name, _ := ServedAs(op)
 			i := slices.IndexFunc(sys.Operations, func(o model.Operation) bool { return o.Name == name })
 			charges := false
 			if i >= 0 {
@@ -364,10 +364,10 @@ func chargers(s *scenarios.Scenario, sys *model.System, limiter string) (loads, 
 	return loads, operations, specs, all
 }
 
-// sentName returns the name by which a System knows an operation: that of the
+// ServedAs returns the name by which a System knows an operation: that of the
 // GraphQL operation which is sent, "" where it has none. It reports false where
 // the document can't be read, which is a fault of its own.
-func sentName(op scenarios.Operation) (string, bool) {
+func ServedAs(op scenarios.Operation) (string, bool) {
 	if op.GraphQL == nil {
 		return "", false
 	}

@@ -133,6 +133,20 @@ func Create(dir string, m capacity.Manifest) (*Writer, error) {
 	return w, nil
 }
 
+// Save writes the record of a run that is whole already, such as a simulated
+// one, into dir.
+func Save(dir string, run *capacity.Run) error {
+	w, err := Create(dir, run.Manifest)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(
+		w.Window(measure.Window{Rows: run.Rows, Intervals: run.Latency}),
+		w.Series(run.Series...),
+		w.Event(run.Events...))
+	return errors.Join(err, w.Finish(run.Manifest))
+}
+
 // Manifest replaces the manifest of a run that goes on.
 func (w *Writer) Manifest(m capacity.Manifest) error {
 	m.Schema = Schema

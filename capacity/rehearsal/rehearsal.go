@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/loads"
 	"github.com/headroom-load/headroom/capacity/observe"
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/scenarios"
@@ -73,55 +74,17 @@ const lead = 250 * time.Millisecond
 // Plan returns the manifest of the run that the configuration describes, and
 // what each load will do.
 func Plan(c Config) (capacity.Manifest, []load.Plan, []measure.Operation) {
-	s := c.Scenario
 	m := capacity.Manifest{
 		ID: c.ID, Kind: capacity.Measured, State: capacity.Running,
-		Scenario: capacity.Scenario{
-			Name: s.Name, Description: s.Description, Digest: s.Digest, Source: string(s.Source),
-			Forecast: s.Forecast, Thresholds: s.Thresholds, Stop: s.Stop,
-		},
-		Target: c.Target, Sandbox: c.Sandbox,
+		Scenario: loads.Scenario(c.Scenario),
+		Target:   c.Target, Sandbox: c.Sandbox,
 		Quotas: c.Quotas, Expected: c.Want, Settle: c.Settle.Seconds(),
 		Tool: c.Tool, Machine: machine(c.Files), Notes: c.Notes,
 	}
 	m.Machine.Calibration = c.Calibration
-	var plans []load.Plan
-	var operations []measure.Operation
-	limits := load.InFlightLimits(s.Loads, c.Files)
-	for i, l := range s.Loads {
-		schedule := load.NewSchedule(l)
-		plan := load.Plan{Load: l, Schedule: schedule, InFlight: limits[i]}
-		info := capacity.Load{
-			Name: l.Name, Arrivals: string(l.Arrivals), Seed: l.Seed, Start: l.Start.Seconds(), InFlight: plan.InFlight,
-			Late: string(l.Late), Lateness: l.Lateness.Seconds(), Timeout: l.Timeout.Seconds(), Planned: schedule.Len(),
-		}
-		for _, st := range l.Profile {
-			info.Stages = append(info.Stages, stage(st))
-		}
-		var weights float64
-		for _, op := range l.Operations {
-			weights += op.Weight
-		}
-		for _, op := range l.Operations {
-			plan.Ops = append(plan.Ops, len(operations))
-			operations = append(operations, measure.Operation{Load: l.Name, Name: op.Name})
-			info.Operations = append(info.Operations, capacity.Operation{Name: op.Name, Kind: "graphql", Share: op.Weight / weights})
-		}
-		plans = append(plans, plan)
-		m.Loads = append(m.Loads, info)
-	}
+	kept, plans, operations := loads.Plan(c.Scenario, c.Files)
+	m.Loads = kept
 	return m, plans, operations
-}
-
-// stage returns a stage as records keep it.
-func stage(s scenarios.Stage) capacity.Stage {
-	out := capacity.Stage{Name: s.Name, From: s.From, To: s.To, For: s.For.Seconds(), Measure: s.Measure}
-	if s.Curve != nil {
-		for _, p := range s.Curve.Points() {
-			out.Points = append(out.Points, capacity.RatePoint{At: p.At.Seconds(), Rate: p.Rate})
-		}
-	}
-	return out
 }
 
 // Run executes the rehearsal and leaves its record in dir. When ctx is done no
@@ -153,7 +116,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		total:    total(c.Scenario),
 		rules:    &rules{stop: c.Scenario.Stop, quotas: c.Quotas},
 	}
-	err = errors.Join(w.Event(c.Events...), w.Event(stageEvents(c.Scenario)...))
+	err = errors.Join(w.Event(c.Events...), w.Event(loads.Stages(c.Scenario)...))
 	if err == nil {
 		err = x.drive(ctx, abort, plans)
 	}
@@ -325,19 +288,6 @@ func total(s *scenarios.Scenario) time.Duration {
 		d = max(d, l.Start+l.Duration())
 	}
 	return d
-}
-
-// stageEvents returns the beginning of each stage as an event.
-func stageEvents(s *scenarios.Scenario) []capacity.Event {
-	var events []capacity.Event
-	for _, l := range s.Loads {
-		at := l.Start
-		for _, st := range l.Profile {
-			events = append(events, capacity.Event{At: at.Seconds(), Kind: "stage", Text: l.Name + ": " + st.Name})
-			at += st.For
-		}
-	}
-	return events
 }
 
 // stageAt names the stage of each load at an instant.

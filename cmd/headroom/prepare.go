@@ -26,7 +26,11 @@ type prepared struct {
 
 // prepare reads the scenario with the given file name, or the ready-made one of
 // that name, and everything it names, and reports every fault at once.
-func (a app) prepare(ref string) (*prepared, error) {
+func (a app) prepare(ref string) (*prepared, error) { return a.prepareAgainst(ref, nil) }
+
+// prepareAgainst does so with a System in the place of the scenario's target,
+// where sys is not nil.
+func (a app) prepareAgainst(ref string, sys *model.System) (*prepared, error) {
 	files, name := scenarios.OSFiles(), filepath.ToSlash(ref)
 	if info, err := os.Stat(ref); (errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir()) && !strings.ContainsAny(ref, `./\`) {
 		if slices.Contains(readyNames(), ref) {
@@ -43,7 +47,9 @@ func (a app) prepare(ref string) (*prepared, error) {
 	}
 	p := &prepared{scenario: s}
 	var schema []byte
-	if sandbox := s.Target.Sandbox; sandbox != "" {
+	if sys != nil {
+		p.system, schema = sys, sys.SDL
+	} else if sandbox := s.Target.Sandbox; sandbox != "" {
 		sys, err := model.Open(sandbox, s.Files)
 		var faults strict.Faults
 		switch {

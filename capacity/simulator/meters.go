@@ -1,0 +1,122 @@
+package simulator
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// meters adds up what a System charges to the series that a sandbox would
+// publish, a point for each period in which there was a request. A throttle
+// series has a zero where every charge was admitted: that nothing was throttled
+// is known, not missing.
+type meters struct {
+	start    time.Time
+	period   time.Duration
+	wanted   []*meter
+	limiters map[string]limiterMeters
+}
+
+// limiterMeters are the meters of one limiter; those that its service doesn't
+// publish are nil.
+type limiterMeters struct {
+	usage, throttles, requests, duration *meter
+}
+
+type meter struct {
+	series  measure.Series
+	highest bool // keep the highest value of a period, not the sum
+	points  map[int64]float64
+	// The period in which the last value lies, and what it has so far.
+	at    int64
+	value float64
+	open  bool
+}
+
+func newMeters(run *capacity.Run, want []measure.Series, period time.Duration) *meters {
+	m := &meters{start: run.Manifest.Start, period: period, limiters: make(map[string]limiterMeters)}
+	for _, s := range want {
+		s.Source, s.Namespace, s.Period, s.Points = "simulator", "", period, nil
+		x := &meter{series: s, highest: s.Statistic == "Maximum", points: make(map[int64]float64)}
+		l := m.limiters[s.Quota]
+		switch s.Role {
+		case capacity.RoleUsage:
+			l.usage = x
+		case capacity.RoleThrottles:
+			l.throttles = x
+		case capacity.RoleRequests:
+			l.requests = x
+		case capacity.RoleDuration:
+			l.duration = x
+		default:
+			continue
+		}
+		m.wanted = append(m.wanted, x)
+		m.limiters[s.Quota] = l
+	}
+	return m
+}
+
+// served adds up what an outcome charged at an instant of the run.
+func (m *meters) served(at time.Duration, out model.Outcome) {
+	period := m.start.Add(at).UnixNano() / int64(m.period)
+	for i := range out.Charges {
+		c := &out.Charges[i]
+		l := m.limiters[c.Limiter]
+		if c.Refused {
+			l.throttles.add(period, 1)
+			continue
+		}
+		l.throttles.add(period, 0)
+		l.requests.add(period, 1)
+		l.duration.add(period, float64(c.Hold)/float64(time.Millisecond))
+		if c.Hold > 0 || c.Level > 0 {
+			l.usage.add(period, c.Level)
+		} else {
+			l.usage.add(period, c.Amount)
+		}
+	}
+}
+
+// add counts a value; a nil meter counts nothing.
+func (m *meter) add(period int64, v float64) {
+	if m == nil {
+		return
+	}
+	if !m.open || m.at != period {
+		m.close()
+		m.at, m.value, m.open = period, m.points[period], true
+	}
+	if m.highest {
+		m.value = max(m.value, v)
+	} else {
+		m.value += v
+	}
+}
+
+func (m *meter) close() {
+	if m.open {
+		m.points[m.at] = m.value
+	}
+	m.open = false
+}
+
+// series returns what was counted.
+func (m *meters) series() []measure.Series {
+	var out []measure.Series
+	for _, x := range m.wanted {
+		x.close()
+		s := x.series
+		for _, at := range slices.Sorted(maps.Keys(x.points)) {
+			s.Points = append(s.Points, measure.Point{At: time.Unix(0, at*int64(m.period)).UTC(), Value: x.points[at]})
+		}
+		if len(s.Points) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}

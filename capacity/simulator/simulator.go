@@ -1,0 +1,268 @@
+// Package simulator is the room of rehearsals that nobody has to send: it runs a
+// scenario against a System in virtual time and returns a Run that is assessed
+// and reported like a measured one, marked simulated.
+//
+// Arrivals are those of the same load.Schedule as in a real run, refusals those
+// of the same model.Backend as in the sandbox, and what comes of them goes
+// through the same measure.Recorder. The generator is ideal: requests are sent
+// at their intended instants, unless all that the in-flight limit allows wait
+// for an answer; the network takes no time. So what a simulation says of
+// quotas is what the sandbox does, and its response times are service times
+// plus waiting for a place.
+//
+// Nothing here reads a clock or draws a number of its own: equal scenarios,
+// Systems and options give equal Runs.
+package simulator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/loads"
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/quotas"
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// Options says how a simulation is run.
+type Options struct {
+	ID string
+	// Seed drives the System's random draws, as a sandbox's does.
+	Seed uint64
+	// Resolution is the period of the series of the limiters' use: a second by
+	// default. With a minute they are as coarse as a cloud's.
+	Resolution time.Duration
+	// Files is the limit of open files that in-flight limits are sized by; 0:
+	// none.
+	Files int
+	Tool  capacity.Tool
+}
+
+// Run simulates the scenario, every operation of which the System must have,
+// and returns its Run.
+func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, error) {
+	if o.Resolution <= 0 {
+		o.Resolution = time.Second
+	}
+	kept, plans, operations := loads.Plan(s, o.Files)
+	resolved := quotas.Resolve(context.Background(), s, sys, nil)
+	run := &capacity.Run{
+		Manifest: capacity.Manifest{
+			Schema: "headroom.record/1", ID: o.ID, Kind: capacity.Simulated, State: capacity.Complete,
+			Start: start(sys), Scenario: loads.Scenario(s), Target: "simulated System " + sys.Name, Sandbox: true,
+			Loads: kept, Quotas: resolved.Quotas, Tool: o.Tool,
+		},
+		Events: append(slices.Clone(resolved.Events), loads.Stages(s)...),
+	}
+	x := &simulation{
+		run: run, recorder: measure.NewRecorder(operations, 1),
+		backend: sys.Start(o.Seed), meters: newMeters(run, resolved.Want, o.Resolution),
+		distributions: make(map[distribution]*measure.Distribution),
+		tokens:        slices.ContainsFunc(sys.Limiters, func(l model.Limiter) bool { return l.ID == model.RequestTokens }),
+	}
+	for i := range plans {
+		l := newStream(&plans[i])
+		for _, op := range plans[i].Load.Operations {
+			name, _ := quotas.ServedAs(op)
+			if !slices.ContainsFunc(sys.Operations, func(o model.Operation) bool { return o.Name == name }) {
+				return nil, fmt.Errorf("System %s has no operation %q, which %s of load %s asks for", sys.Name, name, op.Name, plans[i].Load.Name)
+			}
+			l.names = append(l.names, name)
+		}
+		defer l.stop()
+		if l.advance() {
+			x.streams = append(x.streams, l)
+		}
+	}
+	x.all = slices.Clone(x.streams)
+	seconds := int64(x.planned()/time.Second) + 1
+	x.step = time.Duration(1+seconds*int64(len(operations))/maxSteps) * time.Second
+	x.drive()
+	run.Rows = measure.Sum(run.Rows)
+	run.Latency = x.latency()
+	run.Series = x.meters.series()
+	for _, s := range run.Series {
+		s.Points = nil
+		run.Manifest.Expected = append(run.Manifest.Expected, s)
+	}
+	return run, nil
+}
+
+// start returns the instant that a Run's times count from. Virtual time has no
+// date of its own, so it is the one that the System's limits were true at.
+func start(sys *model.System) time.Time {
+	at, err := time.Parse(time.DateOnly, sys.AsOf)
+	if err != nil {
+		at = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return at
+}
+
+// simulation is a run while it goes on.
+type simulation struct {
+	run      *capacity.Run
+	recorder *measure.Recorder
+	backend  *model.Backend
+	meters   *meters
+	tokens   bool      // whether the System has request tokens at all
+	streams  []*stream // that have an arrival left
+	all      []*stream
+	flushed  time.Duration
+	// The histograms so far, in the order in which they were begun; step is how
+	// long each of those of response times lasts.
+	distributions map[distribution]*measure.Distribution
+	order         []distribution
+	step          time.Duration
+	end           time.Duration // of the last answer so far
+}
+
+// drive sends every arrival at its instant, whichever load it is of.
+func (x *simulation) drive() {
+	for len(x.streams) > 0 {
+		next := 0
+		for i, l := range x.streams[1:] {
+			if l.sends < x.streams[next].sends {
+				next = i + 1
+			}
+		}
+		l := x.streams[next]
+		x.until(l.sends)
+		x.send(l)
+		if !l.advance() {
+			x.streams = slices.Delete(x.streams, next, next+1)
+		}
+	}
+	end := x.end
+	end = max(end, x.planned())
+	for _, l := range x.all {
+		for _, s := range l.flying {
+			end = max(end, s.Done)
+		}
+	}
+	x.until(end + 1)
+	x.flush(end + 1)
+	x.run.Manifest.End = x.run.Manifest.Start.Add(end)
+}
+
+// planned returns when the plans of all loads end.
+func (x *simulation) planned() (end time.Duration) {
+	for _, l := range x.all {
+		end = max(end, l.plan.Load.Start+l.plan.Load.Duration())
+	}
+	return end
+}
+
+// until takes in every answer up to an instant, and flushes each second that is
+// over by then.
+func (x *simulation) until(at time.Duration) {
+	for x.flushed+time.Second <= at {
+		second := x.flushed + time.Second
+		x.answers(second)
+		x.flush(second)
+	}
+	x.answers(at)
+}
+
+// answers records what has its answer at an instant.
+func (x *simulation) answers(at time.Duration) {
+	for _, l := range x.all {
+		for len(l.flying) > 0 && l.flying[0].Done <= at {
+			s := l.flying.pop()
+			x.end = max(x.end, s.Done)
+			x.recorder.Record(0, &s)
+		}
+	}
+}
+
+// maxSteps is how many histograms of response times a Run has at most; each
+// takes 188 kB.
+const maxSteps = 512
+
+// flush closes the second that ends at an instant.
+func (x *simulation) flush(at time.Duration) {
+	w := x.recorder.Flush(at)
+	x.flushed = at
+	x.run.Rows = append(x.run.Rows, w.Rows...)
+	for _, iv := range w.Intervals {
+		key := distribution{measure.Operation{Load: iv.Load, Name: iv.Operation}, iv.Kind, 0}
+		if iv.Kind == measure.ResponseTimes {
+			key.step = iv.Start / x.step
+		}
+		d := x.distributions[key]
+		if d == nil {
+			d = new(measure.Distribution)
+			x.distributions[key] = d
+			x.order = append(x.order, key)
+		}
+		d.Add(iv)
+	}
+}
+
+// distribution names one of a Run's histograms: of response times there is one
+// for each step of the run, of other kinds one.
+type distribution struct {
+	measure.Operation
+	kind string
+	step time.Duration // counted in steps
+}
+
+// latency returns the histograms of the run.
+func (x *simulation) latency() []measure.Interval {
+	var out []measure.Interval
+	for _, key := range x.order {
+		from, to := time.Duration(0), x.flushed
+		if key.kind == measure.ResponseTimes {
+			from, to = key.step*x.step, min((key.step+1)*x.step, x.flushed)
+		}
+		out = append(out, x.distributions[key].Interval(key.Load, key.Name, key.kind, from, to))
+	}
+	return out
+}
+
+// send sends a load's next arrival, or drops it where no place was free in time.
+func (x *simulation) send(l *stream) {
+	a := &l.next
+	op := l.plan.Ops[a.Operation]
+	x.recorder.Plan(op, a.Intended, a.Measured)
+	if l.drops && l.sends-a.Intended > l.plan.Load.Lateness {
+		x.recorder.Drop(op, a.Intended, a.Measured, measure.Saturation)
+		return
+	}
+	out, _ := x.backend.Serve(l.sends, l.names[a.Operation])
+	x.meters.served(l.sends, out)
+	s := measure.Sample{
+		Op: op, Measured: a.Measured, Intended: a.Intended, Sent: l.sends, Done: l.sends + out.ServiceTime,
+		Tokens: measure.NoTokens, BytesIn: out.ResponseBytes,
+	}
+	service, _, _ := strings.Cut(out.RefusedBy, ".")
+	if x.tokens && service != "appsync" {
+		s.Tokens = out.Tokens
+	}
+	switch {
+	case out.ServiceTime >= l.plan.Load.Timeout:
+		s.Outcome, s.Done, s.Tokens = measure.TimedOut, l.sends+l.plan.Load.Timeout, measure.NoTokens
+	case service != "":
+		s.Outcome, s.Reason = measure.Throttled, throttleReason(service)
+	}
+	l.flying.push(s)
+}
+
+// throttleReason is how a refusal by a limiter of the service reads in an answer.
+func throttleReason(service string) string {
+	switch service {
+	case "appsync":
+		return "HTTP 429"
+	case "lambda":
+		return "Lambda:TooManyRequestsException"
+	case "dynamodb":
+		return "DynamoDB:ProvisionedThroughputExceededException"
+	case "momento":
+		return "LimitExceededException"
+	}
+	return "ThrottlingException"
+}
