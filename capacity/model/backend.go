@@ -23,7 +23,8 @@ type Backend struct {
 type operation struct {
 	Operation
 	serviceTime sampler
-	gates       []gate   // of the charges
+	gates       []gate // of the charges
+	amounts     []amounts
 	charged     []Charge // the outcome's, used again for every request
 	served      bool
 	first       time.Duration // when the first request was served
@@ -40,14 +41,16 @@ type gate interface {
 func (s *System) Start(seed uint64) *Backend {
 	b := &Backend{operations: make(map[string]*operation, len(s.Operations))}
 	gates := make(map[string]func(ChargeSpec, *rand.Rand) gate, len(s.Limiters))
+	most := make(map[string]float64, len(s.Limiters))
 	for _, l := range s.Limiters {
-		gates[l.ID] = l.start()
+		gates[l.ID], most[l.ID] = l.start(), l.atOnce()
 	}
 	for _, spec := range s.Operations {
 		o := &operation{Operation: spec, serviceTime: spec.ServiceTime.sampler(stream(seed, "service time", spec.Name))}
 		for i, c := range spec.Charges {
 			keys := stream(seed, "key", spec.Name, c.Limiter, strconv.Itoa(i))
 			o.gates = append(o.gates, gates[c.Limiter](c, keys))
+			o.amounts = append(o.amounts, c.Amount.amounts(most[c.Limiter], stream(seed, "amount", spec.Name, c.Limiter, strconv.Itoa(i))))
 			o.charged = append(o.charged, Charge{Limiter: c.Limiter})
 		}
 		b.operations[spec.Name] = o
@@ -70,10 +73,7 @@ func (b *Backend) Serve(at time.Duration, operation string) (Outcome, bool) {
 	var held time.Duration
 	for i := range o.Charges {
 		spec, c := &o.Charges[i], &o.charged[i]
-		c.Amount, c.Hold, c.Level = spec.Amount.Cold, 0, 0
-		if o.served && at-o.first >= spec.Amount.After {
-			c.Amount = spec.Amount.Warm
-		}
+		c.Amount, c.Hold, c.Level = o.amounts[i].draw(o.served && at-o.first >= spec.Amount.After), 0, 0
 		c.Refused = !o.gates[i].admit(at, service, c)
 		if c.Refused {
 			out.RefusedBy, out.ServiceTime, out.ResponseBytes = c.Limiter, held, 0
@@ -92,6 +92,14 @@ func (b *Backend) Serve(at time.Duration, operation string) (Outcome, bool) {
 		o.served, o.first = true, at
 	}
 	return out, true
+}
+
+// atOnce returns the most that the limiter admits at one instant.
+func (l Limiter) atOnce() float64 {
+	if l.Kind == Window {
+		return l.Limit
+	}
+	return l.Burst
 }
 
 // start gives the limiter its state, and returns it as a charge meets it. The

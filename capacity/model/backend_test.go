@@ -129,6 +129,53 @@ func TestReadySchema(t *testing.T) {
 	}
 }
 
+// Drawn amounts have the distribution that the file says: a mixture its shares,
+// a lognormal its quantiles and mean.
+func TestDrawnAmounts(t *testing.T) {
+	s := parse(t, `version: 1
+name: x
+limiters:
+  - {id: appsync.request-tokens, kind: token_bucket, rate: 1000000 tokens/s, burst: 1000000 tokens}
+  - {id: bytes, kind: token_bucket, rate: 1GB/s, burst: 1GB}
+operations:
+  - name: get
+    charges:
+      - {limiter: appsync.request-tokens, amount: {mixture: [{amount: 1, share: 70%}, {amount: 4, share: 30%}]}}
+      - {limiter: bytes, amount: {lognormal: {p50: 10KB, p99: 100KB}}}
+`)
+	const n = 200_000
+	b := s.Start(1)
+	var tokens, size float64
+	fours, over := 0, 0
+	for i := range n {
+		out, _ := b.Serve(time.Duration(i)*time.Millisecond, "get")
+		tokens += float64(out.Tokens)
+		if out.Tokens == 4 {
+			fours++
+		}
+		size += out.Charges[1].Amount
+		if out.Charges[1].Amount > 100e3 {
+			over++
+		}
+	}
+	for _, c := range []struct {
+		what             string
+		got, want, share float64 // share: how far off it may be
+	}{
+		{"mean tokens", tokens / n, 1.9, 0.01},
+		{"share of fours", float64(fours) / n, 0.3, 0.02},
+		{"mean size", size / n, s.Operations[0].Charges[1].Amount.Mean(), 0.02},
+		{"share above p99", float64(over) / n, 0.01, 0.1},
+	} {
+		if math.Abs(c.got/c.want-1) > c.share {
+			t.Errorf("%s %v, want %v", c.what, c.got, c.want)
+		}
+	}
+	if m := s.Operations[0].Charges[0].Amount.Mean(); math.Abs(m-1.9) > 1e-12 {
+		t.Errorf("mean of the mixture %v, want 1.9", m)
+	}
+}
+
 // A request that was refused doesn't warm the operation, and each operation
 // has its own warmth.
 func TestColdUntilServed(t *testing.T) {

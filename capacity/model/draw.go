@@ -75,6 +75,45 @@ func (s *sampler) draw() time.Duration {
 // overflow.
 const longest = 10 * 365 * 24 * time.Hour
 
+// amounts draws what the requests of an operation charge.
+type amounts struct {
+	Amount
+	mixed  chooser
+	sigma  float64 // of a lognormal
+	most   float64 // that the limiter admits at once
+	random *rand.Rand
+}
+
+func (a Amount) amounts(most float64, random *rand.Rand) amounts {
+	x := amounts{Amount: a, most: most, random: random}
+	if a.P50 > 0 {
+		x.sigma = math.Log(a.P99/a.P50) / z99
+	}
+	if len(a.Mixture) > 0 {
+		shares := make([]float64, len(a.Mixture))
+		for i, p := range a.Mixture {
+			shares[i] = p.Share
+		}
+		x.mixed = newChooser(shares)
+	}
+	return x
+}
+
+// draw returns the next amount; warm says whether After has passed.
+func (x *amounts) draw(warm bool) float64 {
+	switch {
+	case x.sigma > 0:
+		return min(x.P50*math.Exp(x.sigma*x.random.NormFloat64()), x.most)
+	case len(x.Mixture) > 0:
+		return x.Mixture[x.mixed.draw(x.random)].Amount
+	case x.P50 > 0:
+		return x.P50
+	case warm:
+		return x.Warm
+	}
+	return x.Cold
+}
+
 // Keys is how the partition keys of an operation's requests are distributed.
 type Keys struct {
 	Kind KeyKind

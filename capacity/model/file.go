@@ -58,14 +58,24 @@ type (
 	}
 	// quantity is an amount in the limiter's unit, which may be left out.
 	quantity unit.Quantity
-	// amount is a quantity or {cold, warm, after}.
+	// amount is a quantity or one of the mappings: cold, warm and after together,
+	// mixture, or lognormal.
 	amount struct {
-		plain  *quantity
-		change *struct {
-			Cold  quantity      `yaml:"cold,required"`
-			Warm  quantity      `yaml:"warm,required"`
-			After unit.Duration `yaml:"after,required"`
+		plain   *quantity
+		mapping *struct {
+			Cold      quantity      `yaml:"cold"`
+			Warm      quantity      `yaml:"warm"`
+			After     unit.Duration `yaml:"after"`
+			Mixture   []partFile    `yaml:"mixture"`
+			Lognormal struct {
+				P50 quantity `yaml:"p50,required"`
+				P99 quantity `yaml:"p99,required"`
+			} `yaml:"lognormal"`
 		}
+	}
+	partFile struct {
+		Amount quantity   `yaml:"amount,required"`
+		Share  unit.Share `yaml:"share,required"`
 	}
 	// serviceTime is a duration or one of the mappings.
 	serviceTime struct {
@@ -109,7 +119,7 @@ func (a *amount) Choose(k strict.Kind) any {
 	case strict.Scalar:
 		return &a.plain
 	case strict.Mapping:
-		return &a.change
+		return &a.mapping
 	}
 	return nil
 }

@@ -13,7 +13,10 @@
 // package limiter, a Kind with its keys in parse.go and a case in newGate.
 package model
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // System is a backend as a System file describes it. It is immutable.
 type System struct {
@@ -99,11 +102,36 @@ type ChargeSpec struct {
 	Hottest float64
 }
 
-// Amount is how much is charged, in the limiter's unit: Cold until After has
-// passed since the operation's first served request, Warm from then on.
+// Amount is how much is charged, in the limiter's unit. It is one of three
+// things: Cold until After has passed since the operation's first served
+// request and Warm from then on; drawn from Mixture, where that is not empty; or
+// lognormal with the quantiles P50 and P99, where these are not zero. A drawn
+// amount is never more than the limiter could admit at once.
 type Amount struct {
 	Cold, Warm float64
 	After      time.Duration
+	Mixture    []Part
+	P50, P99   float64
+}
+
+// Part is one amount of a mixture with the share of the requests that charge
+// it. Shares are 1 together.
+type Part struct{ Amount, Share float64 }
+
+// Mean returns the mean of the amount; of one that changes, the warm one.
+func (a Amount) Mean() float64 {
+	switch {
+	case len(a.Mixture) > 0:
+		var mean float64
+		for _, p := range a.Mixture {
+			mean += p.Share * p.Amount
+		}
+		return mean
+	case a.P50 > 0:
+		sigma := math.Log(a.P99/a.P50) / z99
+		return a.P50 * math.Exp(sigma*sigma/2)
+	}
+	return a.Warm
 }
 
 // Outcome is what becomes of one arrival.

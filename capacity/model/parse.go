@@ -349,24 +349,78 @@ func (p *parser) charge(at string, f chargeFile) ChargeSpec {
 }
 
 func (p *parser) amount(path string, f amount, l Limiter) Amount {
-	if f.change == nil {
+	m := f.mapping
+	if m == nil {
 		v := p.quantity(path, *f.plain, l)
 		return Amount{Cold: v, Warm: v}
 	}
-	return Amount{
-		Cold:  p.quantity(path+".cold", f.change.Cold, l),
-		Warm:  p.quantity(path+".warm", f.change.Warm, l),
-		After: time.Duration(f.change.After),
+	forms := 0
+	for _, key := range []string{".cold", ".mixture", ".lognormal"} {
+		if p.Has(path + key) {
+			forms++
+		}
 	}
+	if p.Has(path+".mixture") || p.Has(path+".lognormal") {
+		if p.Has(path+".warm") || p.Has(path+".after") {
+			forms++
+		}
+	} else if p.Has(path+".warm") || p.Has(path+".after") {
+		forms = 1
+	}
+	if forms != 1 {
+		p.fault(path, "is not an amount", "write an amount, {cold: 200, warm: 100, after: 60s}, {mixture: [{amount: 1, share: 70%}, {amount: 4, share: 30%}]} or {lognormal: {p50: 1MB, p99: 3MB}}")
+		return Amount{}
+	}
+	switch {
+	case p.Has(path + ".mixture"):
+		return p.mixture(path+".mixture", m.Mixture, l)
+	case p.Has(path + ".lognormal"):
+		a := Amount{P50: float64(m.Lognormal.P50.Amount), P99: float64(m.Lognormal.P99.Amount)}
+		p.quantity(path+".lognormal.p50", m.Lognormal.P50, l)
+		p.quantity(path+".lognormal.p99", m.Lognormal.P99, l)
+		if l.ID == RequestTokens {
+			p.fault(path+".lognormal", "tokens are whole: a lognormal amount is not", "write a mixture")
+		} else if a.P50 <= 0 {
+			p.fault(path+".lognormal.p50", "is zero", "")
+		} else if a.P99 < a.P50 {
+			p.fault(path+".lognormal.p99", "is smaller than p50", "")
+		}
+		return a
+	}
+	for _, key := range []string{".cold", ".warm", ".after"} {
+		p.need(path+key, "write all three of cold, warm and after")
+	}
+	return Amount{
+		Cold:  p.quantity(path+".cold", m.Cold, l),
+		Warm:  p.quantity(path+".warm", m.Warm, l),
+		After: time.Duration(m.After),
+	}
+}
+
+// mixture reads amounts with their shares, which are one together.
+func (p *parser) mixture(path string, parts []partFile, l Limiter) (a Amount) {
+	var total float64
+	for i, f := range parts {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		a.Mixture = append(a.Mixture, Part{p.quantity(at+".amount", f.Amount, l), float64(f.Share)})
+		if f.Share <= 0 {
+			p.fault(at+".share", "is not a part of the requests", "write it as 30%")
+		}
+		total += float64(f.Share)
+	}
+	switch {
+	case len(parts) == 0:
+		p.fault(path, "is empty", "name at least one amount with its share")
+	case math.Abs(total-1) > 1e-9:
+		p.fault(path, fmt.Sprintf("has shares of %s together", unit.HumanShare(total)), "they must be 100 % together")
+	}
+	return a
 }
 
 // quantity reads an amount that is charged to l.
 func (p *parser) quantity(path string, q quantity, l Limiter) float64 {
 	v := q.Amount
-	capacity := l.Burst
-	if l.Kind == Window {
-		capacity = l.Limit
-	}
+	capacity := l.atOnce()
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		p.fault(path, "is not a number", "")

@@ -104,7 +104,7 @@ operations:
 		}
 	}
 	c := s.Operations[1].Charges
-	if got, want := c[2].Amount, (model.Amount{Cold: 3e6, Warm: 1000}); c[1].Amount.Cold != 3e6 || got != want {
+	if got, want := c[2].Amount, (model.Amount{Cold: 3e6, Warm: 1000}); c[1].Amount.Cold != 3e6 || !cmp.Equal(got, want) {
 		t.Errorf("amounts %v and %v, want 3 MB and %v", c[1].Amount, got, want)
 	}
 	if c[3].Hottest != 0.5 || c[4].Keys != (model.Keys{Kind: model.UniformKeys, N: 7}) || c[4].Hottest < 4.0/7 || c[4].Hottest > 1 {
@@ -186,6 +186,13 @@ func TestParseFaults(t *testing.T) {
 		{"unknown limiter", charge(tokens, "{limiter: »T, amount: 1}"), `operations[0].charges[0].limiter: "T" is not the id of a limiter of this file (did you mean "t"?)`},
 		{"no limiters", head + "operations: [{name: get, charges: [{limiter: »t, amount: 1}]}]\n", `operations[0].charges[0].limiter: "t" is not the id of a limiter of this file (the file has none)`},
 		{"kind of a charged limiter", charge("{id: t, kind: »concurency, limit: 1}", "{limiter: t, hold: service_time}"), `limiters[0].kind: "concurency" is not a kind of limiter (did you mean "concurrency"?)`},
+		{"two forms of amount", charge(tokens, "{limiter: t, »amount: {mixture: [{amount: 1, share: 100%}], cold: 1, warm: 1, after: 1s}}"), "operations[0].charges[0].amount: is not an amount"},
+		{"half an amount that changes", charge(tokens, "{limiter: t, amount: {cold: 3, after: 1s}}"), "operations[0].charges[0].amount.warm: is missing"},
+		{"empty mixture", charge(tokens, "{limiter: t, amount: {»mixture: []}}"), "operations[0].charges[0].amount.mixture: is empty"},
+		{"shares", charge(tokens, "{limiter: t, amount: {»mixture: [{amount: 1, share: 70%}, {amount: 2, share: 20%}]}}"), "operations[0].charges[0].amount.mixture: has shares of 90.0 % together"},
+		{"no share", charge(tokens, "{limiter: t, amount: {mixture: [{amount: 1, share: »0%}, {amount: 2, share: 100%}]}}"), "operations[0].charges[0].amount.mixture[0].share: is not a part"},
+		{"part that never fits", charge(tokens, "{limiter: t, amount: {mixture: [{amount: »21, share: 100%}]}}"), "operations[0].charges[0].amount.mixture[0].amount: could never be served"},
+		{"lognormal amount p99 under p50", charge(tokens, "{limiter: t, amount: {lognormal: {p50: 3, p99: »2}}}"), "operations[0].charges[0].amount.lognormal.p99: is smaller than p50"},
 		{"no amount", charge(tokens, "{limiter: t}"), "operations[0].charges[0].amount: is missing"},
 		{"negative amount", charge(tokens, "{limiter: t, amount: »-1}"), "operations[0].charges[0].amount: is negative"},
 		{"amount not a number", charge(tokens, "{limiter: t, amount: »NaN}"), "operations[0].charges[0].amount: is not a number"},

@@ -19,19 +19,28 @@ type Concurrency struct {
 	init, keepAlive time.Duration
 	credit          *TokenBucket // nil: creation is unlimited
 
-	busy  []lease // min-heap by until
-	ready int     // idle provisioned environments
+	busy  leases
+	ready int // idle provisioned environments
 	// idle holds the instants since when created environments have been idle,
 	// oldest first, from index oldest on.
 	idle   []time.Duration
 	oldest int
 }
 
-// lease is an environment in use.
-type lease struct {
-	until       time.Duration
-	provisioned bool
+// lease is an environment in use: twice the instant until which it is, and one
+// more if it is provisioned. One word for each keeps the heap, which is most of
+// the cost of a request, small and quick to compare.
+type lease int64
+
+func newLease(until time.Duration, provisioned bool) lease {
+	if provisioned {
+		return lease(until)<<1 | 1
+	}
+	return lease(until) << 1
 }
+
+func (l lease) until() time.Duration { return time.Duration(l >> 1) }
+func (l lease) provisioned() bool    { return l&1 != 0 }
 
 // Environments are the parameters of a Concurrency.
 type Environments struct {
@@ -70,7 +79,7 @@ func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok b
 	default:
 		return 0, false
 	}
-	c.push(lease{at + hold, provisioned})
+	c.push(newLease(at+hold, provisioned))
 	return hold, true
 }
 
@@ -80,12 +89,12 @@ func (c *Concurrency) InUse() int { return len(c.busy) }
 // advance frees the environments whose requests have ended and drops those
 // that have been idle too long.
 func (c *Concurrency) advance(at time.Duration) {
-	for len(c.busy) > 0 && c.busy[0].until <= at {
+	for len(c.busy) > 0 && c.busy[0].until() <= at {
 		l := c.pop()
-		if l.provisioned {
+		if l.provisioned() {
 			c.ready++
 		} else {
-			c.idle = append(c.idle, l.until)
+			c.idle = append(c.idle, l.until())
 		}
 	}
 	for c.oldest < len(c.idle) && at-c.idle[c.oldest] >= c.keepAlive {
@@ -99,40 +108,52 @@ func (c *Concurrency) advance(at time.Duration) {
 
 func (c *Concurrency) push(l lease) {
 	c.busy = append(c.busy, l)
-	i := len(c.busy) - 1
-	for i > 0 {
-		parent := (i - 1) / 2
-		if c.busy[parent].until <= l.until {
-			break
-		}
-		c.busy[i] = c.busy[parent]
-		i = parent
-	}
-	c.busy[i] = l
+	c.busy.rise(len(c.busy)-1, l)
 }
 
+// pop takes the lease out that ends first. The hole that it leaves sinks to the
+// bottom before the last lease fills it: that one is late and would sink as deep
+// anyway, so comparing it on the way down only costs.
 func (c *Concurrency) pop() lease {
-	first, last := c.busy[0], c.busy[len(c.busy)-1]
-	c.busy = c.busy[:len(c.busy)-1]
-	n := len(c.busy)
-	if n == 0 {
-		return first
+	q := c.busy
+	n := len(q) - 1
+	first, last := q[0], q[n]
+	c.busy = q[:n]
+	q = q[:n]
+	hole := 0
+	for child := 1; child+1 < n; child = 2*hole + 1 {
+		// Written so that no branch depends on which child is less: it would be
+		// mispredicted every other time.
+		pair := q[child : child+2 : child+2]
+		right := 0
+		if pair[1] < pair[0] {
+			right = 1
+		}
+		q[hole] = min(pair[0], pair[1])
+		hole = child + right
 	}
-	i := 0
-	for {
-		child := 2*i + 1
-		if child >= n {
-			break
-		}
-		if child+1 < n && c.busy[child+1].until < c.busy[child].until {
-			child++
-		}
-		if last.until <= c.busy[child].until {
-			break
-		}
-		c.busy[i] = c.busy[child]
-		i = child
+	if child := 2*hole + 1; child < n {
+		q[hole] = q[child]
+		hole = child
 	}
-	c.busy[i] = last
+	if hole < n {
+		q.rise(hole, last)
+	}
 	return first
+}
+
+// leases is a binary min-heap.
+type leases []lease
+
+// rise puts l in at i, or above, where it is less than what stands there.
+func (q leases) rise(i int, l lease) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if q[parent] <= l {
+			break
+		}
+		q[i] = q[parent]
+		i = parent
+	}
+	q[i] = l
 }
