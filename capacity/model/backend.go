@@ -1,6 +1,7 @@
 package model
 
 import (
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -16,22 +17,34 @@ const RequestTokens = "appsync.request-tokens"
 // streams. It is not safe for concurrent use.
 type Backend struct {
 	now        time.Duration
-	operations map[string]*operation
+	operations []operation // in the order of the System's
+	index      map[string]int
 }
 
 // operation is an Operation with its state.
 type operation struct {
-	Operation
-	serviceTime sampler
-	gates       []gate // of the charges
-	amounts     []amounts
-	charged     []Charge // the outcome's, used again for every request
-	served      bool
-	first       time.Duration // when the first request was served
+	serviceTime   sampler
+	responseBytes int64
+	steps         []step
+	charged       []Charge // the outcome's, used again for every request
+	served        bool
+}
+
+// step is one charge of an operation, with all that Serve needs of it in one
+// place. The gates of all charges on a limiter share its state.
+type step struct {
+	amounts
+	hold   bool
+	tokens bool
+	warm   time.Duration // instant from which the warm amount is charged
+	after  time.Duration
+	gate   gate
+	bucket *limiter.TokenBucket // in place of gate, being most of all charges
 }
 
 // gate is a limiter as one operation charges it. It completes c, whose Amount
-// is set, and reports whether the charge is admitted.
+// is set, and reports whether the charge is admitted. service is how long the
+// request takes, with what it has waited for before.
 type gate interface {
 	admit(at, service time.Duration, c *Charge) bool
 }
@@ -39,112 +52,93 @@ type gate interface {
 // Start returns the System with full buckets, idle environments and nothing
 // served. Equal seeds and equal calls of Serve give equal outcomes.
 func (s *System) Start(seed uint64) *Backend {
-	b := &Backend{operations: make(map[string]*operation, len(s.Operations))}
-	gates := make(map[string]func(ChargeSpec, *rand.Rand) gate, len(s.Limiters))
+	b := &Backend{index: make(map[string]int, len(s.Operations))}
+	gates := make(map[string]func(ChargeSpec, *rand.PCG) gate, len(s.Limiters))
 	most := make(map[string]float64, len(s.Limiters))
 	for _, l := range s.Limiters {
 		gates[l.ID], most[l.ID] = l.start(), l.atOnce()
 	}
-	for _, spec := range s.Operations {
-		o := &operation{Operation: spec, serviceTime: spec.ServiceTime.sampler(stream(seed, "service time", spec.Name))}
+	for i, spec := range s.Operations {
+		o := operation{serviceTime: spec.ServiceTime.sampler(stream(seed, "service time", spec.Name)), responseBytes: spec.Response.Bytes}
 		for i, c := range spec.Charges {
-			keys := stream(seed, "key", spec.Name, c.Limiter, strconv.Itoa(i))
-			o.gates = append(o.gates, gates[c.Limiter](c, keys))
-			o.amounts = append(o.amounts, c.Amount.amounts(most[c.Limiter], stream(seed, "amount", spec.Name, c.Limiter, strconv.Itoa(i))))
+			x := step{
+				amounts: c.Amount.amounts(most[c.Limiter], stream(seed, "amount", spec.Name, c.Limiter, strconv.Itoa(i))),
+				hold:    c.Hold, tokens: c.Limiter == RequestTokens, warm: never, after: c.Amount.After,
+				gate: gates[c.Limiter](c, stream(seed, "key", spec.Name, c.Limiter, strconv.Itoa(i))),
+			}
+			if b, ok := x.gate.(bucket); ok {
+				x.bucket = b.TokenBucket
+			}
+			o.steps = append(o.steps, x)
 			o.charged = append(o.charged, Charge{Limiter: c.Limiter})
 		}
-		b.operations[spec.Name] = o
+		b.operations = append(b.operations, o)
+		b.index[spec.Name] = i
 	}
 	return b
+}
+
+// never is after every instant of a run.
+const never = time.Duration(math.MaxInt64)
+
+// Operation returns the number by which ServeNumber knows an operation, and
+// false if the System has no such operation.
+func (b *Backend) Operation(name string) (int, bool) {
+	n, ok := b.index[name]
+	return n, ok
 }
 
 // Serve returns what becomes of a request of the operation that arrives at the
 // given offset from the start, and false if the System has no such operation.
 // Offsets don't decrease; an earlier one than before counts as the one before.
 func (b *Backend) Serve(at time.Duration, operation string) (Outcome, bool) {
-	o, ok := b.operations[operation]
+	n, ok := b.index[operation]
 	if !ok {
 		return Outcome{}, false
 	}
-	b.now = max(b.now, at)
-	at = b.now
+	return b.ServeNumber(at, n), true
+}
+
+// ServeNumber is Serve for an operation by its number, without a search.
+func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
+	o := &b.operations[operation]
+	at = max(at, b.now)
+	b.now = at
 	service := o.serviceTime.draw() // of every request, so that the n-th one's doesn't depend on refusals
-	out := Outcome{ServiceTime: service, Charges: o.charged, ResponseBytes: o.Response.Bytes}
-	var held time.Duration
-	for i := range o.Charges {
-		spec, c := &o.Charges[i], &o.charged[i]
-		c.Amount, c.Hold, c.Level = o.amounts[i].draw(o.served && at-o.first >= spec.Amount.After), 0, 0
-		c.Refused = !o.gates[i].admit(at, service, c)
+	out := Outcome{ServiceTime: service, Charges: o.charged, ResponseBytes: o.responseBytes}
+	var held, waited time.Duration
+	for i := range o.steps {
+		x, c := &o.steps[i], &o.charged[i]
+		c.Amount, c.Hold, c.Level, c.Wait = x.draw(at >= x.warm), 0, 0, 0
+		if x.bucket != nil {
+			c.Refused = !x.bucket.Admit(at, c.Amount)
+		} else {
+			c.Refused = !x.gate.admit(at, service, c)
+		}
 		if c.Refused {
 			out.RefusedBy, out.ServiceTime, out.ResponseBytes = c.Limiter, held, 0
 			out.Charges = o.charged[:i+1]
-			break
+			return out
 		}
-		if spec.Limiter == RequestTokens {
+		if x.tokens {
 			out.Tokens += int64(c.Amount)
 		}
-		if spec.Hold {
+		if c.Wait > 0 {
+			service += c.Wait
+			out.ServiceTime += c.Wait
+			waited += c.Wait
+			held = max(held, waited)
+		}
+		if x.hold {
 			out.ServiceTime += c.Hold - service
 			held = max(held, c.Hold)
 		}
 	}
-	if out.RefusedBy == "" && !o.served {
-		o.served, o.first = true, at
-	}
-	return out, true
-}
-
-// atOnce returns the most that the limiter admits at one instant.
-func (l Limiter) atOnce() float64 {
-	if l.Kind == Window {
-		return l.Limit
-	}
-	return l.Burst
-}
-
-// start gives the limiter its state, and returns it as a charge meets it. The
-// gates of all charges share the state; keys is the charge's own stream.
-func (l Limiter) start() func(c ChargeSpec, keys *rand.Rand) gate {
-	var g gate
-	switch l.Kind {
-	case Partitions:
-		p := limiter.NewPartitions(l.Partitions, l.Limit/float64(l.Partitions), l.Saved)
-		return func(c ChargeSpec, keys *rand.Rand) gate {
-			return &partitions{p, newChooser(c.Keys.shares(l.Partitions)), keys}
+	if !o.served {
+		o.served = true
+		for i := range o.steps {
+			o.steps[i].warm = at + o.steps[i].after
 		}
-	case Concurrency:
-		g = environments{limiter.NewConcurrency(limiter.Environments{
-			Limit: int(l.Limit), Provisioned: l.Provisioned, Step: l.Scaling.Step, Per: l.Scaling.Per, Init: l.Init, KeepAlive: l.KeepAlive,
-		})}
-	case Window:
-		g = window{limiter.NewWindow(l.Limit)}
-	default:
-		g = bucket{limiter.NewTokenBucket(l.Limit, l.Burst)}
 	}
-	return func(ChargeSpec, *rand.Rand) gate { return g }
-}
-
-type (
-	bucket       struct{ *limiter.TokenBucket }
-	window       struct{ *limiter.Window }
-	environments struct{ *limiter.Concurrency }
-	partitions   struct {
-		*limiter.Partitions
-		hit  chooser
-		keys *rand.Rand
-	}
-)
-
-func (b bucket) admit(at, _ time.Duration, c *Charge) bool { return b.Admit(at, c.Amount) }
-
-func (w window) admit(at, _ time.Duration, c *Charge) bool { return w.Admit(at, c.Amount) }
-
-func (e environments) admit(at, service time.Duration, c *Charge) (ok bool) {
-	c.Hold, ok = e.Admit(at, service)
-	c.Level = float64(e.InUse())
-	return ok
-}
-
-func (p *partitions) admit(at, _ time.Duration, c *Charge) bool {
-	return p.Admit(at, p.hit.draw(p.keys), c.Amount)
+	return out
 }

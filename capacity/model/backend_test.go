@@ -467,15 +467,17 @@ func TestServeDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkServe serves 3,000/s through five limiters, none of which refuses.
+// BenchmarkServe serves 3,000/s through five limiters, none of which refuses. Ten
+// million arrivals in 2 s are 200 ns each.
 func BenchmarkServe(b *testing.B) {
 	s := parse(b, strings.NewReplacer("300 ops", "9000 ops", "150 RCU", "9000 RCU", "1.5GB", "15GB", "10000", "100000", "limit: 120,", "limit: 1000,", "step: 20,", "step: 1000,").Replace(rich)).Start(1)
 	b.ReportAllocs()
 	var at time.Duration
 	refused := 0
+	list, _ := s.Operation("list")
 	for b.Loop() {
 		at += time.Second / 3000
-		if out, _ := s.Serve(at, "list"); out.RefusedBy != "" {
+		if s.ServeNumber(at, list).RefusedBy != "" {
 			refused++
 		}
 	}

@@ -160,5 +160,6 @@ type Charge struct {
 	Amount  float64       // in the limiter's unit: tokens, bytes, environments; of a refused charge what it asked for
 	Hold    time.Duration // how long a concurrency limiter's environment is held, with its start
 	Level   float64       // of a concurrency limiter: environments in use, with this one
+	Wait    time.Duration // how long the charge delays the request, where its limiter delays instead of refusing
 	Refused bool
 }

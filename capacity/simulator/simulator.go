@@ -67,14 +67,15 @@ func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, er
 	}
 	for i := range plans {
 		l := newStream(&plans[i])
+		defer l.stop()
 		for _, op := range plans[i].Load.Operations {
 			name, _ := quotas.ServedAs(op)
-			if !slices.ContainsFunc(sys.Operations, func(o model.Operation) bool { return o.Name == name }) {
+			served, ok := x.backend.Operation(name)
+			if !ok {
 				return nil, fmt.Errorf("System %s has no operation %q, which %s of load %s asks for", sys.Name, name, op.Name, plans[i].Load.Name)
 			}
-			l.names = append(l.names, name)
+			l.served = append(l.served, served)
 		}
-		defer l.stop()
 		if l.advance() {
 			x.streams = append(x.streams, l)
 		}
@@ -233,7 +234,7 @@ func (x *simulation) send(l *stream) {
 		x.recorder.Drop(op, a.Intended, a.Measured, measure.Saturation)
 		return
 	}
-	out, _ := x.backend.Serve(l.sends, l.names[a.Operation])
+	out := x.backend.ServeNumber(l.sends, l.served[a.Operation])
 	x.meters.served(l.sends, out)
 	s := measure.Sample{
 		Op: op, Measured: a.Measured, Intended: a.Intended, Sent: l.sends, Done: l.sends + out.ServiceTime,

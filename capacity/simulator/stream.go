@@ -11,9 +11,9 @@ import (
 
 // stream is one load's arrivals in turn and its requests in flight.
 type stream struct {
-	plan  *load.Plan
-	names []string // the System's, of the load's operations
-	drops bool
+	plan   *load.Plan
+	served []int // the backend's numbers of the load's operations
+	drops  bool
 
 	pull   func() (load.Arrival, bool)
 	stop   func()

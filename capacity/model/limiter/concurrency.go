@@ -19,28 +19,13 @@ type Concurrency struct {
 	init, keepAlive time.Duration
 	credit          *TokenBucket // nil: creation is unlimited
 
-	busy  leases
+	busy  wheel
 	ready int // idle provisioned environments
 	// idle holds the instants since when created environments have been idle,
 	// oldest first, from index oldest on.
 	idle   []time.Duration
 	oldest int
 }
-
-// lease is an environment in use: twice the instant until which it is, and one
-// more if it is provisioned. One word for each keeps the heap, which is most of
-// the cost of a request, small and quick to compare.
-type lease int64
-
-func newLease(until time.Duration, provisioned bool) lease {
-	if provisioned {
-		return lease(until)<<1 | 1
-	}
-	return lease(until) << 1
-}
-
-func (l lease) until() time.Duration { return time.Duration(l >> 1) }
-func (l lease) provisioned() bool    { return l&1 != 0 }
 
 // Environments are the parameters of a Concurrency.
 type Environments struct {
@@ -54,7 +39,7 @@ type Environments struct {
 
 // NewConcurrency returns a limiter whose provisioned environments are idle.
 func NewConcurrency(e Environments) *Concurrency {
-	c := &Concurrency{limit: e.Limit, init: e.Init, keepAlive: e.KeepAlive, ready: e.Provisioned}
+	c := &Concurrency{limit: e.Limit, init: e.Init, keepAlive: e.KeepAlive, ready: e.Provisioned, busy: newWheel()}
 	if e.Step > 0 {
 		c.credit = NewTokenBucket(float64(e.Step)/e.Per.Seconds(), float64(e.Step))
 	}
@@ -74,23 +59,24 @@ func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok b
 		provisioned = true
 	case len(c.idle) > c.oldest:
 		c.idle = c.idle[:len(c.idle)-1]
-	case len(c.busy) < c.limit && (c.credit == nil || c.credit.Admit(at, 1)):
+	case c.busy.n < c.limit && (c.credit == nil || c.credit.Admit(at, 1)):
 		hold += c.init
 	default:
 		return 0, false
 	}
-	c.push(newLease(at+hold, provisioned))
+	c.busy.add(newLease(at+hold, provisioned))
 	return hold, true
 }
 
 // InUse returns the environments in use at the instant of the last Admit.
-func (c *Concurrency) InUse() int { return len(c.busy) }
+func (c *Concurrency) InUse() int { return c.busy.n }
 
 // advance frees the environments whose requests have ended and drops those
 // that have been idle too long.
 func (c *Concurrency) advance(at time.Duration) {
-	for len(c.busy) > 0 && c.busy[0].until() <= at {
-		l := c.pop()
+	c.busy.turn(at)
+	for len(c.busy.next) > 0 && c.busy.next[0].until() <= at {
+		l := c.busy.pop()
 		if l.provisioned() {
 			c.ready++
 		} else {
@@ -104,56 +90,4 @@ func (c *Concurrency) advance(at time.Duration) {
 		c.idle = c.idle[:copy(c.idle, c.idle[c.oldest:])]
 		c.oldest = 0
 	}
-}
-
-func (c *Concurrency) push(l lease) {
-	c.busy = append(c.busy, l)
-	c.busy.rise(len(c.busy)-1, l)
-}
-
-// pop takes the lease out that ends first. The hole that it leaves sinks to the
-// bottom before the last lease fills it: that one is late and would sink as deep
-// anyway, so comparing it on the way down only costs.
-func (c *Concurrency) pop() lease {
-	q := c.busy
-	n := len(q) - 1
-	first, last := q[0], q[n]
-	c.busy = q[:n]
-	q = q[:n]
-	hole := 0
-	for child := 1; child+1 < n; child = 2*hole + 1 {
-		// Written so that no branch depends on which child is less: it would be
-		// mispredicted every other time.
-		pair := q[child : child+2 : child+2]
-		right := 0
-		if pair[1] < pair[0] {
-			right = 1
-		}
-		q[hole] = min(pair[0], pair[1])
-		hole = child + right
-	}
-	if child := 2*hole + 1; child < n {
-		q[hole] = q[child]
-		hole = child
-	}
-	if hole < n {
-		q.rise(hole, last)
-	}
-	return first
-}
-
-// leases is a binary min-heap.
-type leases []lease
-
-// rise puts l in at i, or above, where it is less than what stands there.
-func (q leases) rise(i int, l lease) {
-	for i > 0 {
-		parent := (i - 1) / 2
-		if q[parent] <= l {
-			break
-		}
-		q[i] = q[parent]
-		i = parent
-	}
-	q[i] = l
 }
