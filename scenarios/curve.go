@@ -226,6 +226,64 @@ func (c Counts) Points() []RatePoint {
 	return p
 }
 
+// Polyline is a rate that goes in straight lines from point to point: what a
+// record keeps of a curve. The first point is at 0; two at the same instant are a
+// jump.
+type Polyline struct{ Corners []RatePoint }
+
+// line returns the straight line that holds an instant, and what is expected
+// before it.
+func (c Polyline) line(holds func(to RatePoint, expected float64) bool) (from, to RatePoint, before float64) {
+	for i := 1; i < len(c.Corners); i++ {
+		from, to = c.Corners[i-1], c.Corners[i]
+		area := (from.Rate + to.Rate) / 2 * (to.At - from.At).Seconds()
+		if holds(to, before+area) || i == len(c.Corners)-1 {
+			break
+		}
+		before += area
+	}
+	return from, to, before
+}
+
+// Peak implements Curve.
+func (c Polyline) Peak() float64 {
+	var peak float64
+	for _, p := range c.Corners {
+		peak = max(peak, p.Rate)
+	}
+	return peak
+}
+
+// Rate implements Curve.
+func (c Polyline) Rate(at time.Duration) float64 {
+	from, to, _ := c.line(func(to RatePoint, _ float64) bool { return at < to.At })
+	if to.At <= from.At {
+		return to.Rate
+	}
+	return from.Rate + (to.Rate-from.Rate)*float64(at-from.At)/float64(to.At-from.At)
+}
+
+// Expected implements Curve.
+func (c Polyline) Expected(at time.Duration) float64 {
+	from, _, before := c.line(func(to RatePoint, _ float64) bool { return at < to.At })
+	return before + (from.Rate+c.Rate(at))/2*(at-from.At).Seconds()
+}
+
+// Inverse implements Curve.
+func (c Polyline) Inverse(n float64) time.Duration {
+	from, to, before := c.line(func(_ RatePoint, expected float64) bool { return n < expected })
+	if to.At <= from.At || n <= before {
+		return from.At
+	}
+	v := n - before
+	slope := (to.Rate - from.Rate) / (to.At - from.At).Seconds()
+	x := 2 * v / (from.Rate + math.Sqrt(max(from.Rate*from.Rate+2*slope*v, 0)))
+	return min(from.At+nanoseconds(x), to.At)
+}
+
+// Points implements Curve.
+func (c Polyline) Points() []RatePoint { return slices.Clone(c.Corners) }
+
 // invert returns the instant of [0, length] at which a curve's integral reaches
 // n, by Newton's steps within a bracket that each of them narrows. curve returns
 // the integral and the rate at an instant.

@@ -52,7 +52,10 @@ func TestShapes(t *testing.T) {
 func curves(t *rapid.T) (Curve, time.Duration) {
 	length := time.Duration(rapid.Int64Range(int64(time.Second), int64(24*time.Hour)).Draw(t, "length"))
 	visitors := float64(rapid.Int64Range(1, 1e9).Draw(t, "visitors"))
-	switch rapid.IntRange(0, 3).Draw(t, "curve") {
+	switch rapid.IntRange(0, 4).Draw(t, "curve") {
+	case 4:
+		c, length := curves(t)
+		return Polyline{c.Points()}, length
 	case 0:
 		return Triangle{visitors, time.Duration(rapid.Int64Range(0, int64(length)).Draw(t, "peak")), length}, length
 	case 1:
@@ -124,6 +127,20 @@ func TestCurveProperties(t *testing.T) {
 		}
 		if math.Abs(highest-c.Peak()) > 1e-3*c.Peak() {
 			t.Fatalf("the highest point is %v, the peak %v", highest, c.Peak())
+		}
+	})
+}
+
+// The straight lines that a record keeps of a curve have as many arrivals as it.
+func TestPolylineFollowsItsCurve(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c, length := curves(t)
+		p := Polyline{c.Points()}
+		total := c.Expected(length)
+		for i := range time.Duration(20) {
+			if at := length / 20 * i; math.Abs(p.Expected(at)-c.Expected(at)) > 2e-3*total {
+				t.Fatalf("at %v %v are expected, of the curve %v", at, p.Expected(at), c.Expected(at))
+			}
 		}
 	})
 }

@@ -4,6 +4,10 @@
 package loads
 
 import (
+	"math"
+	"slices"
+	"time"
+
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/load"
@@ -71,4 +75,73 @@ func Stages(s *scenarios.Scenario) []capacity.Event {
 		}
 	}
 	return events
+}
+
+// Back returns the scenario that a record's manifest keeps: the same loads, whose
+// arrivals are those of the record again, and the limits that it set. Documents
+// are not in a record, so an operation asks for that of its own name. A smooth
+// curve of a rate is the straight lines that the record draws it by.
+func Back(m *capacity.Manifest) *scenarios.Scenario {
+	s := &scenarios.Scenario{
+		Version: 1, Name: m.Scenario.Name, Description: m.Scenario.Description, Digest: m.Scenario.Digest,
+		Source: []byte(m.Scenario.Source), Forecast: m.Scenario.Forecast,
+		Thresholds: m.Scenario.Thresholds, Stop: m.Scenario.Stop,
+	}
+	for _, l := range m.Loads {
+		out := scenarios.Load{
+			Name: l.Name, Arrivals: scenarios.Arrivals(l.Arrivals), Seed: l.Seed, Start: seconds(l.Start),
+			InFlight: l.InFlight, Late: scenarios.Late(l.Late), Lateness: seconds(l.Lateness), Timeout: seconds(l.Timeout),
+		}
+		for _, st := range l.Stages {
+			stage := scenarios.Stage{Name: st.Name, Ramp: st.From != st.To, From: st.From, To: st.To, For: seconds(st.For), Measure: st.Measure}
+			if len(st.Points) > 1 {
+				var corners []scenarios.RatePoint
+				for _, p := range st.Points {
+					corners = append(corners, scenarios.RatePoint{At: seconds(p.At), Rate: p.Rate})
+				}
+				stage.Curve = scenarios.Polyline{Corners: corners}
+			}
+			out.Profile = append(out.Profile, stage)
+		}
+		for _, op := range l.Operations {
+			out.Operations = append(out.Operations, scenarios.Operation{
+				Name: op.Name, Weight: op.Share,
+				GraphQL: &scenarios.GraphQLOperation{Document: "query " + op.Name + " { __typename }"},
+			})
+		}
+		s.Loads = append(s.Loads, out)
+	}
+	for _, q := range m.Quotas {
+		if q.Origin == capacity.FromScenario {
+			o := scenarios.QuotaOverride{ID: q.ID, Amount: q.Limit, Thing: q.Unit}
+			if q.Kind == capacity.RateQuota {
+				o.Per = time.Second
+			}
+			s.Quotas = append(s.Quotas, o)
+		}
+	}
+	return s
+}
+
+func seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
+
+// Scale makes every rate of the loads so many times as high, and leaves requests
+// in flight as much more room.
+func Scale(loads []scenarios.Load, factor float64) {
+	for i := range loads {
+		l := &loads[i]
+		l.InFlight = int(math.Ceil(float64(l.InFlight) * max(factor, 1)))
+		l.Profile = slices.Clone(l.Profile)
+		for j := range l.Profile {
+			st := &l.Profile[j]
+			st.From, st.To = st.From*factor, st.To*factor
+			if st.Curve != nil {
+				corners := st.Curve.Points()
+				for k := range corners {
+					corners[k].Rate *= factor
+				}
+				st.Curve = scenarios.Polyline{Corners: corners}
+			}
+		}
+	}
 }

@@ -27,6 +27,7 @@ type operation struct {
 	responseBytes int64
 	steps         []step
 	charged       []Charge // the outcome's, used again for every request
+	sparse        bool     // some requests don't make all charges
 	served        bool
 }
 
@@ -34,12 +35,15 @@ type operation struct {
 // place. The gates of all charges on a limiter share its state.
 type step struct {
 	amounts
-	hold   bool
-	tokens bool
-	warm   time.Duration // instant from which the warm amount is charged
-	after  time.Duration
-	gate   gate
-	bucket *limiter.TokenBucket // in place of gate, being most of all charges
+	limiter string
+	share   float64   // of the requests that make the charge
+	chance  *rand.PCG // draws which ones
+	hold    bool
+	tokens  bool
+	warm    time.Duration // instant from which the warm amount is charged
+	after   time.Duration
+	gate    gate
+	bucket  *limiter.TokenBucket // in place of gate, being most of all charges
 }
 
 // gate is a limiter as one operation charges it. It completes c, whose Amount
@@ -61,15 +65,23 @@ func (s *System) Start(seed uint64) *Backend {
 	for i, spec := range s.Operations {
 		o := operation{serviceTime: spec.ServiceTime.sampler(stream(seed, "service time", spec.Name)), responseBytes: spec.Response.Bytes}
 		for i, c := range spec.Charges {
+			of := func(purpose string) *rand.PCG { return stream(seed, purpose, spec.Name, c.Limiter, strconv.Itoa(i)) }
 			x := step{
-				amounts: c.Amount.amounts(most[c.Limiter], stream(seed, "amount", spec.Name, c.Limiter, strconv.Itoa(i))),
-				hold:    c.Hold, tokens: c.Limiter == RequestTokens, warm: never, after: c.Amount.After,
-				gate: gates[c.Limiter](c, stream(seed, "key", spec.Name, c.Limiter, strconv.Itoa(i))),
+				amounts: c.Amount.amounts(most[c.Limiter], of("amount")),
+				limiter: c.Limiter,
+				share:   c.share(),
+				chance:  of("share"),
+				hold:    c.Hold,
+				tokens:  c.Limiter == RequestTokens,
+				warm:    never,
+				after:   c.Amount.After,
+				gate:    gates[c.Limiter](c, of("key")),
 			}
 			if b, ok := x.gate.(bucket); ok {
 				x.bucket = b.TokenBucket
 			}
 			o.steps = append(o.steps, x)
+			o.sparse = o.sparse || c.share() < 1
 			o.charged = append(o.charged, Charge{Limiter: c.Limiter})
 		}
 		b.operations = append(b.operations, o)
@@ -105,10 +117,18 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
 	at = max(at, b.now)
 	b.now = at
 	service := o.serviceTime.draw() // of every request, so that the n-th one's doesn't depend on refusals
-	out := Outcome{ServiceTime: service, Charges: o.charged, ResponseBytes: o.responseBytes}
+	out := Outcome{ServiceTime: service, ResponseBytes: o.responseBytes}
 	var held, waited time.Duration
+	made := 0
 	for i := range o.steps {
-		x, c := &o.steps[i], &o.charged[i]
+		x, c := &o.steps[i], &o.charged[made]
+		if o.sparse {
+			if x.share < 1 && uniform(x.chance) >= x.share {
+				continue
+			}
+			c.Limiter = x.limiter
+		}
+		made++
 		c.Amount, c.Hold, c.Level, c.Wait = x.draw(at >= x.warm), 0, 0, 0
 		if x.bucket != nil {
 			c.Refused = !x.bucket.Admit(at, c.Amount)
@@ -117,7 +137,7 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
 		}
 		if c.Refused {
 			out.RefusedBy, out.ServiceTime, out.ResponseBytes = c.Limiter, held, 0
-			out.Charges = o.charged[:i+1]
+			out.Charges = o.charged[:made]
 			return out
 		}
 		if x.tokens {
@@ -134,6 +154,7 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
 			held = max(held, c.Hold)
 		}
 	}
+	out.Charges = o.charged[:made]
 	if !o.served {
 		o.served = true
 		for i := range o.steps {

@@ -176,6 +176,38 @@ operations:
 	}
 }
 
+// A charge with a share is made by that part of the requests, and the outcome
+// lists what was charged only.
+func TestShareOfRequests(t *testing.T) {
+	s := parse(t, `version: 1
+name: x
+limiters: [{id: a, kind: window, rate: 1000000 ops/s}, {id: b, kind: window, rate: 1000000 ops/s}]
+operations: [{name: get, charges: [{limiter: a, amount: 3, share: 2%}, {limiter: b, amount: 1}]}]
+`)
+	if m := s.Operations[0].Charges[0].Mean(); math.Abs(m-0.06) > 1e-12 {
+		t.Errorf("mean charge %v, want 0.06", m)
+	}
+	b := s.Start(1)
+	const n = 100_000
+	misses := 0
+	for range n {
+		out, _ := b.Serve(0, "get")
+		last := out.Charges[len(out.Charges)-1]
+		if last.Limiter != "b" || last.Amount != 1 {
+			t.Fatalf("charges %+v", out.Charges)
+		}
+		if len(out.Charges) == 2 {
+			misses++
+			if c := out.Charges[0]; c.Limiter != "a" || c.Amount != 3 {
+				t.Fatalf("charges %+v", out.Charges)
+			}
+		}
+	}
+	if share := float64(misses) / n; math.Abs(share-0.02) > 4*math.Sqrt(0.02/n) {
+		t.Errorf("%v of the requests make the charge, want 2%%", share)
+	}
+}
+
 // A request that was refused doesn't warm the operation, and each operation
 // has its own warmth.
 func TestColdUntilServed(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // stream returns the random numbers of one purpose. Each purpose has its own, so
@@ -41,6 +43,18 @@ type Distribution struct {
 	Shape    Shape
 	Mean     time.Duration // of a constant, the constant
 	P50, P99 time.Duration // of a lognormal
+}
+
+// String describes a distribution: "80ms", "exponential, mean 80ms", "p50 80ms,
+// p99 400ms".
+func (d Distribution) String() string {
+	switch d.Shape {
+	case Exponential:
+		return "exponential, mean " + unit.FormatDuration(d.Mean)
+	case Lognormal:
+		return "p50 " + unit.FormatDuration(d.P50) + ", p99 " + unit.FormatDuration(d.P99)
+	}
+	return unit.FormatDuration(d.Mean)
 }
 
 // z99 is the 99 % quantile of the standard normal distribution.

@@ -44,10 +44,11 @@ type (
 		Bytes unit.Size `yaml:"bytes,required"`
 	}
 	chargeFile struct {
-		Limiter string `yaml:"limiter,required"`
-		Amount  amount `yaml:"amount"`
-		Hold    string `yaml:"hold"`
-		Key     keys   `yaml:"key"`
+		Limiter string     `yaml:"limiter,required"`
+		Amount  amount     `yaml:"amount"`
+		Hold    string     `yaml:"hold"`
+		Key     keys       `yaml:"key"`
+		Share   unit.Share `yaml:"share"`
 	}
 	// burst is a quantity of a token bucket and a duration of partitions.
 	burst struct {

@@ -92,6 +92,9 @@ type Response struct {
 type ChargeSpec struct {
 	Limiter string
 	Amount  Amount
+	// Share is the part of the requests that make the charge at all: behind a
+	// cache, those that miss it. 0: all of them.
+	Share float64
 	// Hold says that an environment is held for the service time, which is how
 	// a concurrency limiter is charged. Amount is 1 then.
 	Hold bool
@@ -100,6 +103,17 @@ type ChargeSpec struct {
 	// binds at Limit/Partitions/Hottest. Both are of partitions only.
 	Keys    Keys
 	Hottest float64
+}
+
+// Mean returns what requests charge on average, those without the charge too; of
+// an amount that changes, with the warm one.
+func (c ChargeSpec) Mean() float64 { return c.share() * c.Amount.Mean() }
+
+func (c ChargeSpec) share() float64 {
+	if c.Share == 0 {
+		return 1
+	}
+	return c.Share
 }
 
 // Amount is how much is charged, in the limiter's unit. It is one of three

@@ -303,6 +303,11 @@ func (p *parser) serviceTime(path string, f serviceTime) Distribution {
 
 func (p *parser) charge(at string, f chargeFile) ChargeSpec {
 	c := ChargeSpec{Limiter: f.Limiter}
+	if p.Has(at + ".share") {
+		if c.Share = float64(f.Share); c.Share <= 0 || c.Share > 1 {
+			p.fault(at+".share", "is not a part of the requests", "write it as 2%, or leave it out where all requests make the charge")
+		}
+	}
 	l, known := p.limiters[f.Limiter]
 	if !known {
 		if p.Has(at + ".limiter") {

@@ -3,6 +3,7 @@ package simulator_test
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -74,5 +75,79 @@ func TestSameSeedSameRun(t *testing.T) {
 	}
 	if diff := cmp.Diff(capacity.Assess(one), capacity.Assess(two)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What a record keeps is enough for the same simulation again.
+func TestAgain(t *testing.T) {
+	for _, name := range []string{"premiere", "premiere-cached"} {
+		s, sys := ready(t, name)
+		run := simulate(t, s, sys)
+		again, err := simulator.Again(run, sys, simulator.Change{}, simulator.Options{ID: "y", Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(run.Rows, again.Rows); diff != "" {
+			t.Errorf("%s: -run +again:\n%s", name, diff)
+		}
+		if diff := cmp.Diff(run.Series, again.Series); diff != "" {
+			t.Errorf("%s: -run +again:\n%s", name, diff)
+		}
+		if diff := cmp.Diff(run.Manifest.Quotas, again.Manifest.Quotas); diff != "" {
+			t.Errorf("%s: -run +again:\n%s", name, diff)
+		}
+	}
+}
+
+// One thing changed moves the wall as arithmetic says.
+func TestAgainChanged(t *testing.T) {
+	s, sys := ready(t, "premiere")
+	run := simulate(t, s, sys)
+	constant := model.Distribution{Shape: model.Constant, Mean: time.Second}
+	for _, c := range []struct {
+		what   string
+		change simulator.Change
+		quota  string
+		binds  float64
+	}{
+		{"as it was", simulator.Change{}, "appsync.request-tokens", 10},
+		{"tokens", simulator.Change{System: []model.Change{{Amounts: map[string]model.Amount{"appsync.request-tokens": {Cold: 1, Warm: 1}}}}}, "appsync.request-tokens", 2000},
+		{"limit", simulator.Change{System: []model.Change{{Limits: map[string]float64{"appsync.request-tokens": 20_000}}}}, "appsync.request-tokens", 100},
+		{"rate", simulator.Change{Rate: 3}, "appsync.request-tokens", 10},
+		{"service time", simulator.Change{System: []model.Change{
+			{ServiceTime: &constant},
+			{Limits: map[string]float64{"appsync.request-tokens": 20_000, "lambda.concurrency": 50}},
+		}}, "lambda.concurrency", 50},
+	} {
+		again, err := simulator.Again(run, sys, c.change, simulator.Options{ID: "y", Seed: 1})
+		if err != nil {
+			t.Errorf("%s: %v", c.what, err)
+			continue
+		}
+		a := capacity.Assess(again)
+		for _, q := range a.Quotas {
+			// Environments that start add to the time that one is held, hence 10 %.
+			if q.ID == c.quota && (q.UnitCost == nil || math.Abs(q.Limit/q.UnitCost.Value/c.binds-1) > 0.1) {
+				t.Errorf("%s: %s has a limit of %v and a unit cost of %+v, want a quotient of %v", c.what, q.ID, q.Limit, q.UnitCost, c.binds)
+			}
+		}
+		if len(again.Manifest.Notes) == 0 {
+			t.Errorf("%s: no note says where the run came from", c.what)
+		}
+		if c.change.Rate == 3 && math.Abs(float64(again.Manifest.Loads[0].Planned)/float64(run.Manifest.Loads[0].Planned)-3) > 0.2 {
+			t.Errorf("planned %d and %d", run.Manifest.Loads[0].Planned, again.Manifest.Loads[0].Planned)
+		}
+	}
+	for _, c := range []simulator.Change{
+		{Mix: map[string]float64{"getProgram": 1}},
+		{System: []model.Change{{Operation: "getProgram"}}},
+		{System: []model.Change{{Limits: map[string]float64{"lambda": 1}}}},
+		{System: []model.Change{{Limits: map[string]float64{"appsync.request-tokens": 10}}}}, // 200 at once
+		{System: []model.Change{{Amounts: map[string]model.Amount{"appsync.request-tokens": {Cold: 3000, Warm: 1}}}}},
+		{System: []model.Change{{Shares: map[string]float64{"lambda.concurrency": 2}}}},
+	} {
+		if _, err := simulator.Again(run, sys, c, simulator.Options{}); err == nil {
+			t.Errorf("%+v is accepted", c)
+		}
 	}
 }
