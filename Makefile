@@ -2,7 +2,7 @@
 GO ?= go
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check race fuzz bench bench-peers interop schema clean
+.PHONY: help build demo test check race honesty fuzz bench bench-peers interop schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: bin/staticcheck bin/gofumpt ## formatting, vet, staticcheck, a tidy go.mo
 
 race: ## run the tests of everything concurrent under the race detector
 	$(GO) test -race ./scenarios/... $(addprefix ./capacity/,calibration observe/... quotas/... record rehearsal sandbox/...)
+
+honesty: ## hold the printed intervals against the truth of 2,000 random Systems; takes minutes
+	$(GO) test ./capacity -run TestHonesty -v -systems 2000
 
 fuzz: ## fuzz every parser for FUZZTIME (10s each)
 	.ci/fuzz $(or $(FUZZTIME),10s)

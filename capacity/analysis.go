@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -18,6 +19,8 @@ type analysis struct {
 	ops     []*operation
 	by      map[measure.Operation]*operation
 	total   measure.Row // of everything, measured or not
+
+	resamples map[int]*stats.Resample // of the bootstrap, by the number of blocks
 }
 
 // operation is one operation's part of a run.

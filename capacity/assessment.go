@@ -170,8 +170,12 @@ type QuotaResult struct {
 	ColdCost    *float64        `json:"cold_unit_cost"`
 	ByOperation []OperationCost `json:"by_operation"`
 	BindsAt     *Prediction     `json:"binds_at"`
-	SafeRate    *Prediction     `json:"safe_rate"`
-	Required    *Requirement    `json:"required"`
+	// BindsFirst is the probability that the quota binds before all others whose
+	// cost is known, by the same draws as the intervals; nil where no binding rate
+	// may be predicted.
+	BindsFirst *float64     `json:"binds_first"`
+	SafeRate   *Prediction  `json:"safe_rate"`
+	Required   *Requirement `json:"required"`
 	// Resolution says in which steps the use is known and how: "1s ledger",
 	// "60s sum, spread over the client's seconds", "60s maximum".
 	Resolution string   `json:"resolution"`

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -53,7 +54,8 @@ func finite(v float64) *float64 {
 // assessed is a quota's result with what orders it.
 type assessed struct {
 	QuotaResult
-	binds float64 // whether it is printed or not; NaN where unknown
+	binds float64   // whether it is printed or not; NaN where unknown
+	draws []float64 // of the unit cost; nil where there are none
 	loads []Load
 }
 
@@ -89,12 +91,54 @@ func (a *analysis) quotas(v Verdict) (results []QuotaResult, first *string, reas
 	slices.SortStableFunc(all, func(x, y assessed) int {
 		return cmp.Or(cmp.Compare(x.ratio(), y.ratio()), cmp.Compare(x.ID, y.ID))
 	})
+	bindsFirst(all)
 	results = make([]QuotaResult, len(all))
 	for i := range all {
 		results[i] = all[i].QuotaResult
 	}
 	first, reason = a.firstToBind(v, all)
 	return results, first, reason
+}
+
+// bindsFirst sets the probability that each quota whose cost is known and that
+// may be predicted binds first: the share of the bootstrap's draws in which its
+// binding rate lies closest to the tested one. A quota whose interval comes from
+// elsewhere draws from a normal distribution as wide.
+func bindsFirst(all []assessed) {
+	var known []*assessed
+	for i := range all {
+		if all[i].BindsAt != nil && all[i].TestedRate > 0 {
+			known = append(known, &all[i])
+		}
+	}
+	if len(known) == 0 {
+		return
+	}
+	rng := rand.New(rand.NewPCG(seed, 0x6669727374))
+	first := make([]int, len(known))
+	costs := make([][]float64, len(known))
+	for i, q := range known {
+		costs[i] = q.draws
+		if q.draws == nil {
+			costs[i] = make([]float64, draws)
+			for d := range costs[i] {
+				costs[i][d] = q.UnitCost.Value + rng.NormFloat64()*(q.UnitCost.High-q.UnitCost.Low)/2/1.96
+			}
+		}
+	}
+	for d := range draws {
+		best, tightest := 0, 0.0
+		for i, q := range known {
+			// The inverse of the binding rate against the tested one.
+			if use := costs[i][d] / q.Limit * q.TestedRate; use > tightest {
+				best, tightest = i, use
+			}
+		}
+		first[best]++
+	}
+	for i, q := range known {
+		q.BindsFirst = new(float64(first[i]) / draws)
+	}
 }
 
 // quota assesses one quota.
@@ -154,7 +198,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		note("the run used none of it")
 		return r
 	}
-	r.binds = q.Limit / c.Value
+	r.binds, r.draws = q.Limit/c.Value, c.draws
 	if !predictable {
 		return r
 	}

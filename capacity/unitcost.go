@@ -71,6 +71,9 @@ func (a *analysis) plannedArrivals(l Load) float64 {
 // cost is the unit cost of a quota.
 type cost struct {
 	Estimate
+	// draws is what the value is in each draw of the bootstrap; nil where the
+	// interval comes from elsewhere.
+	draws       []float64
 	cold        float64
 	byOperation []OperationCost
 	// values is the distribution of single charges where answers told them; nil:
@@ -127,23 +130,18 @@ func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
 	if len(series) == 0 {
 		return c, false
 	}
-	seconds := 0
-	for _, has := range answered {
-		if has {
-			seconds++
-		}
-	}
-	blocks := inBlocks(series, answered, stats.BlockLength(seconds))
-	if len(blocks[0].Num) >= minBlocks {
-		value, iv := stats.RatioOfSums(blocks, weights, draws, seed)
-		c.Estimate = Estimate{value, iv.Low, iv.High}
+	if blocks := a.inBlocks(series, answered); blocks != nil {
+		r := a.resample(len(blocks[0].Num))
+		c.Value, c.draws = r.Ratios(blocks, weights)
+		iv := r.Interval(c.draws)
+		c.Low, c.High = iv.Low, iv.High
 	} else {
 		for i, o := range c.byOperation {
 			c.Value += weights[i] * o.UnitCost
 		}
 		half := 1.96 * math.Sqrt(independent)
 		c.Low, c.High = max(0, c.Value-half), c.Value+half
-		c.notes = append(c.notes, fmt.Sprintf("answers came in %d seconds only: the interval of the unit cost takes them as independent of each other", seconds))
+		c.notes = append(c.notes, "answers came in too few seconds for an interval of their own: that of the unit cost takes them as independent of each other")
 	}
 	c.atLeastFloor()
 	c.cold = max(c.cold, c.Value)
@@ -155,26 +153,51 @@ func (e *Estimate) atLeastFloor() {
 	e.Low, e.High = min(e.Low, e.Value*(1-floor)), max(e.High, e.Value*(1+floor))
 }
 
-// inBlocks adds up series by seconds to series by blocks of the given number of
-// seconds, leaving out seconds in which nothing was answered.
-func inBlocks(series []stats.Ratio, answered []bool, length int) []stats.Ratio {
+// inBlocks adds up series by seconds to series by blocks of seconds, leaving out
+// seconds in which nothing was answered; nil where there are too few. Blocks are
+// the same for every quota that was answered in the same seconds, so that their
+// costs are drawn together.
+func (a *analysis) inBlocks(series []stats.Ratio, answered []bool) []stats.Ratio {
+	seconds := 0
+	for _, has := range answered {
+		if has {
+			seconds++
+		}
+	}
+	length := stats.BlockLength(seconds)
+	n := (seconds + length - 1) / length
+	if n < minBlocks {
+		return nil
+	}
 	blocks := make([]stats.Ratio, len(series))
+	for i := range blocks {
+		blocks[i] = stats.Ratio{Num: make([]float64, n), Den: make([]float64, n)}
+	}
 	at := 0
 	for s, has := range answered {
 		if !has {
 			continue
 		}
 		for i := range series {
-			b := &blocks[i]
-			if at%length == 0 {
-				b.Num, b.Den = append(b.Num, 0), append(b.Den, 0)
-			}
-			b.Num[at/length] += series[i].Num[s]
-			b.Den[at/length] += series[i].Den[s]
+			blocks[i].Num[at/length] += series[i].Num[s]
+			blocks[i].Den[at/length] += series[i].Den[s]
 		}
 		at++
 	}
 	return blocks
+}
+
+// resample returns the draws of the run's bootstrap from so many blocks.
+func (a *analysis) resample(blocks int) *stats.Resample {
+	r := a.resamples[blocks]
+	if r == nil {
+		r = stats.NewResample(blocks, draws, seed)
+		if a.resamples == nil {
+			a.resamples = make(map[int]*stats.Resample)
+		}
+		a.resamples[blocks] = r
+	}
+	return r
 }
 
 // singleCharges returns the distribution of an operation's single charges, scaled to
@@ -250,22 +273,38 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 	served := func(f flow, refused float64) float64 { return max(0, f.sent-f.lost-refused*f.throttled) }
 
 	var used, requests, fewer, largest float64
-	var sums stats.Ratio
+	var sums stats.Ratio // by periods of more than a second
+	fine := stats.Ratio{Num: make([]float64, a.seconds), Den: make([]float64, a.seconds)}
+	charged := make([]bool, a.seconds)
 	for _, at := range series.at {
 		f, there := flows[at]
 		if !there && !a.run.Manifest.Sandbox {
 			continue // what others did before and after
 		}
+		n := served(f, atLeast)
 		used += series.values[at]
-		requests += served(f, atLeast)
+		requests += n
 		fewer += served(f, atMost)
-		if n := served(f, atLeast); n > 0 {
+		largest = max(largest, n)
+		if series.period <= time.Second {
+			second := int(floorTo(at-a.run.Manifest.Start.UnixNano(), int64(time.Second)) / int64(time.Second))
+			if second = min(max(second, 0), a.seconds-1); n > 0 || series.values[at] > 0 {
+				fine.Num[second] += series.values[at]
+				fine.Den[second] += n
+				charged[second] = true
+			}
+		} else if n > 0 {
 			sums.Num, sums.Den = append(sums.Num, series.values[at]), append(sums.Den, n)
-			largest = max(largest, n)
 		}
 	}
 	if requests == 0 {
 		return c, false
+	}
+	if series.period <= time.Second {
+		sums = stats.Ratio{}
+		if blocks := a.inBlocks([]stats.Ratio{fine}, charged); blocks != nil {
+			sums = blocks[0]
+		}
 	}
 	minutes := fmt.Sprintf("%d %s sums", len(sums.Num), short(series.period))
 	mean := used / requests
@@ -285,7 +324,9 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		}
 	}
 	if len(sums.Num) >= minBlocks {
-		_, iv := stats.RatioOfSums([]stats.Ratio{sums}, []float64{1}, draws, seed)
+		r := a.resample(len(sums.Num))
+		_, c.draws = r.Ratios([]stats.Ratio{sums}, []float64{1})
+		iv := r.Interval(c.draws)
 		c.Low, c.High = iv.Low, iv.High
 	} else {
 		half := 1.96 * mean / math.Sqrt(requests)
@@ -317,6 +358,9 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 	}
 	c.values = []weighted{{mean, charging}}
 	c.Value, c.Low, c.High, c.cold = c.Value*charging, c.Low*charging, c.High*charging, c.cold*charging
+	for d := range c.draws {
+		c.draws[d] *= charging
+	}
 	if bad := a.unsure(q); bad > 0.01 {
 		c.notes = append(c.notes, "more than 1 % of the requests failed or timed out and may not have charged the quota: its unit cost may be higher")
 	}

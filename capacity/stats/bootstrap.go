@@ -23,52 +23,65 @@ func BlockLength(n int) int {
 	return max(1, min(int(math.Round(math.Cbrt(float64(n)))), n/20))
 }
 
-// RatioOfSums returns the weighted sum of several ratios of sums,
+// Resample is the draws of a bootstrap over blocks of time: how often each draw
+// has each block. Series that are estimated from the same Resample move together
+// as they do in time, so their estimates of one draw belong together.
+type Resample struct {
+	blocks int
+	times  []uint16 // of block b in draw d at d*blocks+b
+}
+
+// NewResample draws blocks out of so many, as often as there are, draws times
+// over. There must be from 2 to 65,535.
+func NewResample(blocks, draws int, seed uint64) *Resample {
+	r := &Resample{blocks: blocks, times: make([]uint16, blocks*draws)}
+	rng := rand.New(rand.NewPCG(seed, 0x6865616472))
+	for at := 0; at < len(r.times); at += blocks {
+		row := r.times[at : at+blocks]
+		for range blocks {
+			row[rng.IntN(blocks)]++
+		}
+	}
+	return r
+}
+
+// Ratios returns the weighted sum of several ratios of sums,
 //
 //	weights[0]*sum(Num0)/sum(Den0) + weights[1]*sum(Num1)/sum(Den1) + ...
 //
-// with its 95 % interval from a bootstrap over the blocks. The same blocks are
-// drawn for all series, so that what moves together in time stays together. A
-// series none of whose counts lie in the drawn blocks keeps its ratio over all
-// of them.
-//
-// The interval is the expanded percentile interval: the percentiles are moved
-// outwards so that with normal errors it is as wide as Student's, which few
-// blocks need (Hesterberg, "What Teachers Should Know About the Bootstrap",
-// 2015). Every series needs a sum of Den above 0; there must be at least two
-// blocks.
-func RatioOfSums(series []Ratio, weights []float64, draws int, seed uint64) (float64, Interval) {
-	whole := make([]float64, len(series))
-	var value float64
+// and what it is in each draw. A series none of whose counts lie in a draw's
+// blocks keeps its ratio over all of them. Every series needs a sum of Den above
+// 0, and as many blocks as the Resample.
+func (r *Resample) Ratios(series []Ratio, weights []float64) (value float64, draws []float64) {
+	draws = make([]float64, len(r.times)/r.blocks)
 	for i, s := range series {
-		whole[i] = sum(s.Num) / sum(s.Den)
-		value += weights[i] * whole[i]
-	}
-	blocks := len(series[0].Num)
-	rng := rand.New(rand.NewPCG(seed, 0x6865616472))
-	times := make([]float64, blocks)
-	estimates := make([]float64, draws)
-	for d := range estimates {
-		clear(times)
-		for range blocks {
-			times[rng.IntN(blocks)]++
-		}
-		for i, s := range series {
+		whole := sum(s.Num) / sum(s.Den)
+		value += weights[i] * whole
+		for d := range draws {
 			var num, den float64
-			for b, n := range times {
-				num += n * s.Num[b]
-				den += n * s.Den[b]
+			for b, n := range r.times[d*r.blocks : (d+1)*r.blocks] {
+				num += float64(n) * s.Num[b]
+				den += float64(n) * s.Den[b]
 			}
-			ratio := whole[i]
 			if den > 0 {
-				ratio = num / den
+				draws[d] += weights[i] * (num / den)
+			} else {
+				draws[d] += weights[i] * whole
 			}
-			estimates[d] += weights[i] * ratio
 		}
 	}
-	slices.Sort(estimates)
-	tail := expandedTail(blocks)
-	return value, Interval{quantile(estimates, tail), quantile(estimates, 1-tail)}
+	return value, draws
+}
+
+// Interval returns the 95 % interval that the draws of a figure tell.
+//
+// It is the expanded percentile interval: the percentiles are moved outwards so
+// that with normal errors it is as wide as Student's, which few blocks need
+// (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015).
+func (r *Resample) Interval(draws []float64) Interval {
+	sorted := slices.Sorted(slices.Values(draws))
+	tail := expandedTail(r.blocks)
+	return Interval{quantile(sorted, tail), quantile(sorted, 1-tail)}
 }
 
 // expandedTail returns the share of bootstrap estimates left out on each side

@@ -115,16 +115,23 @@ func TestBlockLength(t *testing.T) {
 	}
 }
 
+// ratioOfSums is a figure with its interval from a bootstrap of its own.
+func ratioOfSums(series []Ratio, weights []float64, draws int, seed uint64) (float64, Interval) {
+	r := NewResample(len(series[0].Num), draws, seed)
+	v, d := r.Ratios(series, weights)
+	return v, r.Interval(d)
+}
+
 func TestRatioOfSums(t *testing.T) {
 	constant := Ratio{Num: []float64{200, 400, 0, 600}, Den: []float64{1, 2, 0, 3}}
-	v, iv := RatioOfSums([]Ratio{constant}, []float64{1}, 500, 1)
+	v, iv := ratioOfSums([]Ratio{constant}, []float64{1}, 500, 1)
 	if v != 200 || iv.Low != 200 || iv.High != 200 {
 		t.Errorf("constant cost: %g %v, want exactly 200", v, iv)
 	}
 	// Two series in equal parts, of which the second is in one block only and
 	// is missing from many draws.
 	rare := Ratio{Num: []float64{0, 0, 0, 90}, Den: []float64{0, 0, 0, 3}}
-	v, iv = RatioOfSums([]Ratio{constant, rare}, []float64{0.5, 0.5}, 500, 1)
+	v, iv = ratioOfSums([]Ratio{constant, rare}, []float64{0.5, 0.5}, 500, 1)
 	if v != 115 || iv.Low != 115 || iv.High != 115 {
 		t.Errorf("mix: %g %v, want exactly 115", v, iv)
 	}
@@ -132,12 +139,12 @@ func TestRatioOfSums(t *testing.T) {
 	// their sum never moves.
 	first := Ratio{Num: []float64{10, 20, 30, 40, 50}, Den: []float64{1, 1, 1, 1, 1}}
 	second := Ratio{Num: []float64{290, 280, 270, 260, 250}, Den: []float64{1, 1, 1, 1, 1}}
-	v, iv = RatioOfSums([]Ratio{first, second}, []float64{1, 1}, 500, 1)
+	v, iv = ratioOfSums([]Ratio{first, second}, []float64{1, 1}, 500, 1)
 	if math.Abs(v-300) > 1e-9 || math.Abs(iv.Low-300) > 1e-9 || math.Abs(iv.High-300) > 1e-9 {
 		t.Errorf("joint: %g %v, want 300", v, iv)
 	}
-	a, ia := RatioOfSums([]Ratio{first}, []float64{1}, 500, 7)
-	b, ib := RatioOfSums([]Ratio{first}, []float64{1}, 500, 7)
+	a, ia := ratioOfSums([]Ratio{first}, []float64{1}, 500, 7)
+	b, ib := ratioOfSums([]Ratio{first}, []float64{1}, 500, 7)
 	if a != b || ia != ib {
 		t.Error("the same seed gave two intervals")
 	}
@@ -158,7 +165,7 @@ func TestRatioOfSumsCoverage(t *testing.T) {
 					s.Num[b] += 100 + 50*rng.NormFloat64()
 				}
 			}
-			_, iv := RatioOfSums([]Ratio{s}, []float64{1}, 500, uint64(i))
+			_, iv := ratioOfSums([]Ratio{s}, []float64{1}, 500, uint64(i))
 			if iv.Low <= 100 && 100 <= iv.High {
 				inside++
 			}
@@ -180,6 +187,6 @@ func BenchmarkRatioOfSums(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		RatioOfSums(series, weights, 2000, 1)
+		ratioOfSums(series, weights, 2000, 1)
 	}
 }

@@ -1,0 +1,234 @@
+package capacity_test
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/scenarios"
+)
+
+var systems = flag.Int("systems", 40, "how many random Systems the honesty test assesses; make honesty has 2,000")
+
+// truth is what is true of one quota of a random System.
+type truth struct {
+	cost     float64 // mean charge of an arrival at the planned mix
+	binds    float64
+	constant bool // every request charges the same
+}
+
+// drawn is a random System with a scenario for it, and the truth.
+type drawn struct {
+	scenario *scenarios.Scenario
+	system   *model.System
+	truth    map[string]truth
+}
+
+// draw makes the n-th random System: two to four operations, each of which
+// charges tokens, one or two cache limits and a table, and holds environments
+// for a random time; limits that lie around and above the load.
+func draw(n int) (drawn, error) {
+	rng := rand.New(rand.NewPCG(uint64(n), 2))
+	in := func(low, high float64) float64 { return low * math.Pow(high/low, rng.Float64()) }
+	rate := in(60, 250)
+	ops := 2 + rng.IntN(3)
+
+	weights := make([]float64, ops)
+	var total float64
+	for i := range weights {
+		weights[i] = float64(1 + rng.IntN(9))
+		total += weights[i]
+	}
+	var system, scenario strings.Builder
+	costs := map[string]float64{}
+	constant := true // in tokens, which alone can be
+	var body strings.Builder
+	for i := range ops {
+		share := weights[i] / total
+		p50 := in(10, 120)
+		p99 := p50 * in(1.5, 8)
+		fmt.Fprintf(&body, "  - name: op%d\n    service_time: {lognormal: {p50: %.3fms, p99: %.3fms}}\n    charges:\n", i, p50, p99)
+		sigma := math.Log(p99/p50) / 2.3263478740408408
+		costs["lambda.concurrency"] += share * p50 / 1000 * math.Exp(sigma*sigma/2)
+
+		low := 1 + rng.IntN(5)
+		if rng.IntN(3) == 0 {
+			fmt.Fprintf(&body, "      - {limiter: appsync.request-tokens, amount: %d}\n", low)
+			costs["appsync.request-tokens"] += share * float64(low)
+		} else {
+			high, of := low+1+rng.IntN(20), 1+rng.IntN(60)
+			fmt.Fprintf(&body, "      - {limiter: appsync.request-tokens, amount: {mixture: [{amount: %d, share: %d%%}, {amount: %d, share: %d%%}]}}\n", low, 100-of, high, of)
+			costs["appsync.request-tokens"] += share * (float64(low)*float64(100-of) + float64(high)*float64(of)) / 100
+			constant = false
+		}
+		fmt.Fprintf(&body, "      - {limiter: lambda.concurrency, hold: service_time}\n")
+		units := 1 + rng.IntN(4)
+		fmt.Fprintf(&body, "      - {limiter: dynamodb.T.read, amount: {mixture: [{amount: %d, share: 80%%}, {amount: %d, share: 20%%}]}, key: {zipf: 300}}\n", units, 5*units)
+		costs["dynamodb.T.read"] += share * (0.8*float64(units) + 0.2*5*float64(units))
+		gets := 1 + rng.IntN(3)
+		fmt.Fprintf(&body, "      - {limiter: momento.operations, amount: {mixture: [{amount: %d, share: 50%%}, {amount: %d, share: 50%%}]}}\n", gets, gets+1)
+		costs["momento.operations"] += share * (float64(gets) + 0.5)
+		kb := in(1, 20)
+		tail := in(1.5, 4)
+		fmt.Fprintf(&body, "      - {limiter: momento.throughput, amount: {lognormal: {p50: %.3fKB, p99: %.3fKB}}}\n", kb, kb*tail)
+		sigma = math.Log(tail) / 2.3263478740408408
+		costs["momento.throughput"] += share * kb * 1000 * math.Exp(sigma*sigma/2)
+	}
+	// Limits bind between 0.9 and 3 times the load; the one of the token bucket
+	// holds at least a second.
+	limit := func(id string) float64 { return costs[id] * rate * in(0.9, 3) }
+	fmt.Fprintf(&system, "version: 1\nname: drawn\nlimiters:\n")
+	tokens, operations, bytes, units := math.Ceil(limit("appsync.request-tokens")), math.Ceil(limit("momento.operations")), math.Ceil(limit("momento.throughput")), math.Ceil(limit("dynamodb.T.read"))
+	environments := math.Ceil(limit("lambda.concurrency"))
+	fmt.Fprintf(&system, "  - {id: appsync.request-tokens, kind: token_bucket, rate: %.0f tokens/s, burst: %.0f tokens}\n", tokens, tokens)
+	fmt.Fprintf(&system, "  - {id: lambda.concurrency, kind: concurrency, limit: %.0f}\n", environments)
+	fmt.Fprintf(&system, "  - {id: dynamodb.T.read, kind: partitions, partitions: 3, rate: %.0f RCU/s, burst: 10s}\n", units)
+	fmt.Fprintf(&system, "  - {id: momento.operations, kind: window, rate: %.0f ops/s}\n", operations)
+	fmt.Fprintf(&system, "  - {id: momento.throughput, kind: token_bucket, rate: %.0fB/s, burst: %.0fB}\n", bytes, 2*bytes)
+	fmt.Fprintf(&system, "operations:\n%s", body.String())
+
+	arrivals := []string{"poisson", "poisson", "uniform"}[rng.IntN(3)]
+	fmt.Fprintf(&scenario, `version: 1
+name: drawn
+target: {sandbox: premiere}
+loads:
+  - name: users
+    arrivals: %s
+    seed: %d
+    profile:
+      - {stage: onset, ramp: %.3f/s, for: 20s}
+      - {stage: hold, rate: %.3f/s, for: %ds}
+    operations:
+`, arrivals, n, rate, rate, 60+rng.IntN(120))
+	for i, w := range weights {
+		fmt.Fprintf(&scenario, "      - {name: op%d, weight: %g, graphql: {query: 'query op%d { op%d }'}}\n", i, w, i, i)
+	}
+	sys, err := model.Parse("system.yaml", []byte(system.String()))
+	if err != nil {
+		return drawn{}, fmt.Errorf("%w in\n%s", err, system.String())
+	}
+	s, faults := scenarios.ParseFile(fstest.MapFS{"scenario.yaml": {Data: []byte(scenario.String())}}, "scenario.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		return drawn{}, faults
+	}
+	d := drawn{scenario: s, system: sys, truth: map[string]truth{}}
+	for id, limit := range map[string]float64{"appsync.request-tokens": tokens, "lambda.concurrency": environments, "momento.operations": operations, "momento.throughput": bytes} {
+		d.truth[id] = truth{costs[id], limit / costs[id], id == "appsync.request-tokens" && constant}
+	}
+	i := slices.IndexFunc(sys.Operations[0].Charges, func(c model.ChargeSpec) bool { return c.Limiter == "dynamodb.T.read" })
+	d.truth["dynamodb.T.read"] = truth{costs["dynamodb.T.read"], units / sys.Operations[0].Charges[i].Hottest / costs["dynamodb.T.read"], false}
+	return d, nil
+}
+
+// Printed 95 % intervals hold what is true as often as they say, and are narrow
+// enough to be of use.
+func TestHonesty(t *testing.T) {
+	type result struct {
+		asked, costHeld, bindsHeld       int
+		firstAsked, firstRight, notValid int
+		widths                           []float64
+		byQuota                          map[string][2]int // held, asked
+	}
+	var mu sync.Mutex
+	all := result{byQuota: map[string][2]int{}}
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for n := range next {
+				d, err := draw(n)
+				if err != nil {
+					t.Errorf("System %d: %v", n, err)
+					continue
+				}
+				run, err := simulator.Run(d.scenario, d.system, simulator.Options{ID: "x", Seed: uint64(n)})
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				a := capacity.Assess(run)
+				mu.Lock()
+				if a.Verdict.Status != capacity.Valid {
+					all.notValid++
+					t.Logf("System %d is %s: %+v", n, a.Verdict.Status, a.Verdict.Failed())
+				}
+				var true_ []float64
+				nearest := ""
+				for _, q := range a.Quotas {
+					truth := d.truth[q.ID]
+					true_ = append(true_, truth.binds)
+					if nearest == "" || truth.binds < d.truth[nearest].binds {
+						nearest = q.ID
+					}
+					if truth.constant || q.UnitCost == nil {
+						continue
+					}
+					all.asked++
+					by := all.byQuota[q.ID]
+					by[1]++
+					if q.UnitCost.Low <= truth.cost && truth.cost <= q.UnitCost.High {
+						all.costHeld++
+						by[0]++
+					}
+					all.byQuota[q.ID] = by
+					// A refused prediction prints no interval; its ends are what they would be.
+					if low, high := q.Limit/q.UnitCost.High, q.Limit/q.UnitCost.Low; low <= truth.binds && truth.binds <= high {
+						all.bindsHeld++
+					}
+					if p := q.BindsAt; p != nil && (p.Grade == capacity.Tested || p.Grade == capacity.Supported) {
+						all.widths = append(all.widths, (*p.High-*p.Low) / *p.Rate)
+					}
+				}
+				slices.Sort(true_)
+				if len(true_) > 1 && true_[1] > 1.1*true_[0] && a.Verdict.Status == capacity.Valid {
+					all.firstAsked++
+					if a.FirstToBind != nil && *a.FirstToBind == nearest {
+						all.firstRight++
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	began := time.Now()
+	for n := range *systems {
+		next <- n
+	}
+	close(next)
+	workers.Wait()
+
+	share := func(k, n int) float64 { return float64(k) / float64(max(n, 1)) }
+	slices.Sort(all.widths)
+	median := all.widths[len(all.widths)/2]
+	t.Logf("%d Systems in %s: unit cost held by %.1f %%, binding rate by %.1f %% of %d intervals; tested and supported ones %.1f %% wide in the median of %d; first to bind right in %.1f %% of %d; %d runs not VALID; by quota %v",
+		*systems, time.Since(began).Round(time.Second), 100*share(all.costHeld, all.asked), 100*share(all.bindsHeld, all.asked), all.asked,
+		100*median, len(all.widths), 100*share(all.firstRight, all.firstAsked), all.firstAsked, all.notValid, all.byQuota)
+	// Of few intervals the share itself is uncertain.
+	slack := 3 * math.Sqrt(0.95*0.05/float64(all.asked)*4)
+	if s := share(all.costHeld, all.asked); s < 0.93-slack || s > 0.98+slack {
+		t.Errorf("true unit costs lie in %.1f %% of the 95 %% intervals", 100*s)
+	}
+	if s := share(all.bindsHeld, all.asked); s < 0.93-slack || s > 0.98+slack {
+		t.Errorf("true binding rates lie in %.1f %% of the 95 %% intervals", 100*s)
+	}
+	if median > 0.1 {
+		t.Errorf("intervals are %.1f %% wide in the median", 100*median)
+	}
+	if s := share(all.firstRight, all.firstAsked); s < 0.95 {
+		t.Errorf("the first to bind is right in %.1f %%", 100*s)
+	}
+	if all.notValid > *systems/100 {
+		t.Errorf("%d simulated runs are not VALID", all.notValid)
+	}
+}
