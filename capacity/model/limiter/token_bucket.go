@@ -33,3 +33,15 @@ func (b *TokenBucket) Admit(at time.Duration, cost float64) bool {
 	b.level -= cost
 	return true
 }
+
+// reset changes the rate and the burst from the instant at on. What is in the
+// bucket stays, as far as it still fits.
+func (b *TokenBucket) reset(at time.Duration, rate, burst float64) {
+	full := b.level >= b.burst
+	b.level = min(b.burst, b.level+b.rate*float64(at-b.last)*1e-9)
+	full = full || b.level >= b.burst
+	b.last, b.rate, b.burst, b.slack = at, rate, burst, slack*(burst+2*rate)
+	if b.level = min(b.level, burst); full {
+		b.level = burst
+	}
+}

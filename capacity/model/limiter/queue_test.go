@@ -1,0 +1,69 @@
+package limiter
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// meanWait is the mean wait in the queue of n Poisson arrivals.
+func meanWait(n, servers int, rate float64, service func(*rand.Rand) float64) float64 {
+	q := NewQueue(servers, float64(servers), 0)
+	var sum float64
+	poisson(n, rate, 3, func(at time.Duration, r *rand.Rand) {
+		wait, _, _ := q.Admit(at, service(r))
+		sum += wait.Seconds()
+	})
+	return sum / float64(n)
+}
+
+// Mean waits of M/M/1, M/D/1, M/G/1 (Pollaczek and Khinchine) and M/M/c (Erlang
+// C) for a service of one second.
+func TestQueueWait(t *testing.T) {
+	exponential := func(r *rand.Rand) float64 { return r.ExpFloat64() }
+	constant := func(*rand.Rand) float64 { return 1 }
+	// Of a squared coefficient of variation of 4.
+	lognormal := func(r *rand.Rand) float64 {
+		s2 := math.Log(1 + 4.0)
+		return math.Exp(math.Sqrt(s2)*r.NormFloat64() - s2/2)
+	}
+	for _, c := range []struct {
+		name    string
+		n, c    int
+		rate    float64
+		service func(*rand.Rand) float64
+		want    float64
+		within  float64
+	}{
+		{"M/M/1", 2_000_000, 1, 0.8, exponential, 4, 0.02},
+		{"M/D/1", 2_000_000, 1, 0.8, constant, 2, 0.02},
+		{"M/G/1, CV² 4", 4_000_000, 1, 0.8, lognormal, 10, 0.05},
+		{"M/M/10", 2_000_000, 10, 8, exponential, 0.204590, 0.03},
+		{"M/M/100", 2_000_000, 100, 90, exponential, 0.021694, 0.03},
+	} {
+		if got := meanWait(c.n, c.c, c.rate, c.service); math.Abs(got/c.want-1) > c.within {
+			t.Errorf("%s: mean wait %.4f s, want %.4f within %g", c.name, got, c.want, c.within)
+		}
+	}
+}
+
+// Under overload a queue serves its rate, no more and no less, and no wait is
+// longer than the longest.
+func TestQueueOverload(t *testing.T) {
+	q := NewQueue(1, 1000, time.Second)
+	admitted, longest := 0, time.Duration(0)
+	for n := range 20_000 {
+		wait, _, ok := q.Admit(every(n, 2000), 1)
+		if ok {
+			admitted++
+			longest = max(longest, wait)
+		}
+	}
+	if want := 10_000 + 1_000; admitted < want-2 || admitted > want+2 {
+		t.Errorf("admitted %d in 10 s and the wait of 1 s, want %d", admitted, want)
+	}
+	if longest > time.Second || longest < 990*time.Millisecond {
+		t.Errorf("the longest wait is %v, want 1s", longest)
+	}
+}
