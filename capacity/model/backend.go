@@ -27,7 +27,7 @@ type operation struct {
 	responseBytes int64
 	steps         []step
 	charged       []Charge // the outcome's, used again for every request
-	sparse        bool     // some requests don't make all charges
+	sparse        bool     // a charge's place in the outcome is not that in the file
 	served        bool
 }
 
@@ -43,6 +43,7 @@ type step struct {
 	warm    time.Duration // instant from which the warm amount is charged
 	after   time.Duration
 	gate    gate
+	lambda  *environments        // gate, where an account is charged with it
 	bucket  *limiter.TokenBucket // in place of gate, being most of all charges
 }
 
@@ -59,8 +60,9 @@ func (s *System) Start(seed uint64) *Backend {
 	b := &Backend{index: make(map[string]int, len(s.Operations))}
 	gates := make(map[string]func(ChargeSpec, *rand.PCG) gate, len(s.Limiters))
 	most := make(map[string]float64, len(s.Limiters))
+	accounts := map[string]*account{}
 	for _, l := range s.Limiters {
-		gates[l.ID], most[l.ID] = l.start(), l.atOnce()
+		gates[l.ID], most[l.ID] = l.start(s.reserved(l.ID), accounts), l.most()
 	}
 	for i, spec := range s.Operations {
 		o := operation{serviceTime: spec.ServiceTime.sampler(stream(seed, "service time", spec.Name)), responseBytes: spec.Response.Bytes}
@@ -80,6 +82,10 @@ func (s *System) Start(seed uint64) *Backend {
 			if b, ok := x.gate.(bucket); ok {
 				x.bucket = b.TokenBucket
 			}
+			if e, ok := x.gate.(*environments); ok && e.account != nil {
+				x.lambda, o.sparse = e, true
+				o.charged = append(o.charged, Charge{})
+			}
 			o.steps = append(o.steps, x)
 			o.sparse = o.sparse || c.share() < 1
 			o.charged = append(o.charged, Charge{Limiter: c.Limiter})
@@ -88,6 +94,16 @@ func (s *System) Start(seed uint64) *Backend {
 		b.index[spec.Name] = i
 	}
 	return b
+}
+
+// reserved returns what functions have reserved of an account.
+func (s *System) reserved(account string) (n int) {
+	for _, l := range s.Limiters {
+		if l.Account == account && l.Reserved {
+			n += int(l.Limit)
+		}
+	}
+	return n
 }
 
 // never is after every instant of a run.
@@ -129,6 +145,16 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
 			c.Limiter = x.limiter
 		}
 		made++
+		if x.lambda != nil {
+			if !x.lambda.room(at, c) {
+				out.RefusedBy, out.ServiceTime, out.ResponseBytes = c.Limiter, held, 0
+				out.Charges = o.charged[:made]
+				return out
+			}
+			c = &o.charged[made]
+			c.Limiter = x.limiter
+			made++
+		}
 		c.Amount, c.Hold, c.Level, c.Wait = x.draw(at >= x.warm), 0, 0, 0
 		if x.bucket != nil {
 			c.Refused = !x.bucket.Admit(at, c.Amount)
@@ -136,6 +162,10 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
 			c.Refused = !x.gate.admit(at, service, c)
 		}
 		if c.Refused {
+			if x.lambda != nil { // what the function refused, its account didn't see
+				made--
+				o.charged[made-1] = *c
+			}
 			out.RefusedBy, out.ServiceTime, out.ResponseBytes = c.Limiter, held, 0
 			out.Charges = o.charged[:made]
 			return out
@@ -148,6 +178,9 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
 			out.ServiceTime += c.Wait
 			waited += c.Wait
 			held = max(held, waited)
+		}
+		if x.lambda != nil {
+			x.lambda.claim(at, &o.charged[made-2], c.Hold)
 		}
 		if x.hold {
 			out.ServiceTime += c.Hold - service

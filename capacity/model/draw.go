@@ -4,8 +4,10 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
+	"github.com/headroom-load/headroom/capacity/model/limiter"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
@@ -189,9 +191,11 @@ const (
 	ZipfKeys    KeyKind = "zipf"    // N keys, key k with weight 1/k
 )
 
-// shares returns the share of requests that goes to each of n partitions. Key k
-// lies in partition hash(k) mod n.
-func (k Keys) shares(n int) []float64 {
+// shares returns the share of requests that goes to each of the limiter's
+// partitions or nodes. Key k lies in partition hash(k) mod n of a table, and on
+// the node of the slot of "key:k" of a queue.
+func (l Limiter) shares(k Keys) []float64 {
+	n := l.Partitions
 	shares := make([]float64, n)
 	if k.Kind == EvenKeys {
 		for i := range shares {
@@ -199,13 +203,17 @@ func (k Keys) shares(n int) []float64 {
 		}
 		return shares
 	}
+	place := func(key int) int { return int(scatter(uint64(key)) % uint64(n)) }
+	if l.Kind == Queue {
+		place = func(key int) int { return limiter.Node(limiter.Slot("key:"+strconv.Itoa(key)), n) }
+	}
 	total := 0.0
 	for key := 1; key <= k.N; key++ {
 		weight := 1.0
 		if k.Kind == ZipfKeys {
 			weight = 1 / float64(key)
 		}
-		shares[scatter(uint64(key))%uint64(n)] += weight
+		shares[place(key)] += weight
 		total += weight
 	}
 	for i := range shares {

@@ -29,6 +29,15 @@ type (
 		Provisioned int           `yaml:"provisioned"`
 		Init        unit.Duration `yaml:"init"`
 		KeepAlive   unit.Duration `yaml:"keep_alive"`
+		Rules       int           `yaml:"rules"`
+		Requests    unit.Rate     `yaml:"requests"`
+		Account     string        `yaml:"account"`
+		Reserved    int           `yaml:"reserved"`
+		Most        unit.Rate     `yaml:"most"`
+		Nodes       int           `yaml:"nodes"`
+		Servers     int           `yaml:"servers"`
+		Longest     unit.Duration `yaml:"longest"`
+		Largest     unit.Quantity `yaml:"largest"`
 	}
 	scaling struct {
 		Step int           `yaml:"step,required"`

@@ -1,36 +1,73 @@
 package model
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
 	"github.com/headroom-load/headroom/capacity/model/limiter"
 )
 
-// atOnce returns the most that the limiter admits at one instant.
+// atOnce returns the most that the limiter admits at one instant; 0: anything.
 func (l Limiter) atOnce() float64 {
-	if l.Kind == Window {
+	if l.Kind == Window || l.Kind == ItemSize {
 		return l.Limit
 	}
 	return l.Burst
 }
 
+// most returns what drawn amounts are cut to. A size that is drawn may well be
+// refused by the limit of sizes.
+func (l Limiter) most() float64 {
+	if most := l.atOnce(); most > 0 && l.Kind != ItemSize {
+		return most
+	}
+	return math.Inf(1)
+}
+
 // start gives the limiter its state, and returns it as a charge meets it. The
-// gates of all charges share the state; keys is the charge's own stream.
-func (l Limiter) start() func(c ChargeSpec, keys *rand.PCG) gate {
+// gates of all charges share the state; keys is the charge's own stream. accounts
+// are those that have started.
+func (l Limiter) start(reserved int, accounts map[string]*account) func(c ChargeSpec, keys *rand.PCG) gate {
 	var g gate
 	switch l.Kind {
 	case Partitions:
 		p := limiter.NewPartitions(l.Partitions, l.Limit/float64(l.Partitions), l.Saved)
 		return func(c ChargeSpec, keys *rand.PCG) gate {
-			return &partitions{p, newChooser(c.Keys.shares(l.Partitions)), keys}
+			return &partitions{p, newChooser(l.shares(c.Keys)), keys}
+		}
+	case Queue:
+		q := &queues{nodes: make([]*limiter.Queue, l.Partitions)}
+		for i := range q.nodes {
+			q.nodes[i] = limiter.NewQueue(l.Servers, l.Limit/float64(l.Partitions), l.Longest)
+		}
+		return func(c ChargeSpec, keys *rand.PCG) gate {
+			return &queues{q.nodes, newChooser(l.shares(c.Keys)), keys}
 		}
 	case Concurrency:
-		g = environments{limiter.NewConcurrency(limiter.Environments{
+		e := &environments{Concurrency: limiter.NewConcurrency(limiter.Environments{
 			Limit: int(l.Limit), Provisioned: l.Provisioned, Step: l.Scaling.Step, Per: l.Scaling.Per, Init: l.Init, KeepAlive: l.KeepAlive,
+			Requests: l.Requests,
 		})}
+		if a := accounts[l.Account]; a != nil {
+			e.account = a
+			if !l.Reserved {
+				e.shares = true
+				a.Join(e.Concurrency)
+			}
+		} else {
+			// Requests that charge the account itself are a function that shares.
+			accounts[l.ID] = &account{limiter.NewAccount(int(l.Limit), reserved), l.ID}
+			e.shares, e.own = true, accounts[l.ID]
+			e.own.Join(e.Concurrency)
+		}
+		g = e
 	case Window:
 		g = window{limiter.NewWindow(l.Limit)}
+	case OnDemand:
+		g = onDemand{limiter.NewOnDemand(l.Limit, l.Most)}
+	case ItemSize:
+		g = itemSize(l.Limit)
 	default:
 		g = bucket{limiter.NewTokenBucket(l.Limit, l.Burst)}
 	}
@@ -38,13 +75,30 @@ func (l Limiter) start() func(c ChargeSpec, keys *rand.PCG) gate {
 }
 
 type (
-	bucket       struct{ *limiter.TokenBucket }
-	window       struct{ *limiter.Window }
-	environments struct{ *limiter.Concurrency }
-	partitions   struct {
+	bucket     struct{ *limiter.TokenBucket }
+	window     struct{ *limiter.Window }
+	onDemand   struct{ *limiter.OnDemand }
+	itemSize   float64
+	partitions struct {
 		*limiter.Partitions
 		hit  chooser
 		keys *rand.PCG
+	}
+	queues struct {
+		nodes []*limiter.Queue
+		hit   chooser
+		keys  *rand.PCG
+	}
+	// environments are those of a function, or of an account without functions.
+	environments struct {
+		*limiter.Concurrency
+		account *account // that is charged with it
+		own     *account // of which it is the limiter
+		shares  bool     // it has no reserved concurrency
+	}
+	account struct {
+		*limiter.Account
+		id string
 	}
 )
 
@@ -52,12 +106,47 @@ func (b bucket) admit(at, _ time.Duration, c *Charge) bool { return b.Admit(at, 
 
 func (w window) admit(at, _ time.Duration, c *Charge) bool { return w.Admit(at, c.Amount) }
 
-func (e environments) admit(at, service time.Duration, c *Charge) (ok bool) {
+func (o onDemand) admit(at, _ time.Duration, c *Charge) bool { return o.Admit(at, c.Amount) }
+
+func (l itemSize) admit(_, _ time.Duration, c *Charge) bool {
+	return c.Amount <= float64(l)
+}
+
+func (e *environments) admit(at, service time.Duration, c *Charge) (ok bool) {
+	if e.own != nil && e.own.Shared() {
+		if !e.own.Room(at, e.Concurrency) {
+			c.Level = float64(e.own.Claimed(at))
+			return false
+		}
+		c.Hold, ok = e.Admit(at, service)
+		c.Level = float64(e.own.Claimed(at))
+		return ok
+	}
 	c.Hold, ok = e.Admit(at, service)
 	c.Level = float64(e.InUse())
 	return ok
 }
 
+// room makes the account's charge, and reports whether the account has room for
+// one more environment of the function.
+func (e *environments) room(at time.Duration, c *Charge) bool {
+	*c = Charge{Limiter: e.account.id, Amount: 1, Level: float64(e.account.Claimed(at))}
+	c.Refused = e.shares && !e.account.Room(at, e.Concurrency)
+	return !c.Refused
+}
+
+// claim completes the account's charge when the function has the environment.
+func (e *environments) claim(at time.Duration, c *Charge, hold time.Duration) {
+	c.Hold, c.Level = hold, float64(e.account.Claimed(at))
+}
+
 func (p *partitions) admit(at, _ time.Duration, c *Charge) bool {
 	return p.Admit(at, p.hit.draw(p.keys), c.Amount)
+}
+
+// admit makes the request wait for the server's answer.
+func (q *queues) admit(at, _ time.Duration, c *Charge) bool {
+	wait, work, ok := q.nodes[q.hit.draw(q.keys)].Admit(at, c.Amount)
+	c.Wait = wait + work
+	return ok
 }

@@ -41,6 +41,9 @@ const (
 	Window      Kind = "window"
 	Concurrency Kind = "concurrency"
 	Partitions  Kind = "partitions"
+	OnDemand    Kind = "on_demand"
+	Queue       Kind = "queue"
+	ItemSize    Kind = "item_size"
 )
 
 // Limiter is one limit of a System with its parameters. Which of them are set
@@ -57,7 +60,10 @@ type Limiter struct {
 	// token bucket or of one partition, else 0.
 	Burst float64
 
-	Partitions int           // of partitions: how many share Limit equally
+	Partitions int           // of partitions and of a queue's nodes: how many share Limit equally
+	Most       float64       // of on_demand: what it never exceeds; 0: no bound
+	Servers    int           // of a queue: of each node
+	Longest    time.Duration // of a queue: the longest wait; 0: no bound
 	Saved      time.Duration // of partitions: how much time's unused capacity each one saves up
 
 	// The following are a concurrency limiter's.
@@ -65,6 +71,9 @@ type Limiter struct {
 	Provisioned int           // environments that are there from the start
 	Init        time.Duration // start of a created environment, added to its first request
 	KeepAlive   time.Duration // idle time after which a created environment goes away
+	Requests    float64       // that each environment of Limit allows a second; 0: no bound
+	Account     string        // limiter of the account that the function belongs to; "": none
+	Reserved    bool          // whether Limit is reserved for the function in its account
 }
 
 // Scaling bounds how fast environments are created: Step at once, and as many
@@ -103,6 +112,9 @@ type ChargeSpec struct {
 	// binds at Limit/Partitions/Hottest. Both are of partitions only.
 	Keys    Keys
 	Hottest float64
+	// Account is the limiter that is charged with this one, as Limiter.Account
+	// says.
+	Account string
 }
 
 // Mean returns what requests charge on average, those without the charge too; of

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"path"
 	"regexp"
@@ -123,12 +124,26 @@ func (p *parser) header(f systemFile) {
 var kindKeys = map[Kind][]string{
 	TokenBucket: {"rate", "burst"},
 	Window:      {"rate"},
-	Concurrency: {"limit", "scaling", "provisioned", "init", "keep_alive"},
+	Concurrency: {"limit", "scaling", "rules", "burst", "provisioned", "init", "keep_alive", "requests", "account", "reserved"},
 	Partitions:  {"partitions", "rate", "burst"},
+	OnDemand:    {"rate", "most"},
+	Queue:       {"rate", "nodes", "servers", "longest"},
+	ItemSize:    {"largest"},
 }
 
+// allKeys lists the keys of all kinds.
+var allKeys = slices.Sorted(maps.Keys(func() map[string]bool {
+	all := map[string]bool{}
+	for _, keys := range kindKeys {
+		for _, key := range keys {
+			all[key] = true
+		}
+	}
+	return all
+}()))
+
 // kinds is in the order in which hints list them.
-var kinds = []string{string(TokenBucket), string(Window), string(Concurrency), string(Partitions)}
+var kinds = []string{string(TokenBucket), string(Window), string(Concurrency), string(Partitions), string(OnDemand), string(Queue), string(ItemSize)}
 
 var (
 	limiterID     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
@@ -144,14 +159,17 @@ func (p *parser) limiter(at string, f limiterFile) {
 	case p.Has(at+".kind") && !known:
 		p.fault(at+".kind", p.Quote(at+".kind", string(f.Kind))+" is not a kind of limiter", oneOf(string(f.Kind), kinds))
 	case known:
-		for _, key := range slices.Concat(kindKeys[TokenBucket], kindKeys[Concurrency], kindKeys[Partitions][:1]) {
+		for _, key := range allKeys {
 			if p.Has(at+"."+key) && !slices.Contains(taken, key) {
 				p.fault(at+"."+key, fmt.Sprintf("is not a key of a %s limiter", f.Kind), "its keys are id, kind, "+strings.Join(taken, ", "))
 			}
 		}
-		if f.Kind == Concurrency {
+		switch f.Kind {
+		case Concurrency:
 			p.environments(at, f, &l)
-		} else {
+		case ItemSize:
+			p.largest(at, f, &l)
+		default:
 			p.rate(at, f, &l)
 		}
 	}
@@ -190,6 +208,48 @@ func (p *parser) rate(at string, f limiterFile, l *Limiter) {
 			}
 		}
 		l.Limit *= float64(l.Partitions)
+	case OnDemand:
+		l.Burst = perSecond
+		if p.Has(at + ".most") {
+			if l.Most = p.perSecond(at+".most", f.Most); f.Most.Thing != l.Unit && l.Unit != "" {
+				p.fault(at+".most", fmt.Sprintf("%q is not in the unit of the rate, %s", f.Most, l.Unit), "")
+			} else if l.Most < perSecond {
+				p.fault(at+".most", "is less than the rate", "the rate is what the table serves at once, most what it can grow to")
+			}
+		}
+	case Queue:
+		l.Partitions, l.Servers, l.Longest = 1, 1, time.Duration(f.Longest)
+		for _, x := range []struct {
+			key   string
+			value int
+			into  *int
+		}{{".nodes", f.Nodes, &l.Partitions}, {".servers", f.Servers, &l.Servers}} {
+			if p.Has(at + x.key) {
+				if *x.into = x.value; x.value < 1 || x.value > maxPartitions {
+					p.fault(at+x.key, fmt.Sprintf("is %d", x.value), fmt.Sprintf("from 1 to %d are possible", maxPartitions))
+					*x.into = 1
+				}
+			}
+		}
+		if l.Longest > maxTime {
+			p.fault(at+".longest", "is longer than 24h", "")
+		}
+		l.Limit *= float64(l.Partitions)
+	}
+}
+
+// largest reads a limiter that bounds the size of an item.
+func (p *parser) largest(at string, f limiterFile, l *Limiter) {
+	if !p.need(at+".largest", "write a size, such as 1MB") {
+		return
+	}
+	switch q := f.Largest; {
+	case q.Amount <= 0:
+		p.fault(at+".largest", "is zero: nothing would ever be served", "")
+	case q.Amount > largest:
+		p.fault(at+".largest", "is too large", fmt.Sprintf("the most is %g", largest))
+	default:
+		l.Limit, l.Unit = q.Amount, q.Thing
 	}
 }
 
@@ -230,7 +290,6 @@ func (p *parser) bucketBurst(path string, b burst, thing string) float64 {
 // environments reads a concurrency limiter.
 func (p *parser) environments(at string, f limiterFile, l *Limiter) {
 	l.Unit = unit.Environments
-	l.Scaling = Scaling{f.Scaling.Step, time.Duration(f.Scaling.Per)}
 	l.Provisioned, l.Init, l.KeepAlive = f.Provisioned, time.Duration(f.Init), DefaultKeepAlive
 	if p.Has(at + ".keep_alive") {
 		l.KeepAlive = time.Duration(f.KeepAlive)
@@ -238,6 +297,109 @@ func (p *parser) environments(at string, f limiterFile, l *Limiter) {
 	if l.Init > maxTime {
 		p.fault(at+".init", "is longer than 24h", "")
 	}
+	p.scaling(at, f, l)
+	if p.Has(at + ".requests") {
+		l.Requests = p.perEnvironment(at+".requests", f.Requests)
+	}
+	if l.Account = f.Account; p.Has(at + ".account") {
+		p.function(at, f, l)
+		return
+	}
+	if p.Has(at + ".reserved") {
+		p.fault(at+".reserved", "needs an account", "name the limiter of the account's concurrency: account: lambda.concurrency")
+	}
+	if p.need(at+".limit", "write the environments that may be in use at once, such as 1000") {
+		p.environmentsOf(at, ".limit", f.Limit, f, l)
+	}
+}
+
+// environmentsOf sets the limit of a concurrency limiter, as the key says it.
+func (p *parser) environmentsOf(at, key string, limit int, f limiterFile, l *Limiter) {
+	switch {
+	case limit < 1 || limit > maxLevel:
+		p.fault(at+key, fmt.Sprintf("is %d", limit), fmt.Sprintf("from 1 to %d are possible", maxLevel))
+	case f.Provisioned < 0:
+		p.fault(at+".provisioned", "is negative", "")
+	case f.Provisioned > limit:
+		p.fault(at+".provisioned", fmt.Sprintf("is more than the limit of %d", limit), "")
+	}
+	l.Limit = float64(limit)
+}
+
+// unreservable is what an account keeps for functions without reserved
+// concurrency (Lambda Developer Guide, "Configuring reserved concurrency").
+const unreservable = 100
+
+// function reads the part of a function's limiter that is about its account.
+func (p *parser) function(at string, f limiterFile, l *Limiter) {
+	account, known := p.limiters[f.Account]
+	if !known || account.Kind != Concurrency || account.Account != "" {
+		p.fault(at+".account", p.Quote(at+".account", f.Account)+" is not a concurrency limiter further up in this file", "")
+		l.Account = ""
+		return
+	}
+	if p.Has(at + ".limit") {
+		p.fault(at+".limit", "is its account's or, where that is reserved, the function's own", "write reserved: 100, or leave it out")
+	}
+	if !p.Has(at + ".reserved") {
+		p.environmentsOf(at, ".account", int(account.Limit), f, l)
+		return
+	}
+	l.Reserved = true
+	p.environmentsOf(at, ".reserved", f.Reserved, f, l)
+	reserved := l.Limit
+	for _, other := range p.system.Limiters {
+		if other.Account == l.Account && other.Reserved {
+			reserved += other.Limit
+		}
+	}
+	if reserved > account.Limit-unreservable && account.Limit > unreservable {
+		p.fault(at+".reserved", fmt.Sprintf("leaves less than %d of the account's %g to functions without reserved concurrency", unreservable, account.Limit), "")
+	}
+}
+
+// perEnvironment reads a number of requests for each environment.
+func (p *parser) perEnvironment(path string, r unit.Rate) float64 {
+	switch v := r.PerSecond(); {
+	case r.Thing != unit.Arrivals && r.Thing != unit.Requests:
+		p.fault(path, fmt.Sprintf("%q doesn't count requests", r), "write it as 10/s")
+	case v <= 0:
+		p.fault(path, "is zero: nothing would ever be served", "")
+	default:
+		return v
+	}
+	return 0
+}
+
+// scaling reads how fast environments may be created: as the file says, or by the
+// rules that Lambda had at a date.
+func (p *parser) scaling(at string, f limiterFile, l *Limiter) {
+	if p.Has(at+".burst") && f.Rules != 2023 {
+		p.fault(at+".burst", "goes with rules: 2023 only", "leave it out")
+	}
+	if p.Has(at + ".rules") {
+		if p.Has(at + ".scaling") {
+			p.fault(at+".rules", "says how environments are created, and so does scaling", "write one of them")
+		}
+		switch f.Rules {
+		case 2023: // a burst by Region, and 500 a minute
+			burst := f.Burst.quantity.Amount
+			if !p.Has(at + ".burst") {
+				burst = 1000
+			} else if f.Burst.quantityErr != nil {
+				p.textFault(at+".burst", f.Burst.quantityErr)
+			} else if f.Burst.quantity.Thing != unit.Environments || burst < 1 || burst > maxLevel || burst != math.Trunc(burst) {
+				p.fault(at+".burst", "is not a number of environments", "write it as 3000 environments")
+			}
+			l.Scaling = Scaling{int(burst), time.Duration(burst / 500 * float64(time.Minute))}
+		case 2024: // 1,000 per 10 s and function
+			l.Scaling = Scaling{1000, 10 * time.Second}
+		default:
+			p.fault(at+".rules", fmt.Sprintf("of %d are not known", f.Rules), "write 2023 (a burst, then 500 a minute) or 2024 (1,000 per 10 s)")
+		}
+		return
+	}
+	l.Scaling = Scaling{f.Scaling.Step, time.Duration(f.Scaling.Per)}
 	if p.Has(at + ".scaling") {
 		if p.Has(at+".scaling.step") && (l.Scaling.Step < 1 || l.Scaling.Step > maxLevel) {
 			p.fault(at+".scaling.step", fmt.Sprintf("is %d", l.Scaling.Step), fmt.Sprintf("from 1 to %d are possible", maxLevel))
@@ -246,18 +408,6 @@ func (p *parser) environments(at string, f limiterFile, l *Limiter) {
 			p.fault(at+".scaling.per", "is zero", "leave scaling out where environments are created at any rate")
 		}
 	}
-	if !p.need(at+".limit", "write the environments that may be in use at once, such as 1000") {
-		return
-	}
-	switch {
-	case f.Limit < 1 || f.Limit > maxLevel:
-		p.fault(at+".limit", fmt.Sprintf("is %d", f.Limit), fmt.Sprintf("from 1 to %d are possible", maxLevel))
-	case f.Provisioned < 0:
-		p.fault(at+".provisioned", "is negative", "")
-	case f.Provisioned > f.Limit:
-		p.fault(at+".provisioned", fmt.Sprintf("is more than the limit of %d", f.Limit), "")
-	}
-	l.Limit = float64(f.Limit)
 }
 
 func (p *parser) operation(at string, f operationFile) {
@@ -331,7 +481,7 @@ func (p *parser) charge(at string, f chargeFile) ChargeSpec {
 		if p.need(at+".hold", "write hold: service_time") && f.Hold != "service_time" {
 			p.fault(at+".hold", p.Quote(at+".hold", f.Hold)+" is not known", "write hold: service_time")
 		}
-		c.Amount, c.Hold = Amount{Cold: 1, Warm: 1}, true
+		c.Amount, c.Hold, c.Account = Amount{Cold: 1, Warm: 1}, true, l.Account
 		return c
 	}
 	if p.Has(at + ".hold") {
@@ -340,7 +490,7 @@ func (p *parser) charge(at string, f chargeFile) ChargeSpec {
 	if p.need(at+".amount", "write how much a request charges, in the limiter's unit") {
 		c.Amount = p.amount(at+".amount", f.Amount, l)
 	}
-	if l.Kind != Partitions {
+	if l.Kind != Partitions && l.Kind != Queue {
 		if p.Has(at + ".key") {
 			p.fault(at+".key", fmt.Sprintf("a %s limiter has no keys", l.Kind), "")
 		}
@@ -348,7 +498,7 @@ func (p *parser) charge(at string, f chargeFile) ChargeSpec {
 	}
 	c.Keys = p.keys(at+".key", f.Key)
 	if l.Partitions > 0 && !p.marked[at+".key"] {
-		c.Hottest = slices.Max(c.Keys.shares(l.Partitions))
+		c.Hottest = slices.Max(l.shares(c.Keys))
 	}
 	return c
 }

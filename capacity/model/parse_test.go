@@ -171,6 +171,25 @@ func TestParseFaults(t *testing.T) {
 		{"half of scaling", limiter("{id: t, kind: concurrency, limit: 5, scaling: {step: 1}}"), "limiters[0].scaling.per: is missing"},
 		{"init", limiter("{id: t, kind: concurrency, limit: 5, init: »25h}"), "limiters[0].init: is longer than 24h"},
 
+		{"rules of no year", limiter("{id: t, kind: concurrency, limit: 5, rules: »2022}"), "limiters[0].rules: of 2022 are not known"},
+		{"rules and scaling", limiter("{id: t, kind: concurrency, limit: 5, scaling: {step: 1, per: 10s}, rules: »2023}"), "limiters[0].rules: says how environments are created, and so does scaling"},
+		{"burst of today", limiter("{id: t, kind: concurrency, limit: 5, rules: 2024, burst: »3 environments}"), "limiters[0].burst: goes with rules: 2023 only"},
+		{"burst of tokens", limiter("{id: t, kind: concurrency, limit: 5, rules: 2023, burst: »3 tokens}"), "limiters[0].burst: is not a number of environments"},
+		{"requests of tokens", limiter("{id: t, kind: concurrency, limit: 5, requests: »10 tokens/s}"), "doesn't count requests"},
+		{"no requests", limiter("{id: t, kind: concurrency, limit: 5, requests: »0/s}"), "limiters[0].requests: is zero"},
+		{"no such account", limiter("{id: t, kind: concurrency, account: »lambda}"), `limiters[0].account: "lambda" is not a concurrency limiter further up`},
+		{"reserved of nothing", limiter("{id: t, kind: concurrency, limit: 5, reserved: »3}"), "limiters[0].reserved: needs an account"},
+		{"all reserved", head + "limiters:\n  - {id: a, kind: concurrency, limit: 1000}\n  - {id: b, kind: concurrency, account: a, reserved: 500}\n  - {id: c, kind: concurrency, account: a, reserved: »401}\n" + ops, "limiters[2].reserved: leaves less than 100 of the account's 1000"},
+		{"limit of a function", head + "limiters:\n  - {id: a, kind: concurrency, limit: 1000}\n  - {id: b, kind: concurrency, account: a, limit: »500}\n" + ops, "limiters[1].limit: is its account's"},
+		{"most", limiter("{id: t, kind: on_demand, rate: 100 RCU/s, most: »50 RCU/s}"), "limiters[0].most: is less than the rate"},
+		{"most of another unit", limiter("{id: t, kind: on_demand, rate: 100 RCU/s, most: »500 WCU/s}"), `limiters[0].most: "500 WCU/s" is not in the unit of the rate, RCU`},
+		{"no servers", limiter("{id: t, kind: queue, rate: 100 ops/s, servers: »0}"), "limiters[0].servers: is 0"},
+		{"no nodes", limiter("{id: t, kind: queue, rate: 100 ops/s, nodes: »-1}"), "limiters[0].nodes: is -1"},
+		{"no size", limiter("{id: t, kind: item_size}"), "limiters[0].largest: is missing"},
+		{"zero size", limiter("{id: t, kind: item_size, largest: »0MB}"), "limiters[0].largest: is zero"},
+		{"larger than an item", charge("{id: t, kind: item_size, largest: 1MB}", "{limiter: t, amount: »2MB}"), "operations[0].charges[0].amount: could never be served"},
+		{"share of a charge", charge(tokens, "{limiter: t, amount: 1, share: »0%}"), "operations[0].charges[0].share: is not a part of the requests"},
+
 		{"no operation name", operation("{service_time: 1s}"), "operations[0].name: is missing"},
 		{"operation name", operation("{name: »list-programs}"), `operations[0].name: "list-programs" is not a name`},
 		{"introspection name", operation("{name: »__schema}"), "operations[0].name: "},
@@ -290,6 +309,28 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// everyKind is a System of the kinds that rich has not.
+const everyKind = `version: 1
+name: x
+limiters:
+  - {id: lambda.concurrency, kind: concurrency, limit: 1000, requests: 10/s, rules: 2023, burst: 500 environments}
+  - {id: lambda.api, kind: concurrency, account: lambda.concurrency, provisioned: 10, rules: 2024}
+  - {id: lambda.report, kind: concurrency, account: lambda.concurrency, reserved: 10}
+  - {id: dynamodb.T.read, kind: on_demand, rate: 1000 RCU/s, most: 4000 RCU/s}
+  - {id: redis, kind: queue, rate: 1000 ops/s, nodes: 3, servers: 2, longest: 1s}
+  - {id: momento.item-size, kind: item_size, largest: 1MB}
+operations:
+  - name: get
+    service_time: {exponential: {mean: 20ms}}
+    charges:
+      - {limiter: lambda.api, hold: service_time, share: 50%}
+      - {limiter: lambda.report, hold: service_time, share: 2%}
+      - {limiter: lambda.concurrency, hold: service_time}
+      - {limiter: dynamodb.T.read, amount: {mixture: [{amount: 1, share: 70%}, {amount: 4, share: 30%}]}}
+      - {limiter: redis, amount: {lognormal: {p50: 1, p99: 3}}, key: {zipf: 100}}
+      - {limiter: momento.item-size, amount: {lognormal: {p50: 100KB, p99: 2MB}}}
+`
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(contract))
 	for _, name := range model.Names() {
@@ -300,6 +341,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(src)
 	}
 	f.Add([]byte("version: 1\nname: x\nlimiters: [{id: a, kind: window, rate: 1 ops/s}]\noperations: [{name: get, service_time: {exponential: {mean: 1s}}, charges: [{limiter: a, amount: -1}]}]\n"))
+	f.Add([]byte(everyKind))
 	f.Add([]byte("limiters: {}\noperations: [[], 1, ~]\nversion: {a: b}\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		s, err := model.Parse("system.yaml", src)

@@ -251,7 +251,7 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 	var out []candidate
 	for _, l := range sys.Limiters {
 		loads, operations, specs, all := chargers(s, sys, l.ID)
-		if len(specs) == 0 {
+		if len(specs) == 0 || l.Kind == model.ItemSize { // a size binds at no rate
 			continue
 		}
 		c := candidate{quota: capacity.Quota{
@@ -266,6 +266,12 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 			c.quota.Kind, c.quota.Period, c.per = capacity.LevelQuota, "", 0
 		case model.Partitions:
 			partitions(&c.quota, l, specs)
+		case model.Queue:
+			if l.Partitions > 1 {
+				nodes(&c.quota, l, specs)
+			}
+		case model.OnDemand:
+			c.quota.Notes = append(c.quota.Notes, "what the table serves at once; it grows to twice its highest use within 30 minutes of it")
 		}
 		e, resource, known := lookup(l.ID)
 		if !known || !e.measured() || e.Defaults[0].Limit.kind() != c.quota.Kind {
@@ -293,14 +299,7 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 // partitions gives q the rate at which the partition that is charged most is
 // full. Only evenly spread keys can use what all partitions have together.
 func partitions(q *capacity.Quota, l model.Limiter, specs []model.ChargeSpec) {
-	one := l.Limit / float64(l.Partitions)
-	var hottest float64
-	for _, c := range specs {
-		hottest = max(hottest, c.Hottest)
-	}
-	if hottest <= 0 {
-		hottest = 1 / float64(l.Partitions)
-	}
+	one, hottest := hottest(l, specs)
 	q.Limit, q.Burst = one/hottest, 0
 	q.Notes = append(q.Notes, fmt.Sprintf(
 		"%d partitions of %s each, of which the one charged most gets %s: it is full when the table is used at this limit, while evenly spread keys could use %s",
@@ -308,6 +307,27 @@ func partitions(q *capacity.Quota, l model.Limiter, specs []model.ChargeSpec) {
 	if l.Saved > time.Second {
 		q.Notes = append(q.Notes, fmt.Sprintf("each partition saves up %s of unused capacity, so use may stand above the limit for a while", unit.FormatDuration(l.Saved)))
 	}
+}
+
+// nodes gives q the rate at which the node of a cluster that is charged most is
+// busy all the time.
+func nodes(q *capacity.Quota, l model.Limiter, specs []model.ChargeSpec) {
+	one, hottest := hottest(l, specs)
+	q.Limit, q.Burst = one/hottest, 0
+	q.Notes = append(q.Notes, fmt.Sprintf("%d nodes of %s each, of which the one charged most gets %s: more nodes don't help a key that one of them holds",
+		l.Partitions, unit.HumanRate(one, l.Unit), unit.HumanShare(hottest)))
+}
+
+// hottest returns the rate of one partition or node, and the share of the charges
+// that the one charged most gets.
+func hottest(l model.Limiter, specs []model.ChargeSpec) (one, share float64) {
+	for _, c := range specs {
+		share = max(share, c.Hottest)
+	}
+	if share <= 0 {
+		share = 1 / float64(l.Partitions)
+	}
+	return l.Limit / float64(l.Partitions), share
 }
 
 // sandboxSeries returns what the sandbox publishes of a limiter whose use no
@@ -345,7 +365,7 @@ func chargers(s *scenarios.Scenario, sys *model.System, limiter string) (loads, 
 			charges := false
 			if i >= 0 {
 				for _, c := range sys.Operations[i].Charges {
-					if c.Limiter == limiter {
+					if c.Limiter == limiter || c.Account == limiter {
 						specs = append(specs, c)
 						charges = true
 					}

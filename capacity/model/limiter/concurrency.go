@@ -13,11 +13,15 @@ import "time"
 // behavior": 1,000 environments per 10 s and function, unused ones don't
 // accrue). Provisioned environments are there from the start, need no credit
 // and never go away; a created one does when it has been idle for the
-// keep-alive time.
+// keep-alive time. Until November 2023 an account could create a burst of 500 to
+// 3,000 by Region and 500 a minute then: the same bucket with other figures.
 type Concurrency struct {
 	limit           int
 	init, keepAlive time.Duration
 	credit          *TokenBucket // nil: creation is unlimited
+	requests        *TokenBucket // nil: as many as the environments take
+	spilled         int          // requests that found no provisioned environment idle
+	provisioned     bool
 
 	busy  wheel
 	ready int // idle provisioned environments
@@ -35,11 +39,20 @@ type Environments struct {
 	Per         time.Duration // > 0 where Step is
 	Init        time.Duration // added to the first request of a created environment
 	KeepAlive   time.Duration // idle time after which a created environment goes away
+	// Requests bounds the requests a second for each environment of Limit (Lambda:
+	// 10, which binds before concurrency where requests take less than 100 ms); 0:
+	// no bound.
+	Requests float64
 }
 
 // NewConcurrency returns a limiter whose provisioned environments are idle.
 func NewConcurrency(e Environments) *Concurrency {
 	c := &Concurrency{limit: e.Limit, init: e.Init, keepAlive: e.KeepAlive, ready: e.Provisioned, busy: newWheel()}
+	c.provisioned = e.Provisioned > 0
+	if e.Requests > 0 {
+		rate := e.Requests * float64(e.Limit)
+		c.requests = NewTokenBucket(rate, rate)
+	}
 	if e.Step > 0 {
 		c.credit = NewTokenBucket(float64(e.Step)/e.Per.Seconds(), float64(e.Step))
 	}
@@ -53,6 +66,9 @@ func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok b
 	c.advance(at)
 	hold = service
 	provisioned := false
+	if c.requests != nil && !c.requests.Admit(at, 1) {
+		return 0, false
+	}
 	switch {
 	case c.ready > 0:
 		c.ready--
@@ -64,12 +80,19 @@ func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok b
 	default:
 		return 0, false
 	}
+	if c.provisioned && !provisioned {
+		c.spilled++
+	}
 	c.busy.add(newLease(at+hold, provisioned))
 	return hold, true
 }
 
 // InUse returns the environments in use at the instant of the last Admit.
 func (c *Concurrency) InUse() int { return c.busy.n }
+
+// Spilled returns how many requests so far ran in a created environment because
+// every provisioned one was busy; 0 where none is provisioned.
+func (c *Concurrency) Spilled() int { return c.spilled }
 
 // advance frees the environments whose requests have ended and drops those
 // that have been idle too long.

@@ -68,6 +68,76 @@ func TestConcurrencyScalingToTwentyThousand(t *testing.T) {
 	}
 }
 
+// By the rule of 2023, a burst of 1,000 and 500 a minute, that took 38 minutes.
+func TestConcurrencyScalingOf2023(t *testing.T) {
+	c := NewConcurrency(Environments{Limit: 20_000, Step: 1000, Per: 2 * time.Minute, KeepAlive: time.Hour})
+	for n := 0; ; n++ {
+		at := every(n, 100)
+		for range 10 {
+			c.Admit(at, 10*time.Hour)
+		}
+		if c.InUse() == 20_000 {
+			if math.Abs(at.Minutes()/38-1) > 0.01 {
+				t.Errorf("20,000 environments after %v, want 38m", at)
+			}
+			return
+		}
+	}
+}
+
+// Requests of 20 ms use 100 environments at 5,000/s but may come at 1,000/s only.
+func TestConcurrencyRequestsPerEnvironment(t *testing.T) {
+	c := NewConcurrency(Environments{Limit: 100, Requests: 10, KeepAlive: time.Minute})
+	admitted := 0
+	for n := range 50_000 {
+		if _, ok := c.Admit(every(n, 5000), 20*time.Millisecond); ok {
+			admitted++
+		}
+	}
+	if want := 10*1000 + 1000; admitted < want-5 || admitted > want+5 {
+		t.Errorf("admitted %d of 5,000/s in 10 s, want 10 x 1,000 and one second's burst", admitted)
+	}
+}
+
+// Reserved concurrency is a function's own: the rest of the account can't take
+// it, and it can't take more.
+func TestAccount(t *testing.T) {
+	account := NewAccount(100, 30)
+	mine := NewConcurrency(Environments{Limit: 30, KeepAlive: time.Minute})
+	a := NewConcurrency(Environments{Limit: 100, KeepAlive: time.Minute, Provisioned: 20})
+	b := NewConcurrency(Environments{Limit: 100, KeepAlive: time.Minute})
+	account.Join(a)
+	account.Join(b)
+	take := func(at time.Duration, c *Concurrency, shared bool) (n int) {
+		for range 200 {
+			if shared && !account.Room(at, c) {
+				break
+			}
+			if _, ok := c.Admit(at, time.Second); !ok {
+				break
+			}
+			n++
+		}
+		return n
+	}
+	for _, c := range []struct {
+		what string
+		got  int
+		want int
+	}{
+		{"b beside 30 reserved and 20 provisioned", take(0, b, true), 50},
+		{"a has its provisioned ones", take(0, a, true), 20},
+		{"the reserved ones", take(0, mine, false), 30},
+		{"claimed", account.Claimed(0), 100},
+		{"a second later a has all that isn't reserved", take(time.Second, a, true), 70},
+		{"and b nothing", take(time.Second, b, true), 0},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d, want %d", c.what, c.got, c.want)
+		}
+	}
+}
+
 func TestConcurrencyCreditDoesntAccrue(t *testing.T) {
 	c := NewConcurrency(Environments{Limit: 1000, Step: 10, Per: 10 * time.Second, KeepAlive: time.Hour})
 	admitted := 0
@@ -273,6 +343,9 @@ func TestConcurrencyOverflow(t *testing.T) {
 			over++
 		}
 	})
+	if l.Spilled() != over {
+		t.Errorf("%d spilled over, of which %d are counted", over, l.Spilled())
+	}
 	if got, want := float64(over)/n, erlangB(500, 500); math.Abs(got/want-1) > 0.06 {
 		t.Errorf("overflow %.5f, want %.5f", got, want)
 	}

@@ -1,5 +1,7 @@
 // Package limiter is the room of the rules by which cloud services refuse
-// load, one file each: TokenBucket, Window, Concurrency and Partitions.
+// load, one file each: TokenBucket (API Gateway, and by assumption AppSync),
+// Window, Concurrency and Account (Lambda), Partitions and OnDemand (DynamoDB),
+// Queue and Slot (a Redis node and cluster), TargetTracking (ECS).
 //
 // A limiter is a small state machine in explicit time. Every call carries its
 // instant as an offset from the start of the System; offsets must not decrease.
