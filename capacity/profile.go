@@ -56,6 +56,15 @@ func expected(segs []segment, from, to float64) float64 {
 	return n
 }
 
+// End returns when the load's plan ends, in seconds of the run.
+func (l Load) End() float64 {
+	at := l.Start
+	for _, s := range l.Stages {
+		at += s.For
+	}
+	return at
+}
+
 // PlannedRate returns the function that tells the load's planned rate at an
 // instant of the run, in seconds: just before it and from it on.
 func (l Load) PlannedRate() func(t float64) (before, after float64) {

@@ -20,8 +20,8 @@ const (
 	indicativeTo = 3
 )
 
-// gradeOf returns how far a rate lies from what was tested.
-func gradeOf(rate, tested float64) Grade {
+// GradeOf returns how far a rate lies from what was tested.
+func GradeOf(rate, tested float64) Grade {
 	const rounding = 1 + 1e-9
 	switch {
 	case rate <= tested*rounding:
@@ -37,7 +37,7 @@ func gradeOf(rate, tested float64) Grade {
 // predict grades a rate with its interval; a refused one has no figures. An end
 // that is not finite is left out.
 func predict(rate, low, high, tested float64) *Prediction {
-	p := &Prediction{Grade: gradeOf(rate, tested)}
+	p := &Prediction{Grade: GradeOf(rate, tested)}
 	if p.Grade != Refused {
 		p.Rate, p.Low, p.High = finite(rate), finite(low), finite(high)
 	}

@@ -53,11 +53,12 @@ var rooms = []room{
 	{"capacity/simulator", "a simulation knows no clock and no wire: only the schedule, the System and the record's values", append([]string{"scenarios/load", "capacity/loads", "capacity/quotas"}, floor5...), nil},
 	{"capacity/rehearsal", "a rehearsal gets its drivers and sources from the wiring", append([]string{"scenarios/load", "capacity/loads", "capacity/observe", "capacity/record", "capacity/quotas"}, floor5...), nil},
 
+	{"capacity/plan", "a plan is arithmetic from an assessed run", floor5, nil},
 	{"capacity/search", "a search knows only rates and results", nil, nil},
 	{"capacity/calibration", "a calibration goes the way of a run, with drivers from the wiring", append([]string{"scenarios/load", "capacity/record", "capacity/rehearsal"}, floor5...), nil},
 
 	{"reports/plot", "figures are drawn from a run alone", floor5, []string{"gonum.org/v1/plot", "golang.org/x/image"}},
-	{"reports", "reports are made from a record alone, offline", append([]string{"reports/plot", "capacity/comparison"}, floor5...), nil},
+	{"reports", "reports are made from a record alone, offline", append([]string{"reports/plot", "capacity/comparison", "capacity/plan"}, floor5...), nil},
 	{"cmd/headroom", "the command line wires everything", []string{"scenarios/...", "capacity/...", "reports/..."}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2"}},
 }
 
@@ -79,6 +80,7 @@ var pure = map[string][]string{
 	"capacity/loads":         {"os", "net", "net/http"},
 	"capacity/simulator":     {"os", "net", "net/http"},
 	"capacity/search":        {"os", "net", "net/http", "time"},
+	"capacity/plan":          {"os", "net", "net/http", "time"},
 	"reports":                {"net", "net/http"},
 	"reports/plot":           {"net", "net/http", "os"},
 }

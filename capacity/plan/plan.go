@@ -1,0 +1,272 @@
+// Package plan is the room of what a launch needs: from an assessed run and a
+// target rate to the quotas that must rise, to what, and in which order.
+//
+// A requirement is arithmetic, not a prediction: a product of factors, each with
+// its reason, so that a reader can strike one. Factors are never doubled up: a
+// cost that is taken at its dear end gets no blanket allowance on top. What the
+// present limits carry is a prediction and keeps the grade of the assessment.
+//
+// Nothing here reads a clock, a network or a file.
+package plan
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// Request is what is planned for.
+type Request struct {
+	// Rate is the target in arrivals per second of the run's loads together.
+	Rate float64
+	// Margin is the confidence, such as 0.99, with which the busiest second of a
+	// minute and the tail of a level are covered; 0: means only.
+	Margin float64
+	// LoseOneOf is of how many units (zones, brokers) one may fail, the others
+	// taking its part; 0: none fails.
+	LoseOneOf int
+	// WhatIf changes the run's costs before anything is planned.
+	WhatIf WhatIf
+}
+
+// WhatIf is what is supposed to differ from the run.
+type WhatIf struct {
+	// Tokens is the mean charge of one arrival on appsync.request-tokens; nil: as
+	// in the run.
+	Tokens *float64
+	// HitRatio is the share of arrivals that a cache answers without DynamoDB.
+	HitRatio *float64
+	// Duration is how long an arrival holds an environment, in seconds.
+	Duration *float64
+	// Mix is the weight of each operation by name; nil: as in the run.
+	Mix map[string]float64
+}
+
+// Plan is what a target rate needs.
+type Plan struct {
+	Run      string  `json:"run"`
+	Scenario string  `json:"scenario"`
+	Rate     float64 `json:"rate"` // arrivals per second
+	Margin   float64 `json:"margin"`
+	// Supposed lists in words what the plan takes for given beyond the run.
+	Supposed []string `json:"supposed"`
+	// Carries is the rate that the present limits carry by the plan's factors, in
+	// arrivals per second, and Limit the quota that stops it; nil where no cost is
+	// known.
+	Carries *float64 `json:"carries"`
+	Limit   string   `json:"limit"`
+	// Tested is the highest rate that the run tested, and Grade how far Rate lies
+	// from it.
+	Tested float64        `json:"tested"`
+	Grade  capacity.Grade `json:"grade"`
+	// Steps are the quotas that fall short, the one that binds first in front.
+	Steps []Step `json:"steps"`
+	// Enough are the quotas that suffice, and Unknown those whose cost per
+	// arrival the run does not tell.
+	Enough   []Need   `json:"enough"`
+	Unknown  []string `json:"unknown"`
+	Warnings []string `json:"warnings"`
+}
+
+// Need is what the target needs of one quota.
+type Need struct {
+	Quota    string             `json:"quota"`
+	Name     string             `json:"name"`
+	Kind     capacity.QuotaKind `json:"kind"`
+	Unit     string             `json:"unit"`
+	Limit    float64            `json:"limit"`
+	Origin   capacity.Origin    `json:"origin"`
+	Required float64            `json:"required"` // the product of Factors, rounded up to whole units
+	Grade    capacity.Grade     `json:"grade"`    // always arithmetic
+	Factors  []Factor           `json:"factors"`
+	// Carries is the rate, in arrivals per second of all loads, at which the
+	// limit is used up by the same factors.
+	Carries    float64 `json:"carries"`
+	Adjustable bool    `json:"adjustable"`
+	Service    string  `json:"service,omitempty"` // codes of Service Quotas
+	Code       string  `json:"code,omitempty"`
+}
+
+// Factor is one factor of a requirement.
+type Factor struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+	Why   string  `json:"why"`
+}
+
+// Step is one quota that must rise, or be taken out of the way.
+type Step struct {
+	Need
+	// Reaches is the rate that is carried once this step and those before it are
+	// taken: what the next quota allows, or the target.
+	Reaches float64 `json:"reaches"`
+	// Redesign says what removes a limit that can't be raised, or is dear to.
+	Redesign string `json:"redesign,omitempty"`
+	// LeadTime says how long a change takes, where that is known.
+	LeadTime string `json:"lead_time,omitempty"`
+}
+
+// ErrNoCosts is returned for a run that tells no quota's cost.
+var ErrNoCosts = errors.New("the run tells no quota's cost per request, so nothing can be planned from it")
+
+// New plans for the target from a run and its assessment. The run may have any
+// verdict, since a requirement is arithmetic; that it isn't VALID is a warning.
+// Its errors say what of the request can't be answered from this run.
+func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
+	p := &Plan{
+		Run: run.Manifest.ID, Scenario: run.Manifest.Scenario.Name, Rate: r.Rate, Margin: r.Margin,
+		Steps: []Step{}, Enough: []Need{}, Unknown: []string{}, Supposed: []string{}, Warnings: []string{},
+	}
+	if a.Verdict.Status != capacity.Valid {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the run is %s: what follows is arithmetic with costs that may be wrong", a.Verdict.Status))
+	}
+	costs, err := r.WhatIf.costs(run, a, p)
+	if err != nil {
+		return nil, err
+	}
+	shares := shares(run)
+	limits := make(map[string]capacity.Quota)
+	for _, q := range run.Manifest.Quotas {
+		limits[q.ID] = q
+	}
+	var needs []Need
+	for _, q := range a.Quotas {
+		share := shares.of(limits[q.ID])
+		p.Tested = max(p.Tested, q.TestedRate/max(share, math.SmallestNonzeroFloat64))
+		c, ok := costs[q.ID]
+		if !ok {
+			p.Unknown = append(p.Unknown, q.ID)
+			continue
+		}
+		if c.value <= 0 {
+			continue
+		}
+		needs = append(needs, r.need(limits[q.ID], q, c, share, run))
+	}
+	if len(needs) == 0 {
+		return nil, ErrNoCosts
+	}
+	slices.SortStableFunc(needs, func(x, y Need) int {
+		return cmp.Or(cmp.Compare(x.Carries, y.Carries), cmp.Compare(x.Quota, y.Quota))
+	})
+	p.Carries, p.Limit = &needs[0].Carries, needs[0].Quota
+	p.Grade = capacity.GradeOf(r.Rate, p.Tested)
+	for i, n := range needs {
+		if n.Required <= n.Limit {
+			p.Enough = append(p.Enough, n)
+			continue
+		}
+		reaches := r.Rate
+		if i+1 < len(needs) {
+			reaches = min(reaches, needs[i+1].Carries)
+		}
+		p.Steps = append(p.Steps, Step{Need: n, Reaches: reaches, Redesign: redesign(n), LeadTime: leadTime(n)})
+	}
+	if s := slope(run, a, r, costs); s != "" {
+		p.Warnings = append(p.Warnings, s)
+	}
+	if w := units(r.Rate, p.Tested, run.Manifest.Scenario.Forecast); w != "" {
+		p.Warnings = append(p.Warnings, w)
+	}
+	if p.Grade == capacity.Refused {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%s is more than %g times the highest tested rate, %s: what it requires is arithmetic, and whether the system behaves there as it was tested nobody knows",
+			rate(r.Rate), 3.0, rate(p.Tested)))
+	}
+	return p, nil
+}
+
+// need multiplies out what the target needs of a quota. share is the part of all
+// arrivals that the cost is per.
+func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, share float64, run *capacity.Run) Need {
+	n := Need{
+		Quota: q.ID, Name: q.Name, Kind: q.Kind, Unit: q.Unit, Limit: q.Limit, Origin: q.Origin, Grade: capacity.Arithmetic,
+		Adjustable: limit.Adjustable, Service: limit.Service, Code: limit.Code,
+	}
+	add := func(name string, value float64, unit, why string) {
+		n.Factors = append(n.Factors, Factor{name, value, unit, why})
+	}
+	arrivals := r.Rate * share
+	add("forecast", r.Rate, "/s", "arrivals per second that the launch must survive")
+	if share < 1 {
+		add("share", share, "", "part of the arrivals that are of the loads which charge this quota")
+	}
+	costUnit := q.Unit
+	if q.Kind == capacity.LevelQuota {
+		costUnit = "s"
+	}
+	switch {
+	case q.Kind == capacity.LevelQuota:
+		add("held", c.value, costUnit, c.why)
+		if load := arrivals * c.value; r.Margin > 0 && load > 0 {
+			add("tail", float64(stats.PoissonQuantile(load, r.Margin))/load, "", fmt.Sprintf("Poisson: %s of the instants need no more than this, where the mean is %s", unit.HumanShare(r.Margin), unit.Human(load)))
+		}
+	default:
+		if r.Margin > 0 && !uniform(run) {
+			perMinute := math.Round(arrivals * 60)
+			add("busiest second", float64(stats.BusiestSecond(int64(perMinute), r.Margin))/(perMinute/60), "", fmt.Sprintf("of a minute of independent arrivals, with %s confidence", unit.HumanShare(r.Margin)))
+		}
+		add("cost", c.value, costUnit, c.why)
+	}
+	if r.LoseOneOf > 1 {
+		add("one unit lost", float64(r.LoseOneOf)/float64(r.LoseOneOf-1), "", fmt.Sprintf("the other %d of %d take its part", r.LoseOneOf-1, r.LoseOneOf))
+	}
+	if c.foreign > 1 {
+		add("foreign use", c.foreign, "", "what others charge the same quota, as in the run")
+	}
+	product := 1.0
+	for _, f := range n.Factors {
+		product *= f.Value
+	}
+	n.Required = math.Ceil(product)
+	if whole := math.Round(product); math.Abs(product-whole) <= 1e-9*product {
+		n.Required = whole // the factors' rounding asks for no more
+	}
+	n.Carries = n.Limit / product * r.Rate
+	return n
+}
+
+// uniform reports whether all arrivals of the run are evenly spaced.
+func uniform(run *capacity.Run) bool {
+	return len(run.Manifest.Loads) == 1 && run.Manifest.Loads[0].Arrivals == "uniform"
+}
+
+// loadShares is each load's part of the planned arrivals.
+type loadShares map[string]float64
+
+func shares(run *capacity.Run) loadShares {
+	s := make(loadShares)
+	var total float64
+	for _, l := range run.Manifest.Loads {
+		s[l.Name] = float64(l.Planned)
+		total += float64(l.Planned)
+	}
+	for name := range s {
+		s[name] /= max(total, 1)
+	}
+	return s
+}
+
+// of returns the part of all arrivals that are of the loads which charge q; 1
+// where the record doesn't say.
+func (s loadShares) of(q capacity.Quota) float64 {
+	if len(q.Loads) == 0 || len(s) == 0 {
+		return 1
+	}
+	var share float64
+	for _, l := range q.Loads {
+		share += s[l]
+	}
+	if share <= 0 {
+		return 1
+	}
+	return min(share, 1)
+}
+
+func rate(v float64) string { return unit.HumanRate(v, unit.Arrivals) }

@@ -1,0 +1,198 @@
+package plan_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/plan"
+	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/scenarios"
+)
+
+// simulated is a run of 60 s of uniform arrivals at a rate on a System with the
+// given limiters, whose operation "list" has the given charges.
+func simulated(t *testing.T, rate float64, limiters, charges string) *capacity.Run {
+	t.Helper()
+	sys, err := model.Parse("system.yaml", []byte("version: 1\nname: x\nlimiters:\n"+limiters+"operations:\n  - name: list\n    service_time: 200ms\n    charges:\n"+charges))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
+name: s
+target: {sandbox: premiere}
+loads:
+  - name: users
+    arrivals: uniform
+    profile: [{stage: hold, rate: %g/s, for: 60s}]
+    operations: [{name: list, graphql: {query: "query list { list }"}}]
+`, rate)}}, "s.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func planned(t *testing.T, run *capacity.Run, r plan.Request) *plan.Plan {
+	t.Helper()
+	p, err := plan.New(run, capacity.Assess(run), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func near(got, want float64) bool { return math.Abs(got-want) <= 1e-4*math.Abs(want) }
+
+// The video service's story: a query of 200 tokens against 2,000 tokens/s, which
+// were asked up to 20,000, and a cache that made it one token (science R10).
+func TestVideoService(t *testing.T) {
+	const tokens = "      - {limiter: appsync.request-tokens, amount: 200}\n"
+	one := 1.0
+	for _, c := range []struct {
+		quota    int
+		tokens   *float64
+		carries  float64
+		required float64 // for 5,000/s
+	}{{2000, nil, 10, 1_000_000}, {20_000, nil, 100, 1_000_000}, {20_000, &one, 20_000, 5000}} {
+		run := simulated(t, 5, fmt.Sprintf("  - {id: appsync.request-tokens, kind: token_bucket, rate: %d tokens/s, burst: %[1]d tokens}\n", c.quota), tokens)
+		p := planned(t, run, plan.Request{Rate: 5000, WhatIf: plan.WhatIf{Tokens: c.tokens}})
+		if !near(*p.Carries, c.carries) || p.Limit != capacity.RequestTokens {
+			t.Errorf("%d tokens/s carry %v/s by %s, want %v/s", c.quota, *p.Carries, p.Limit, c.carries)
+		}
+		need := p.Enough
+		for _, s := range p.Steps {
+			need = append(need, s.Need)
+		}
+		if len(need) != 1 || need[0].Required != c.required || need[0].Grade != capacity.Arithmetic {
+			t.Errorf("5,000/s requires %+v, want %v tokens/s", need, c.required)
+		}
+	}
+
+	// 10 MB in pieces of 1 MB, uncompressed.
+	run := simulated(t, 5, "  - {id: momento.operations, kind: token_bucket, rate: 100 ops/s, burst: 100 ops}\n  - {id: momento.throughput, kind: token_bucket, rate: 100MB/s, burst: 100MB}\n",
+		"      - {limiter: momento.operations, amount: 10}\n      - {limiter: momento.throughput, amount: 10MB}\n")
+	p := planned(t, run, plan.Request{Rate: 5000})
+	required := map[string]float64{}
+	for _, s := range p.Steps {
+		required[s.Quota] = s.Required
+		if s.Redesign == "" {
+			t.Errorf("%s has no redesign", s.Quota)
+		}
+	}
+	if required["momento.operations"] != 50_000 || required["momento.throughput"] != 50e9 {
+		t.Errorf("required %v, want 50,000 ops/s and 50 GB/s", required)
+	}
+
+	// 5,000 a second for 5,000 a minute.
+	run = simulated(t, 5000.0/60, "  - {id: appsync.request-tokens, kind: token_bucket, rate: 20000 tokens/s, burst: 20000 tokens}\n", "      - {limiter: appsync.request-tokens, amount: 1}\n")
+	p = planned(t, run, plan.Request{Rate: 5000})
+	if !slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "per minute taken for per second") }) {
+		t.Errorf("nothing of the factor 60 in %q", p.Warnings)
+	}
+	if p := planned(t, run, plan.Request{Rate: 5000.0 / 60}); !near(*p.Carries/p.Rate, 240) { // R11
+		t.Errorf("20,000 tokens/s are %vx of 5,000/min, want 240x", *p.Carries/p.Rate)
+	}
+}
+
+// Every factor stands in the product, and only there: R14 for the level's tail,
+// R21 for the busiest second.
+func TestFactors(t *testing.T) {
+	run := simulated(t, 50, "  - {id: appsync.request-tokens, kind: token_bucket, rate: 2000 tokens/s, burst: 2000 tokens}\n  - {id: lambda.concurrency, kind: concurrency, limit: 1000}\n",
+		"      - {limiter: appsync.request-tokens, amount: 1}\n      - {limiter: lambda.concurrency, hold: service_time}\n")
+	run.Manifest.Loads[0].Arrivals = "poisson"
+	half := 0.5
+	p := planned(t, run, plan.Request{Rate: 5000, Margin: 0.99, LoseOneOf: 3, WhatIf: plan.WhatIf{Duration: &half}})
+	want := map[string]float64{
+		"lambda.concurrency":     math.Ceil(2617 * 1.5), // Poisson(2,500) at 99 %
+		"appsync.request-tokens": math.Ceil(5254 * 1.5),
+	}
+	for _, s := range p.Steps {
+		if s.Required != want[s.Quota] {
+			t.Errorf("%s requires %v, want %v of %+v", s.Quota, s.Required, want[s.Quota], s.Factors)
+		}
+		product := 1.0
+		for _, f := range s.Factors {
+			product *= f.Value
+			if f.Why == "" {
+				t.Errorf("%s: %s has no reason", s.Quota, f.Name)
+			}
+		}
+		if math.Ceil(product-1e-6) != s.Required {
+			t.Errorf("%s: factors make %v, required is %v", s.Quota, product, s.Required)
+		}
+	}
+	if len(p.Steps) != 2 || p.Steps[0].Reaches != p.Steps[1].Carries || p.Steps[1].Reaches != 5000 {
+		t.Errorf("steps %+v", p.Steps)
+	}
+	if len(p.Supposed) != 1 {
+		t.Errorf("supposed %q", p.Supposed)
+	}
+}
+
+// A step to a rate whose level fits may still fail on the slope: 30,000/s of
+// 100 ms are 3,000 environments, of which 2,000 lack in the first second.
+func TestSlope(t *testing.T) {
+	run := simulated(t, 100, "  - {id: lambda.concurrency, kind: concurrency, limit: 20000}\n", "      - {limiter: lambda.concurrency, hold: service_time}\n")
+	tenth := 0.1
+	p := planned(t, run, plan.Request{Rate: 30_000, WhatIf: plan.WhatIf{Duration: &tenth}})
+	if len(p.Steps) != 0 {
+		t.Errorf("the level of 3,000 of 20,000 doesn't fit: %+v", p.Steps)
+	}
+	if !slices.ContainsFunc(p.Warnings, func(w string) bool {
+		return strings.Contains(w, "faster than Lambda creates") && strings.Contains(w, "2,000 environments are missing")
+	}) {
+		t.Errorf("warnings %q", p.Warnings)
+	}
+	if p := planned(t, run, plan.Request{Rate: 9000, WhatIf: plan.WhatIf{Duration: &tenth}}); slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "faster than Lambda") }) {
+		t.Errorf("900 environments at once: %q", p.Warnings)
+	}
+}
+
+func TestWhatIf(t *testing.T) {
+	run := simulated(t, 50, "  - {id: dynamodb.T.read, kind: partitions, partitions: 4, rate: 3000 RCU/s, burst: 300s}\n", "      - {limiter: dynamodb.T.read, amount: 50}\n")
+	hit := 0.98
+	p := planned(t, run, plan.Request{Rate: 5000, WhatIf: plan.WhatIf{HitRatio: &hit}})
+	if len(p.Enough) != 1 || p.Enough[0].Required != 5000 {
+		t.Errorf("required %+v, want 5,000 x 50 x 2 %%", p.Enough)
+	}
+	one := 1.0
+	if _, err := plan.New(run, capacity.Assess(run), plan.Request{Rate: 1, WhatIf: plan.WhatIf{Tokens: &one}}); err == nil {
+		t.Error("tokens of a run without tokens are accepted")
+	}
+	if _, err := plan.New(run, capacity.Assess(run), plan.Request{Rate: 1, WhatIf: plan.WhatIf{Mix: map[string]float64{"put": 1}}}); err == nil {
+		t.Error("an operation that isn't there is accepted")
+	}
+}
+
+func TestSlip(t *testing.T) {
+	for _, c := range []struct {
+		ratio float64
+		bytes bool
+		want  string
+	}{
+		{60.2, false, "per minute taken for per second"},
+		{1 / 60.2, false, "per second taken for per minute"},
+		{3500, false, "per hour taken for per second"},
+		{1000, false, "thousands"},
+		{8, true, "bits"},
+		{8, false, ""},
+		{1024, true, "KiB"},
+		{1, false, ""},
+		{80, false, ""},
+		{40, false, ""},
+	} {
+		if got := plan.Slip(c.ratio, c.bytes); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%v: %q, want %q", c.ratio, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// How fast Lambda creates environments of one function: 1,000 at once and 1,000
+// more every 10 s, refilled continuously, unused ones not saved up (Lambda
+// Developer Guide, "Lambda scaling behavior").
+const (
+	createdAtOnce    = 1000.0
+	createdPerSecond = 100.0
+)
+
+// slope says whether the run's profile, scaled to the target, needs environments
+// faster than Lambda creates them, although their number may be allowed; ""
+// where it doesn't.
+func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string]cost) string {
+	i := slices.IndexFunc(a.Quotas, func(q capacity.QuotaResult) bool { return q.ID == "lambda.concurrency" })
+	if i < 0 {
+		return ""
+	}
+	held := costs["lambda.concurrency"].value
+	var end, peak float64
+	type planned func(t float64) (before, after float64)
+	var plans []planned
+	for _, l := range run.Manifest.Loads {
+		plans = append(plans, l.PlannedRate())
+		end = max(end, l.End())
+	}
+	at := func(t float64) (sum float64) {
+		for _, p := range plans {
+			before, after := p(t)
+			sum += max(before, after)
+		}
+		return sum
+	}
+	const step = 0.1
+	for t := 0.0; t <= end; t += step {
+		peak = max(peak, at(t))
+	}
+	if peak == 0 || held == 0 {
+		return ""
+	}
+	// The level that each instant's rate would settle at is needed at that instant,
+	// which is early by no more than a service time.
+	scale := r.Rate / peak
+	var created, short, when float64
+	credit := createdAtOnce
+	for t := 0.0; t <= end; t += step {
+		credit = min(createdAtOnce, credit+createdPerSecond*step)
+		need := at(t) * scale * held
+		if r.Margin > 0 {
+			need = float64(stats.PoissonQuantile(need, r.Margin))
+		}
+		if more := need - created; more > 0 {
+			take := min(more, credit)
+			created += take
+			credit -= take
+			if lack := more - take; lack > short {
+				short, when = lack, t
+			}
+		}
+	}
+	if short < 1 {
+		return ""
+	}
+	return fmt.Sprintf("with the run's profile, scaled to %s, environments are needed faster than Lambda creates them (1,000 at once, then 100 a second, per function): in second %.0f %s are missing, whatever lambda.concurrency allows. Provision at least so many before the launch, or ramp more slowly",
+		rate(r.Rate), when, unit.HumanQuantity(math.Ceil(short), unit.Environments))
+}

@@ -1,0 +1,133 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/plan"
+	"github.com/headroom-load/headroom/reports/plot"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// Plan tells what a target rate needs: the steps in the order in which the
+// quotas bind, each requirement with its factors, and what suffices.
+func Plan(p *plan.Plan) *Report {
+	r := &Report{
+		Title: fmt.Sprintf("%s at %s", p.Scenario, unit.HumanRate(p.Rate, unit.Arrivals)),
+		Facts: []string{"planned from " + p.Run, margin(p.Margin)},
+		Lead:  chain(p),
+		Under: []string{fmt.Sprintf("Requirements are arithmetic. What the present limits carry is a prediction; %s is %s, tested to %s.",
+			unit.HumanRate(p.Rate, unit.Arrivals), p.Grade, unit.HumanRate(p.Tested, unit.Arrivals))},
+	}
+	for _, s := range p.Supposed {
+		r.Under = append(r.Under, "Supposed: "+s+".")
+	}
+	if len(p.Warnings) > 0 {
+		r.Banner = &Banner{Tone: Warning, Head: "NOTE", Text: p.Warnings[0], Lines: p.Warnings[1:]}
+	}
+	if len(p.Steps) > 0 {
+		t := &Table{Columns: []Column{{"step", false}, {"now", true}, {"required", true}, {"how", false}, {"reaches", true}}}
+		for i, s := range p.Steps {
+			as := capacity.QuotaResult{Kind: s.Kind, Unit: s.Unit}
+			how, tone := "ask for more", Plain
+			switch {
+			case s.Code != "" && s.Adjustable:
+				how = "Service Quotas " + s.Code
+			case s.Adjustable:
+				how = "ask its service"
+			case s.Origin == capacity.FromSystem:
+				how = "raise it in the System"
+			default:
+				how, tone = "can't be raised", Warning
+			}
+			t.Rows = append(t.Rows, []Cell{
+				{Text: fmt.Sprintf("%d. %s", i+1, s.Quota)},
+				{Text: plot.Amount(s.Limit, as), Sub: "carries " + unit.HumanRate(s.Carries, unit.Arrivals)},
+				{Text: plot.Amount(s.Required, as), Sub: unit.Human(s.Required/s.Limit) + "x"},
+				{Text: how, Tone: tone},
+				{Text: unit.HumanRate(s.Reaches, unit.Arrivals)},
+			})
+			if s.Redesign != "" {
+				t.Rows[i][0].Notes = []int{t.note("or " + s.Redesign)}
+			}
+			if s.LeadTime != "" {
+				t.Rows[i][3].Notes = []int{t.note(s.LeadTime)}
+			}
+		}
+		r.Sections = append(r.Sections, Section{ID: "steps", Title: "Steps", Blocks: []Block{t}})
+	}
+	if all := append(needs(p.Steps), p.Enough...); len(all) > 0 {
+		t := &Table{Columns: []Column{{"quota", false}, {"factor", false}, {"value", true}, {"why", false}}}
+		for _, n := range all {
+			for i, f := range n.Factors {
+				name, times := n.Quota, "x "
+				if i > 0 {
+					name = ""
+				} else {
+					times = ""
+				}
+				t.Rows = append(t.Rows, []Cell{{Text: name}, {Text: times + f.Name}, {Text: factor(f)}, {Text: f.Why}})
+			}
+			as := capacity.QuotaResult{Kind: n.Kind, Unit: n.Unit}
+			verdict, tone := "enough: the limit is "+plot.Amount(n.Limit, as), Good
+			if n.Required > n.Limit {
+				verdict, tone = "more than the limit, "+plot.Amount(n.Limit, as), Bad
+			}
+			t.Rows = append(t.Rows, []Cell{{}, {Text: "= required"}, {Text: plot.Amount(n.Required, as)}, {Text: verdict, Tone: tone}})
+		}
+		r.Sections = append(r.Sections, Section{ID: "factors", Title: "How each requirement comes about", Blocks: []Block{t}})
+	}
+	if len(p.Unknown) > 0 {
+		r.Sections = append(r.Sections, Section{ID: "unknown", Title: "Not planned", Blocks: []Block{
+			Text("The run doesn't tell what a request costs of " + strings.Join(p.Unknown, ", ") + ": these may bind first, and nothing here says so."),
+		}})
+	}
+	return r
+}
+
+// chain is the plan in one sentence.
+func chain(p *plan.Plan) string {
+	target := unit.HumanRate(p.Rate, unit.Arrivals)
+	if len(p.Steps) == 0 {
+		return fmt.Sprintf("Every quota whose cost is known suffices for %s; the first to bind is %s, at %s.", target, p.Limit, unit.HumanRate(*p.Carries, unit.Arrivals))
+	}
+	var steps []string
+	for _, s := range p.Steps {
+		as := capacity.QuotaResult{Kind: s.Kind, Unit: s.Unit}
+		text := fmt.Sprintf("%s %s -> %s", s.Quota, plot.Amount(s.Limit, as), plot.Amount(s.Required, as))
+		if s.Code != "" {
+			text += " (" + s.Code + ")"
+		}
+		steps = append(steps, text)
+	}
+	return fmt.Sprintf("The present limits carry %s, where %s binds. For %s: %s.", unit.HumanRate(*p.Carries, unit.Arrivals), p.Limit, target, strings.Join(steps, "; then "))
+}
+
+func margin(m float64) string {
+	if m == 0 {
+		return "means only: no margin for the busiest second or for tails"
+	}
+	return "margin " + unit.HumanShare(m)
+}
+
+func needs(steps []plan.Step) []plan.Need {
+	var out []plan.Need
+	for _, s := range steps {
+		out = append(out, s.Need)
+	}
+	return slices.Clip(out)
+}
+
+func factor(f plan.Factor) string {
+	switch f.Unit {
+	case "":
+		return unit.Human(f.Value)
+	case "/s":
+		return unit.HumanRate(f.Value, unit.Arrivals)
+	case "s":
+		return unit.HumanSeconds(f.Value)
+	}
+	return unit.HumanQuantity(f.Value, f.Unit)
+}
