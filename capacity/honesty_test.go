@@ -19,7 +19,7 @@ import (
 	"github.com/headroom-load/headroom/scenarios"
 )
 
-var systems = flag.Int("systems", 40, "how many random Systems the honesty test assesses; make honesty has 2,000")
+var systems = flag.Int("systems", 20, "how many random Systems the honesty test assesses; make honesty has 2,000")
 
 // truth is what is true of one quota of a random System.
 type truth struct {

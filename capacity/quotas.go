@@ -347,9 +347,8 @@ func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
 	if first != nil {
 		for i := range sorted {
 			q := &sorted[i]
-			if q.ID != first.ID && q.BindsAt != nil && q.BindsAt.Low != nil && first.BindsAt.High != nil &&
-				*q.BindsAt.Low/q.TestedRate <= *first.BindsAt.High/first.TestedRate {
-				fmt.Fprintf(&b, "; %s may bind first: the intervals overlap", q.ID)
+			if q.ID != first.ID && q.BindsFirst != nil && *q.BindsFirst >= 0.01 {
+				fmt.Fprintf(&b, "; %s may bind first, with a probability of %s", q.ID, unit.HumanShare(*q.BindsFirst))
 			}
 		}
 	}
