@@ -127,9 +127,12 @@ type Manifest struct {
 	Reason   string    `json:"reason,omitempty"` // why State is Interrupted or Stopped
 	Scenario Scenario  `json:"scenario"`
 	Target   string    `json:"target"` // for readers; no secrets
-	Sandbox  bool      `json:"sandbox"`
-	Loads    []Load    `json:"loads"`
-	Quotas   []Quota   `json:"quotas"`
+	// Region and Account are those of AWS whose quotas the run is held against.
+	Region  string  `json:"region,omitempty"`
+	Account string  `json:"account,omitempty"`
+	Sandbox bool    `json:"sandbox"`
+	Loads   []Load  `json:"loads"`
+	Quotas  []Quota `json:"quotas"`
 	// Expected lists the cloud series that were asked for, so that one that
 	// never came is seen as missing.
 	Expected []measure.Series `json:"expected,omitempty"`

@@ -18,7 +18,7 @@ func Plan(p *plan.Plan) *Report {
 		Title: fmt.Sprintf("%s at %s", p.Scenario, unit.HumanRate(p.Rate, unit.Arrivals)),
 		Facts: []string{"planned from " + p.Run, margin(p.Margin)},
 		Lead:  chain(p),
-		Under: []string{fmt.Sprintf("Requirements are arithmetic. What the present limits carry is a prediction; %s is %s, tested to %s.",
+		Under: []string{fmt.Sprintf("Requirements are arithmetic. What the present limits carry is a prediction; one at %s would be %s: the run tested up to %s.",
 			unit.HumanRate(p.Rate, unit.Arrivals), p.Grade, unit.HumanRate(p.Tested, unit.Arrivals))},
 	}
 	for _, s := range p.Supposed {

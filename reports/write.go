@@ -19,7 +19,7 @@ import (
 // of an earlier report that this one doesn't have are removed.
 func Write(dir string, run *capacity.Run, a capacity.Assessment) error {
 	r := New(run, a)
-	files, err := r.pictures()
+	files, err := r.Pictures()
 	if err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func Write(dir string, run *capacity.Run, a capacity.Assessment) error {
 	return removeOthers(dir, files)
 }
 
-// pictures renders the report's figures, by their path in the report's folder.
-func (r *Report) pictures() (map[string][]byte, error) {
+// Pictures renders the report's figures, by their path in the report's folder.
+func (r *Report) Pictures() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	var mu sync.Mutex
 	var failed []error

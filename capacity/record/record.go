@@ -45,6 +45,12 @@ const (
 	eventsFile   = "events.ndjson"
 )
 
+// Files lists the names of a record's files, in the order in which a reader needs
+// them.
+func Files() []string {
+	return []string{manifestFile, windowsFile, latencyFile, metricsFile, eventsFile}
+}
+
 // ours lists what a record's folder may hold: the record and what is rebuilt
 // from it.
 var ours = []string{

@@ -78,6 +78,7 @@ func Plan(c Config) (capacity.Manifest, []load.Plan, []measure.Operation) {
 		ID: c.ID, Kind: capacity.Measured, State: capacity.Running,
 		Scenario: loads.Scenario(c.Scenario),
 		Target:   c.Target, Sandbox: c.Sandbox,
+		Region: c.Scenario.Target.AWS.Region, Account: c.Scenario.Target.AWS.Account,
 		Quotas: c.Quotas, Expected: c.Want, Settle: c.Settle.Seconds(),
 		Tool: c.Tool, Machine: machine(c.Files), Notes: c.Notes,
 	}

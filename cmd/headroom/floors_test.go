@@ -59,6 +59,7 @@ var rooms = []room{
 
 	{"reports/plot", "figures are drawn from a run alone", floor5, []string{"gonum.org/v1/plot", "golang.org/x/image"}},
 	{"reports", "reports are made from a record alone, offline", append([]string{"reports/plot", "capacity/comparison", "capacity/plan"}, floor5...), nil},
+	{"reports/pack", "a request is made from a record alone, offline", append([]string{"reports", "capacity/plan", "capacity/record"}, floor5...), nil},
 	{"cmd/headroom", "the command line wires everything", []string{"scenarios/...", "capacity/...", "reports/..."}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2"}},
 }
 

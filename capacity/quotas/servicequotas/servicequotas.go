@@ -83,6 +83,20 @@ func (s *Source) Limits(ctx context.Context, codes []quotas.Code) (map[quotas.Co
 	return limits, errors.Join(faults...)
 }
 
+// Raise asks for another value of a quota and returns the request's id and
+// status (PENDING, CASE_OPENED, APPROVED ...). AWS refuses a value that isn't
+// above the present one, and a second request while one is open.
+func (s *Source) Raise(ctx context.Context, c quotas.Code, value float64) (id, status string, err error) {
+	out, err := s.quotas.RequestServiceQuotaIncrease(ctx, &servicequotas.RequestServiceQuotaIncreaseInput{ServiceCode: &c.Service, QuotaCode: &c.Quota, DesiredValue: &value})
+	if err != nil {
+		return "", "", describe("Service Quotas RequestServiceQuotaIncrease of "+c.Service+" "+c.Quota, "servicequotas:RequestServiceQuotaIncrease", err)
+	}
+	if out.RequestedQuota == nil {
+		return "", "", errors.New("the answer to RequestServiceQuotaIncrease holds no request")
+	}
+	return aws.ToString(out.RequestedQuota.Id), string(out.RequestedQuota.Status), nil
+}
+
 // applied adds the service's applied values of those in codes to limits, and
 // returns the codes that have none. After a refused call it returns none.
 func (s *Source) applied(ctx context.Context, service string, codes []quotas.Code, limits map[quotas.Code]quotas.Limit) ([]quotas.Code, error) {

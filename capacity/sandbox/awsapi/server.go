@@ -82,6 +82,7 @@ func New(cfg Config) http.Handler {
 		"GetServiceQuota":             typed(s.getServiceQuota),
 		"ListAWSDefaultServiceQuotas": typed(s.listDefaultQuotas),
 		"GetAWSDefaultServiceQuota":   typed(s.getDefaultQuota),
+		"RequestServiceQuotaIncrease": typed(s.requestIncrease),
 	}
 	return s
 }

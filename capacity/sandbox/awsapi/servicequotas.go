@@ -174,6 +174,40 @@ func (s *server) get(in *quotasIn, quotas []serviceQuota) (any, *fault) {
 	return nil, &fault{shape: "NoSuchResourceException", message: "The request failed because the specified service quota does not exist."}
 }
 
+type increaseIn struct {
+	ServiceCode, QuotaCode string
+	DesiredValue           *float64
+}
+
+type increaseOut struct {
+	RequestedQuota requestedQuota `json:"RequestedQuota"`
+}
+
+type requestedQuota struct {
+	ID           string  `json:"Id"`
+	ServiceCode  string  `json:"ServiceCode"`
+	QuotaCode    string  `json:"QuotaCode"`
+	DesiredValue float64 `json:"DesiredValue"`
+	Status       string  `json:"Status"`
+}
+
+// requestIncrease accepts a request for more, which nobody decides: a sandbox's
+// quotas stay as its System says.
+func (s *server) requestIncrease(in *increaseIn, _ time.Time) (any, *fault) {
+	if in.ServiceCode == "" || in.QuotaCode == "" || in.DesiredValue == nil {
+		return nil, &fault{shape: "IllegalArgumentException", message: "ServiceCode, QuotaCode and DesiredValue are required"}
+	}
+	known := slices.Concat(s.appliedQuotas(), s.defaultQuotas())
+	i := slices.IndexFunc(known, func(q serviceQuota) bool { return q.ServiceCode == in.ServiceCode && q.QuotaCode == in.QuotaCode })
+	switch {
+	case i < 0:
+		return nil, &fault{shape: "NoSuchResourceException", message: "The request failed because the specified service quota does not exist."}
+	case *in.DesiredValue <= known[i].Value:
+		return nil, &fault{shape: "IllegalArgumentException", message: fmt.Sprintf("You must provide a quota value greater than the current quota value: %g", known[i].Value)}
+	}
+	return increaseOut{requestedQuota{RequestID(), in.ServiceCode, in.QuotaCode, *in.DesiredValue, "PENDING"}}, nil
+}
+
 func (s *server) checkService(in *quotasIn) *fault {
 	if in.ServiceCode == "" {
 		return &fault{shape: "IllegalArgumentException", message: "ServiceCode is required"}
