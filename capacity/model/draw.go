@@ -47,6 +47,28 @@ type Distribution struct {
 	P50, P99 time.Duration // of a lognormal
 }
 
+// MeanSeconds returns the mean in seconds.
+func (d Distribution) MeanSeconds() float64 {
+	if d.Shape == Lognormal {
+		sigma := math.Log(float64(d.P99)/float64(d.P50)) / z99
+		return d.P50.Seconds() * math.Exp(sigma*sigma/2)
+	}
+	return d.Mean.Seconds()
+}
+
+// Quantile returns the duration that a part p, above 0 and below 1, of the
+// requests doesn't exceed.
+func (d Distribution) Quantile(p float64) time.Duration {
+	switch d.Shape {
+	case Exponential:
+		return time.Duration(min(-float64(d.Mean)*math.Log1p(-p), float64(longest)))
+	case Lognormal:
+		sigma := math.Log(float64(d.P99)/float64(d.P50)) / z99
+		return time.Duration(min(float64(d.P50)*math.Exp(sigma*math.Sqrt2*math.Erfinv(2*p-1)), float64(longest)))
+	}
+	return d.Mean
+}
+
 // String describes a distribution: "80ms", "exponential, mean 80ms", "p50 80ms,
 // p99 400ms".
 func (d Distribution) String() string {
@@ -191,10 +213,10 @@ const (
 	ZipfKeys    KeyKind = "zipf"    // N keys, key k with weight 1/k
 )
 
-// shares returns the share of requests that goes to each of the limiter's
+// Spread returns the share of requests that goes to each of the limiter's
 // partitions or nodes. Key k lies in partition hash(k) mod n of a table, and on
 // the node of the slot of "key:k" of a queue.
-func (l Limiter) shares(k Keys) []float64 {
+func (l Limiter) Spread(k Keys) []float64 {
 	n := l.Partitions
 	shares := make([]float64, n)
 	if k.Kind == EvenKeys {

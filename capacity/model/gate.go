@@ -34,7 +34,7 @@ func (l Limiter) start(reserved int, accounts map[string]*account) func(c Charge
 	case Partitions:
 		p := limiter.NewPartitions(l.Partitions, l.Limit/float64(l.Partitions), l.Saved)
 		return func(c ChargeSpec, keys *rand.PCG) gate {
-			return &partitions{p, newChooser(l.shares(c.Keys)), keys}
+			return &partitions{p, newChooser(l.Spread(c.Keys)), keys}
 		}
 	case Queue:
 		q := &queues{nodes: make([]*limiter.Queue, l.Partitions)}
@@ -42,7 +42,7 @@ func (l Limiter) start(reserved int, accounts map[string]*account) func(c Charge
 			q.nodes[i] = limiter.NewQueue(l.Servers, l.Limit/float64(l.Partitions), l.Longest)
 		}
 		return func(c ChargeSpec, keys *rand.PCG) gate {
-			return &queues{q.nodes, newChooser(l.shares(c.Keys)), keys}
+			return &queues{q.nodes, newChooser(l.Spread(c.Keys)), keys}
 		}
 	case Concurrency:
 		e := &environments{Concurrency: limiter.NewConcurrency(limiter.Environments{

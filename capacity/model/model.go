@@ -140,6 +140,26 @@ type Amount struct {
 	P50, P99   float64
 }
 
+// AtMost returns the share of amounts that are at most so much.
+func (a Amount) AtMost(v float64) (share float64) {
+	switch {
+	case len(a.Mixture) > 0:
+		for _, p := range a.Mixture {
+			if p.Amount <= v {
+				share += p.Share
+			}
+		}
+		return share
+	case a.P99 > a.P50:
+		sigma := math.Log(a.P99/a.P50) / z99
+		return math.Erfc(-math.Log(v/a.P50)/sigma/math.Sqrt2) / 2
+	}
+	if max(a.Cold, a.P50) <= v {
+		return 1
+	}
+	return 0
+}
+
 // Part is one amount of a mixture with the share of the requests that charge
 // it. Shares are 1 together.
 type Part struct{ Amount, Share float64 }

@@ -23,6 +23,7 @@ const (
 	largest       = 1e15           // of an amount or a rate per second
 	maxLevel      = 10_000_000     // environments
 	maxPartitions = 10_000         // of one limiter
+	maxNodes      = 1_000          // of a queue, and servers of each
 	maxKeys       = 1_000_000      // of one charge
 	maxTime       = 24 * time.Hour // of a service time or an environment's start
 )
@@ -225,8 +226,8 @@ func (p *parser) rate(at string, f limiterFile, l *Limiter) {
 			into  *int
 		}{{".nodes", f.Nodes, &l.Partitions}, {".servers", f.Servers, &l.Servers}} {
 			if p.Has(at + x.key) {
-				if *x.into = x.value; x.value < 1 || x.value > maxPartitions {
-					p.fault(at+x.key, fmt.Sprintf("is %d", x.value), fmt.Sprintf("from 1 to %d are possible", maxPartitions))
+				if *x.into = x.value; x.value < 1 || x.value > maxNodes {
+					p.fault(at+x.key, fmt.Sprintf("is %d", x.value), fmt.Sprintf("from 1 to %d are possible", maxNodes))
 					*x.into = 1
 				}
 			}
@@ -498,7 +499,7 @@ func (p *parser) charge(at string, f chargeFile) ChargeSpec {
 	}
 	c.Keys = p.keys(at+".key", f.Key)
 	if l.Partitions > 0 && !p.marked[at+".key"] {
-		c.Hottest = slices.Max(l.shares(c.Keys))
+		c.Hottest = slices.Max(l.Spread(c.Keys))
 	}
 	return c
 }
@@ -525,6 +526,9 @@ func (p *parser) amount(path string, f amount, l Limiter) Amount {
 	if forms != 1 {
 		p.fault(path, "is not an amount", "write an amount, {cold: 200, warm: 100, after: 60s}, {mixture: [{amount: 1, share: 70%}, {amount: 4, share: 30%}]} or {lognormal: {p50: 1MB, p99: 3MB}}")
 		return Amount{}
+	}
+	if l.Kind == ItemSize && !p.Has(path+".cold") {
+		l.Limit = 0 // a part of the items may well be too large
 	}
 	switch {
 	case p.Has(path + ".mixture"):

@@ -7,6 +7,7 @@ import (
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/model/fluid"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -79,6 +80,21 @@ func (m *meters) served(at time.Duration, out model.Outcome) {
 		} else {
 			l.usage.add(period, c.Amount)
 		}
+	}
+}
+
+// flowed adds up what a limiter was charged in the second that begins at an
+// instant, by rates.
+func (m *meters) flowed(at time.Duration, limiter string, u *fluid.Use, throttled float64) {
+	period := m.start.Add(at).UnixNano() / int64(m.period)
+	l := m.limiters[limiter]
+	l.throttles.add(period, throttled)
+	l.requests.add(period, u.Requests)
+	l.duration.add(period, u.Held*1000)
+	if u.Held > 0 {
+		l.usage.add(period, u.Level)
+	} else {
+		l.usage.add(period, u.Amount)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/quotas"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/load"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -44,14 +45,62 @@ type Options struct {
 }
 
 // Run simulates the scenario, every operation of which the System must have,
-// and returns its Run.
+// request by request, and returns its Run.
 func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, error) {
+	x := &simulation{distributions: make(map[distribution]*measure.Distribution), backend: sys.Start(o.Seed)}
+	plans, operations, err := x.prepare(s, sys, o)
+	if err != nil {
+		return nil, err
+	}
+	x.recorder = measure.NewRecorder(operations, 1)
+	for i := range plans {
+		l := newStream(&plans[i], x.served[i])
+		defer l.stop()
+		if l.advance() {
+			x.streams = append(x.streams, l)
+		}
+	}
+	x.all = slices.Clone(x.streams)
+	seconds := int64(x.end/time.Second) + 1
+	x.step = time.Duration(1+seconds*int64(len(operations))/maxSteps) * time.Second
+	x.drive()
+	x.run.Rows = measure.Sum(x.run.Rows)
+	x.run.Latency = x.latency()
+	x.finish()
+	return x.run, nil
+}
+
+// frame is what every simulation of a scenario has.
+type frame struct {
+	run    *capacity.Run
+	meters *meters
+	tokens bool          // whether the System has request tokens at all
+	served [][]int       // the System's operation, by load and operation of it
+	end    time.Duration // of all plans, and of the last answer so far
+}
+
+// prepare makes the run without what happens in it, and returns the loads' plans
+// and the operations that they name.
+func (x *frame) prepare(s *scenarios.Scenario, sys *model.System, o Options) ([]load.Plan, []measure.Operation, error) {
 	if o.Resolution <= 0 {
 		o.Resolution = time.Second
 	}
 	kept, plans, operations := loads.Plan(s, o.Files)
+	for _, p := range plans {
+		var served []int
+		for _, op := range p.Load.Operations {
+			name, _ := quotas.ServedAs(op)
+			i := slices.IndexFunc(sys.Operations, func(o model.Operation) bool { return o.Name == name })
+			if i < 0 {
+				return nil, nil, fmt.Errorf("System %s has no operation %q, which %s of load %s asks for", sys.Name, name, op.Name, p.Load.Name)
+			}
+			served = append(served, i)
+		}
+		x.served = append(x.served, served)
+		x.end = max(x.end, p.Load.Start+p.Load.Duration())
+	}
 	resolved := quotas.Resolve(context.Background(), s, sys, nil)
-	run := &capacity.Run{
+	x.run = &capacity.Run{
 		Manifest: capacity.Manifest{
 			Schema: "headroom.record/1", ID: o.ID, Kind: capacity.Simulated, State: capacity.Complete,
 			Start: start(sys), Scenario: loads.Scenario(s), Target: "simulated System " + sys.Name, Sandbox: true,
@@ -59,39 +108,18 @@ func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, er
 		},
 		Events: append(slices.Clone(resolved.Events), loads.Stages(s)...),
 	}
-	x := &simulation{
-		run: run, recorder: measure.NewRecorder(operations, 1),
-		backend: sys.Start(o.Seed), meters: newMeters(run, resolved.Want, o.Resolution),
-		distributions: make(map[distribution]*measure.Distribution),
-		tokens:        slices.ContainsFunc(sys.Limiters, func(l model.Limiter) bool { return l.ID == model.RequestTokens }),
-	}
-	for i := range plans {
-		l := newStream(&plans[i])
-		defer l.stop()
-		for _, op := range plans[i].Load.Operations {
-			name, _ := quotas.ServedAs(op)
-			served, ok := x.backend.Operation(name)
-			if !ok {
-				return nil, fmt.Errorf("System %s has no operation %q, which %s of load %s asks for", sys.Name, name, op.Name, plans[i].Load.Name)
-			}
-			l.served = append(l.served, served)
-		}
-		if l.advance() {
-			x.streams = append(x.streams, l)
-		}
-	}
-	x.all = slices.Clone(x.streams)
-	seconds := int64(x.planned()/time.Second) + 1
-	x.step = time.Duration(1+seconds*int64(len(operations))/maxSteps) * time.Second
-	x.drive()
-	run.Rows = measure.Sum(run.Rows)
-	run.Latency = x.latency()
-	run.Series = x.meters.series()
-	for _, s := range run.Series {
+	x.meters = newMeters(x.run, resolved.Want, o.Resolution)
+	x.tokens = slices.ContainsFunc(sys.Limiters, func(l model.Limiter) bool { return l.ID == model.RequestTokens })
+	return plans, operations, nil
+}
+
+// finish adds the series of what the limiters were charged.
+func (x *frame) finish() {
+	x.run.Series = x.meters.series()
+	for _, s := range x.run.Series {
 		s.Points = nil
-		run.Manifest.Expected = append(run.Manifest.Expected, s)
+		x.run.Manifest.Expected = append(x.run.Manifest.Expected, s)
 	}
-	return run, nil
 }
 
 // start returns the instant that a Run's times count from. Virtual time has no
@@ -106,11 +134,9 @@ func start(sys *model.System) time.Time {
 
 // simulation is a run while it goes on.
 type simulation struct {
-	run      *capacity.Run
+	frame
 	recorder *measure.Recorder
 	backend  *model.Backend
-	meters   *meters
-	tokens   bool      // whether the System has request tokens at all
 	streams  []*stream // that have an arrival left
 	all      []*stream
 	flushed  time.Duration
@@ -119,7 +145,6 @@ type simulation struct {
 	distributions map[distribution]*measure.Distribution
 	order         []distribution
 	step          time.Duration
-	end           time.Duration // of the last answer so far
 }
 
 // drive sends every arrival at its instant, whichever load it is of.
@@ -139,7 +164,6 @@ func (x *simulation) drive() {
 		}
 	}
 	end := x.end
-	end = max(end, x.planned())
 	for _, l := range x.all {
 		for _, s := range l.flying {
 			end = max(end, s.Done)
@@ -148,14 +172,6 @@ func (x *simulation) drive() {
 	x.until(end + 1)
 	x.flush(end + 1)
 	x.run.Manifest.End = x.run.Manifest.Start.Add(end)
-}
-
-// planned returns when the plans of all loads end.
-func (x *simulation) planned() (end time.Duration) {
-	for _, l := range x.all {
-		end = max(end, l.plan.Load.Start+l.plan.Load.Duration())
-	}
-	return end
 }
 
 // until takes in every answer up to an instant, and flushes each second that is

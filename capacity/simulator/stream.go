@@ -22,8 +22,8 @@ type stream struct {
 	flying inFlight
 }
 
-func newStream(p *load.Plan) *stream {
-	l := &stream{plan: p, drops: p.Load.Late != scenarios.Send}
+func newStream(p *load.Plan, served []int) *stream {
+	l := &stream{plan: p, served: served, drops: p.Load.Late != scenarios.Send}
 	l.pull, l.stop = iter.Pull(p.Schedule.Arrivals(0, 1))
 	return l
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/capacity/rehearsal"
 	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/scenarios"
 )
 
 func (a app) simulate() *cobra.Command {
 	var system, out string
 	var seed uint64
-	var minutes bool
+	var minutes, rates bool
 	cmd := &cobra.Command{
 		Use:   "simulate SCENARIO",
 		Short: "Rehearse a scenario against a System in virtual time; sends nothing",
@@ -25,7 +26,10 @@ sandbox would, in virtual time, and reports which quota binds first. The System 
 the scenario's own sandbox, or that of --system: a file, or the name of a
 ready-made one. The generator is ideal and the network takes no time. The record
 and its reports are written to a new folder below runs, or to --out, and say
-everywhere that they were simulated.`,
+everywhere that they were simulated.
+
+Of more than 50 million arrivals, and with --fluid, rates are followed instead of
+requests: an hour takes a blink, and what chance does below a limit isn't in it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var against *model.System
@@ -54,7 +58,11 @@ everywhere that they were simulated.`,
 			if minutes {
 				o.Resolution = time.Minute
 			}
-			run, err := simulator.Run(p.scenario, p.system, o)
+			simulate := simulator.Run
+			if rates || planned(p.scenario) > simulator.Most {
+				simulate = simulator.Fluid
+			}
+			run, err := simulate(p.scenario, p.system, o)
 			if err != nil {
 				return failure(err)
 			}
@@ -68,5 +76,16 @@ everywhere that they were simulated.`,
 	cmd.Flags().StringVar(&out, "out", "", "folder of the record and its reports; replaces a record that is there")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of service times, keys and amounts")
 	cmd.Flags().BoolVar(&minutes, "minutes", false, "show the limiters' use by the minute only, as a cloud does")
+	cmd.Flags().BoolVar(&rates, "fluid", false, "follow the rates instead of single requests")
 	return cmd
+}
+
+// planned returns how many arrivals the scenario expects.
+func planned(s *scenarios.Scenario) (n float64) {
+	for _, l := range s.Loads {
+		for _, st := range l.Profile {
+			n += st.Arrivals()
+		}
+	}
+	return n
 }

@@ -113,6 +113,13 @@ func (s *Schedule) Expected(t time.Duration) float64 {
 	return s.pieces[i].expected(t)
 }
 
+// Measured reports whether t lies in a stage that is measured.
+func (s *Schedule) Measured(t time.Duration) bool {
+	t -= s.start
+	i := sort.Search(len(s.pieces), func(i int) bool { return t < s.pieces[i].end })
+	return i < len(s.pieces) && s.pieces[i].measured
+}
+
 // expected returns Expected at t, which lies before p's end.
 func (p *piece) expected(t time.Duration) float64 {
 	if t <= p.begin {

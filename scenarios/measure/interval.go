@@ -62,6 +62,21 @@ func (d *Distribution) Merge(o *Distribution) { d.merge(&o.window) }
 // the nearest end.
 func (d *Distribution) Record(v int64) { d.record(v) }
 
+// RecordMany counts a value n times.
+func (d *Distribution) RecordMany(v, n int64) {
+	if n <= 0 {
+		return
+	}
+	d.open()
+	d.max = max(d.max, v)
+	if v < 0 || v > highest {
+		d.clipped += n
+		v = min(max(v, 0), highest)
+	}
+	// Only a value out of range can be refused.
+	_ = d.histogram.RecordValues(v, n)
+}
+
 // Interval returns d as an interval, which shares d's memory.
 func (d *Distribution) Interval(load, operation, kind string, start, end time.Duration) Interval {
 	d.open()

@@ -1,0 +1,128 @@
+package simulator_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/scenarios"
+)
+
+const five = `version: 1
+name: five
+limiters:
+  - {id: appsync.request-tokens, kind: token_bucket, rate: %d tokens/s}
+  - {id: lambda.concurrency, kind: concurrency, limit: 2000, scaling: {step: 1000, per: 10s}, init: 1s}
+  - {id: dynamodb.T.read, kind: partitions, partitions: 4, rate: 5000 RCU/s, burst: 300s}
+  - {id: momento.operations, kind: token_bucket, rate: 15000 ops/s}
+  - {id: momento.throughput, kind: window, rate: 1.5GB/s}
+operations:
+  - name: list
+    service_time: {lognormal: {p50: 80ms, p99: 400ms}}
+    charges:
+      - {limiter: appsync.request-tokens, amount: 10}
+      - {limiter: lambda.concurrency, hold: service_time}
+      - {limiter: dynamodb.T.read, amount: 2, key: {zipf: 500}}
+      - {limiter: momento.operations, amount: 2}
+      - {limiter: momento.throughput, amount: 200KB}
+`
+
+func written(t testing.TB, tokens int, profile string) (*scenarios.Scenario, *model.System) {
+	t.Helper()
+	sys, err := model.Parse("five.yaml", fmt.Appendf(nil, five, tokens))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{"five.yaml": {}, "s.yaml": {Data: []byte(`version: 1
+name: hour
+target: {sandbox: five.yaml}
+loads:
+  - name: viewers
+    profile: ` + profile + `
+    operations: [{name: list, graphql: {query: "query list { list }"}}]
+`)}}
+	s, faults := scenarios.ParseFile(files, "s.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	return s, sys
+}
+
+// A fluid run of an overload has the counts, tokens, peaks and times of one whose
+// requests were simulated, and says what it is.
+func TestFluidRun(t *testing.T) {
+	s, sys := written(t, 20_000, "[{stage: warm-up, rate: 500/s, for: 5s, measure: false}, {stage: onset, ramp: 3000/s, for: 7s}, {stage: premiere, rate: 3000/s, for: 30s}]")
+	single := simulate(t, s, sys)
+	rates, err := simulator.Fluid(s, sys, simulator.Options{ID: "x", Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := capacity.Assess(rates), capacity.Assess(single)
+	if a.Verdict.Status != capacity.Valid {
+		t.Errorf("%s: %+v", a.Verdict.Status, a.Verdict.Failed())
+	}
+	x, y := a.Operations[0], b.Operations[0]
+	if x.Planned != x.Sent || x.Sent != x.Completed || x.Completed != x.OK+x.Throttled {
+		t.Errorf("not conserved: %+v", x)
+	}
+	near := func(what string, x, y, within float64) {
+		t.Helper()
+		if math.Abs(x/y-1) > within {
+			t.Errorf("%s %v, of single requests %v", what, x, y)
+		}
+	}
+	near("sent", float64(x.Sent), float64(y.Sent), 0.01)
+	near("throttled", float64(x.Throttled), float64(y.Throttled), 0.02)
+	near("p50", *x.ResponseTime.P50, *y.ResponseTime.P50, 0.02)
+	near("p99", *x.ResponseTime.P99, *y.ResponseTime.P99, 0.03)
+	for _, q := range a.Quotas {
+		other := b.Quotas[slices.IndexFunc(b.Quotas, func(o capacity.QuotaResult) bool { return o.ID == q.ID })]
+		near("peak of "+q.ID, *q.Peak, *other.Peak, 0.1) // chance makes peaks
+		near("unit cost of "+q.ID, q.UnitCost.Value, other.UnitCost.Value, 0.03)
+	}
+	if *a.FirstToBind != *b.FirstToBind {
+		t.Errorf("first to bind %s, of single requests %s", *a.FirstToBind, *b.FirstToBind)
+	}
+	if len(rates.Manifest.Notes) == 0 {
+		t.Error("nothing says that the run is fluid")
+	}
+}
+
+// What rates can't show is refused.
+func TestFluidRefuses(t *testing.T) {
+	s, sys := written(t, 20_000, "[{stage: premiere, rate: 3000/s, for: 10s}]")
+	s.Loads[0].Timeout = 300 * time.Millisecond
+	if _, err := simulator.Fluid(s, sys, simulator.Options{}); err == nil {
+		t.Error("a run with timeouts is followed by its rates")
+	}
+	s.Loads[0].Timeout, s.Loads[0].InFlight = time.Minute, 10
+	if _, err := simulator.Fluid(s, sys, simulator.Options{}); err == nil {
+		t.Error("a run above its in-flight limit is followed by its rates")
+	}
+}
+
+// BenchmarkFluid simulates an hour at 5,000/s: 100 ms are allowed.
+func BenchmarkFluid(b *testing.B) {
+	s, sys := written(b, 100_000, "[{stage: premiere, rate: 5000/s, for: 1h}]")
+	for b.Loop() {
+		if _, err := simulator.Fluid(s, sys, simulator.Options{ID: "x"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRun simulates a million arrivals through five limiters.
+func BenchmarkRun(b *testing.B) {
+	s, sys := written(b, 100_000, "[{stage: premiere, rate: 5000/s, for: 200s}]")
+	for b.Loop() {
+		if _, err := simulator.Run(s, sys, simulator.Options{ID: "x"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
