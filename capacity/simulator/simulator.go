@@ -24,6 +24,7 @@ import (
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/loads"
 	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/model/retry"
 	"github.com/headroom-load/headroom/capacity/quotas"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/load"
@@ -42,6 +43,11 @@ type Options struct {
 	// none.
 	Files int
 	Tool  capacity.Tool
+	// Retry is what clients do about a request that was throttled or timed out.
+	// Quotas see every attempt; the Run's rows and times are of requests, from
+	// their first attempt to the last answer. A client that waits for its retry
+	// takes no place of the in-flight limit. Only Run retries.
+	Retry retry.Policy
 }
 
 // Run simulates the scenario, every operation of which the System must have,
@@ -53,6 +59,7 @@ func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, er
 		return nil, err
 	}
 	x.recorder = measure.NewRecorder(operations, 1)
+	x.retries = newRetries(o.Retry, o.Seed)
 	for i := range plans {
 		l := newStream(&plans[i], x.served[i])
 		defer l.stop()
@@ -66,6 +73,7 @@ func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, er
 	x.drive()
 	x.run.Rows = measure.Sum(x.run.Rows)
 	x.run.Latency = x.latency()
+	x.run.Manifest.Notes = append(x.run.Manifest.Notes, x.retries.notes(sys)...)
 	x.finish()
 	return x.run, nil
 }
@@ -137,6 +145,8 @@ type simulation struct {
 	frame
 	recorder *measure.Recorder
 	backend  *model.Backend
+	retries  *retries
+	first    attempt   // the one in hand
 	streams  []*stream // that have an arrival left
 	all      []*stream
 	flushed  time.Duration
@@ -147,14 +157,21 @@ type simulation struct {
 	step          time.Duration
 }
 
-// drive sends every arrival at its instant, whichever load it is of.
+// drive sends every arrival at its instant, whichever load it is of, and every
+// retry.
 func (x *simulation) drive() {
-	for len(x.streams) > 0 {
+	for len(x.streams) > 0 || len(x.retries.due) > 0 {
 		next := 0
-		for i, l := range x.streams[1:] {
-			if l.sends < x.streams[next].sends {
-				next = i + 1
+		for i := range x.streams {
+			if x.streams[i].sends < x.streams[next].sends {
+				next = i
 			}
+		}
+		if r := x.retries; len(r.due) > 0 && (len(x.streams) == 0 || r.due[0].at < x.streams[next].sends) {
+			a := r.next()
+			x.until(a.at)
+			x.attempt(a)
+			continue
 		}
 		l := x.streams[next]
 		x.until(l.sends)
@@ -250,23 +267,33 @@ func (x *simulation) send(l *stream) {
 		x.recorder.Drop(op, a.Intended, a.Measured, measure.Saturation)
 		return
 	}
-	out := x.backend.ServeNumber(l.sends, l.served[a.Operation])
-	x.meters.served(l.sends, out)
-	s := measure.Sample{
-		Op: op, Measured: a.Measured, Intended: a.Intended, Sent: l.sends, Done: l.sends + out.ServiceTime,
-		Tokens: measure.NoTokens, BytesIn: out.ResponseBytes,
+	x.first = attempt{
+		at: l.sends, stream: l, served: l.served[a.Operation],
+		sample: measure.Sample{Op: op, Measured: a.Measured, Intended: a.Intended, Sent: l.sends, Tokens: measure.NoTokens},
 	}
+	x.attempt(&x.first)
+}
+
+// attempt makes one attempt of a request.
+func (x *simulation) attempt(a *attempt) {
+	out := x.backend.ServeNumber(a.at, a.served)
+	x.meters.served(a.at, out)
+	timeout := a.stream.plan.Load.Timeout
+	s := &a.sample
+	s.Outcome, s.Reason, s.Done, s.BytesIn = measure.OK, "", a.at+out.ServiceTime, out.ResponseBytes
 	service, _, _ := strings.Cut(out.RefusedBy, ".")
-	if x.tokens && service != "appsync" {
-		s.Tokens = out.Tokens
-	}
 	switch {
-	case out.ServiceTime >= l.plan.Load.Timeout:
-		s.Outcome, s.Done, s.Tokens = measure.TimedOut, l.sends+l.plan.Load.Timeout, measure.NoTokens
+	case out.ServiceTime >= timeout:
+		s.Outcome, s.Done = measure.TimedOut, a.at+timeout
 	case service != "":
 		s.Outcome, s.Reason = measure.Throttled, throttleReason(service)
 	}
-	l.flying.push(s)
+	if x.tokens && service != "appsync" && s.Outcome != measure.TimedOut {
+		s.Tokens = max(s.Tokens, 0) + out.Tokens
+	}
+	if !x.retries.again(a) {
+		a.stream.flying.push(*s)
+	}
 }
 
 // throttleReason is how a refusal by a limiter of the service reads in an answer.

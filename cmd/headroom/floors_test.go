@@ -41,6 +41,7 @@ var rooms = []room{
 	{"capacity/model/limiter", "a limiter is arithmetic in explicit time", floor1, nil},
 	{"capacity/model", "the model is the one truth of sandbox and simulator, so it knows neither", append([]string{"capacity/model/limiter"}, floor1...), nil},
 	{"capacity/model/fluid", "rates know the System's values alone", append([]string{"capacity/model"}, floor1...), nil},
+	{"capacity/model/retry", "what clients do is arithmetic in explicit time", nil, nil},
 	{"capacity", "an assessment is pure", floor4, nil},
 
 	{"capacity/quotas", "limits know no cloud client", floor5, nil},
@@ -77,6 +78,7 @@ var pure = map[string][]string{
 	"capacity/model":         {"os", "net", "net/http"},
 	"capacity/model/limiter": {"os", "net", "net/http"},
 	"capacity/model/fluid":   {"os", "net", "net/http"},
+	"capacity/model/retry":   {"os", "net", "net/http"},
 	"capacity/stats":         {"os", "net", "net/http"},
 	"capacity":               {"os", "net", "net/http"},
 	"capacity/comparison":    {"os", "net", "net/http"},

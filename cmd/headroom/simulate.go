@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/model/retry"
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/capacity/rehearsal"
 	"github.com/headroom-load/headroom/capacity/simulator"
@@ -18,6 +19,7 @@ func (a app) simulate() *cobra.Command {
 	var system, out string
 	var seed uint64
 	var minutes, rates bool
+	var attempts int
 	cmd := &cobra.Command{
 		Use:   "simulate SCENARIO",
 		Short: "Rehearse a scenario against a System in virtual time; sends nothing",
@@ -58,8 +60,18 @@ requests: an hour takes a blink, and what chance does below a limit isn't in it.
 			if minutes {
 				o.Resolution = time.Minute
 			}
+			if attempts < 1 {
+				return usage(errors.New("--attempts counts the first one: 1 or more"))
+			}
+			if attempts > 1 {
+				o.Retry = retry.SDK()
+				o.Retry.Attempts, o.Retry.Budget = attempts, nil // a load is many clients, each with a budget
+			}
 			simulate := simulator.Run
-			if rates || planned(p.scenario) > simulator.Most {
+			if rates && attempts > 1 {
+				return usage(errors.New("retries are simulated one by one: leave out --fluid or --attempts"))
+			}
+			if rates || attempts == 1 && planned(p.scenario) > simulator.Most {
 				simulate = simulator.Fluid
 			}
 			run, err := simulate(p.scenario, p.system, o)
@@ -76,6 +88,7 @@ requests: an hour takes a blink, and what chance does below a limit isn't in it.
 	cmd.Flags().StringVar(&out, "out", "", "folder of the record and its reports; replaces a record that is there")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of service times, keys and amounts")
 	cmd.Flags().BoolVar(&minutes, "minutes", false, "show the limiters' use by the minute only, as a cloud does")
+	cmd.Flags().IntVar(&attempts, "attempts", 1, "attempts that clients make at a request that is throttled or times out, with the waits of AWS's SDKs")
 	cmd.Flags().BoolVar(&rates, "fluid", false, "follow the rates instead of single requests")
 	return cmd
 }

@@ -1,0 +1,108 @@
+package simulator_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/model/retry"
+	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/scenarios"
+)
+
+func load(t testing.TB, system, loads string) (*scenarios.Scenario, *model.System) {
+	t.Helper()
+	sys, err := model.Parse("system.yaml", []byte(system))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{"system.yaml": {}, "s.yaml": {Data: []byte("version: 1\nname: x\ntarget: {sandbox: system.yaml}\nloads:\n" + loads)}}
+	s, faults := scenarios.ParseFile(files, "s.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	return s, sys
+}
+
+// Refused requests that come again raise what the limit refuses to the fixed
+// point, and leave what it serves.
+func TestRetriesOfRefusals(t *testing.T) {
+	s, sys := load(t, `version: 1
+name: x
+limiters: [{id: stock.lookups, kind: token_bucket, rate: 1000 ops/s}]
+operations: [{name: get, service_time: 1ms, charges: [{limiter: stock.lookups, amount: 1}]}]
+`, `
+  - name: clients
+    profile: [{stage: steady, rate: 1100/s, for: 60s}]
+    operations: [{name: get, graphql: {query: "query get { get }"}}]
+`)
+	run, err := simulator.Run(s, sys, simulator.Options{ID: "x", Seed: 1, Retry: retry.Policy{Attempts: 3, Base: time.Second, Cap: time.Second, Jitter: retry.Full}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served, refused float64
+	for _, x := range run.Series {
+		for _, p := range x.Points {
+			if at := p.At.Sub(run.Manifest.Start); at < 20*time.Second || at >= 55*time.Second {
+				continue
+			}
+			switch x.Role {
+			case capacity.RoleUsage:
+				served += p.Value
+			case capacity.RoleThrottles:
+				refused += p.Value
+			}
+		}
+	}
+	perSecond, failing := retry.Saturated(1100, 1000, 3)
+	for _, c := range []struct {
+		what      string
+		got, want float64
+	}{{"served", served / 35, 1000}, {"attempts", (served + refused) / 35, perSecond}, {"failing", refused / (served + refused), failing}} {
+		if math.Abs(c.got/c.want-1) > 0.03 {
+			t.Errorf("%s %.3f, want %.3f", c.what, c.got, c.want)
+		}
+	}
+	op := capacity.Assess(run).Operations[0]
+	if op.Planned != op.Sent || op.Sent != op.OK+op.Throttled || math.Abs(float64(op.OK)/60/1000-1) > 0.03 {
+		t.Errorf("requests: %+v", op)
+	}
+	if len(run.Manifest.Notes) != 1 {
+		t.Errorf("notes: %q", run.Manifest.Notes)
+	}
+}
+
+// A node of 300/s that a spike has overloaded does only wasted work afterwards at
+// 280/s with two attempts, and recovers at 149/s.
+func TestMetastableRun(t *testing.T) {
+	for rate, up := range map[int]bool{280: false, 149: true} {
+		s, sys := load(t, `version: 1
+name: x
+limiters: [{id: redis.node, kind: queue, rate: 300 ops/s, longest: 3s}]
+operations: [{name: get, service_time: 1ms, charges: [{limiter: redis.node, amount: 1}]}]
+`, fmt.Sprintf(`
+  - name: clients
+    timeout: 1s
+    in_flight: 10000
+    profile: [{stage: before, rate: %[1]d/s, for: 20s}, {stage: spike, rate: 1500/s, for: 5s}, {stage: after, rate: %[1]d/s, for: 10m}]
+    operations: [{name: get, graphql: {query: "query get { get }"}}]
+`, rate))
+		run, err := simulator.Run(s, sys, simulator.Options{ID: "x", Seed: 1, Retry: retry.Policy{Attempts: 2, Base: 100 * time.Millisecond, Jitter: retry.Full}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ok, sent int64
+		for _, r := range run.Rows {
+			if r.Second >= 560 && r.Second < 620 {
+				ok, sent = ok+r.OK, sent+r.Sent
+			}
+		}
+		if share := float64(ok) / float64(sent); up && share < 0.95 || !up && share > 0.05 {
+			t.Errorf("%d/s: in the last minute %d of %d requests are served", rate, ok, sent)
+		}
+	}
+}
