@@ -203,6 +203,17 @@ type Operation struct {
 	Name  string  `json:"name"`
 	Kind  string  `json:"kind"`  // "graphql"
 	Share float64 `json:"share"` // of the load's arrivals
+	// Served is the name by which the target knows the operation, where that is
+	// another: the operation's name in a GraphQL document.
+	Served string `json:"served,omitempty"`
+}
+
+// ServedAs returns the name by which the target knows the operation.
+func (o Operation) ServedAs() string {
+	if o.Served != "" {
+		return o.Served
+	}
+	return o.Name
 }
 
 // Tool is the program that made the record.

@@ -98,7 +98,7 @@ func minuteSums(run *Run, q Quota, of func(*measure.Row) float64) []measure.Poin
 	sums := make(map[int64]float64)
 	for i := range run.Rows {
 		r := &run.Rows[i]
-		if !q.charges(r.Load, r.Operation) {
+		if !q.Charges(r.Load, r.Operation) {
 			continue
 		}
 		slots := sentSlots(r)
@@ -129,7 +129,7 @@ func minuteSums(run *Run, q Quota, of func(*measure.Row) float64) []measure.Poin
 // stayed at nothing, so the coverage of throttles says little.
 func Coverage(run *Run, s measure.Series) float64 {
 	there, all := 0, 0
-	for at, f := range (&analysis{run: run}).arrivals(time.Minute, quotaOf(run, s.Quota).charges) {
+	for at, f := range (&analysis{run: run}).arrivals(time.Minute, quotaOf(run, s.Quota).Charges) {
 		if f.sent == 0 {
 			continue
 		}

@@ -25,7 +25,7 @@ func LedgerUse(q Quota, rows []measure.Row) []SecondUse {
 	var use []SecondUse
 	for i := range rows {
 		r := &rows[i]
-		if r.TokensNSent == 0 && r.TokensN == 0 || !q.charges(r.Load, r.Operation) {
+		if r.TokensNSent == 0 && r.TokensN == 0 || !q.Charges(r.Load, r.Operation) {
 			continue
 		}
 		k, ok := at[r.Second]
@@ -41,8 +41,8 @@ func LedgerUse(q Quota, rows []measure.Row) []SecondUse {
 	return use
 }
 
-// charges reports whether an operation of a load charges the quota.
-func (q Quota) charges(load, operation string) bool {
+// Charges reports whether an operation of a load charges the quota.
+func (q Quota) Charges(load, operation string) bool {
 	return (len(q.Loads) == 0 || slices.Contains(q.Loads, load)) &&
 		(len(q.Operations) == 0 || slices.Contains(q.Operations, operation))
 }

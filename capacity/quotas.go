@@ -187,6 +187,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	if !known {
 		return r
 	}
+	if q.ID == RequestTokens && throttled != nil && float64(*throttled) > 0.01*float64(a.total.Sent) && len(c.values) > len(c.byOperation) {
+		note("refused requests told no tokens, and a bucket refuses dear requests first: the unit cost may be higher")
+	}
 	r.UnitCost, r.ColdCost = &c.Estimate, &c.cold
 	if c.byOperation != nil {
 		r.ByOperation = c.byOperation
@@ -281,14 +284,14 @@ func (a *analysis) target(loads []Load, tested float64) float64 {
 
 // ledgerHas reports whether any answer told its tokens.
 func (a *analysis) ledgerHas(q Quota) bool {
-	return slices.ContainsFunc(a.ops, func(op *operation) bool { return op.all.TokensN > 0 && q.charges(op.Load, op.Name) })
+	return slices.ContainsFunc(a.ops, func(op *operation) bool { return op.all.TokensN > 0 && q.Charges(op.Load, op.Name) })
 }
 
 // withoutTokens counts the ok answers that carried no token count, at least.
 func (a *analysis) withoutTokens(q Quota) int64 {
 	var n int64
 	for _, op := range a.ops {
-		if q.charges(op.Load, op.Name) {
+		if q.Charges(op.Load, op.Name) {
 			n += max(0, op.all.OK-op.all.TokensN)
 		}
 	}

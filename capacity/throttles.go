@@ -47,7 +47,7 @@ func throttlingService(reason string) string {
 // service isn't known.
 func (a *analysis) clientThrottles(q Quota) (own, unknown int64) {
 	for _, op := range a.ops {
-		if !q.charges(op.Load, op.Name) {
+		if !q.Charges(op.Load, op.Name) {
 			continue
 		}
 		unknown += op.all.Throttled
@@ -103,7 +103,7 @@ func (a *analysis) throttled(q Quota) *int64 {
 func (a *analysis) refusedBefore(q Quota) (atLeast, atMost float64) {
 	var all int64
 	for _, op := range a.ops {
-		if q.charges(op.Load, op.Name) {
+		if q.Charges(op.Load, op.Name) {
 			all += op.all.Throttled
 		}
 	}

@@ -52,7 +52,7 @@ func (a *analysis) mix(q Quota) []part {
 			}
 		}
 		total += weight
-		parts = append(parts, part{op, weight, q.charges(op.Load, op.Name)})
+		parts = append(parts, part{op, weight, q.Charges(op.Load, op.Name)})
 	}
 	for i := range parts {
 		parts[i].weight /= max(total, math.SmallestNonzeroFloat64)
@@ -269,7 +269,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		return c, false
 	}
 	atLeast, atMost := a.refusedBefore(q)
-	flows := a.arrivals(series.period, q.charges)
+	flows := a.arrivals(series.period, q.Charges)
 	served := func(f flow, refused float64) float64 { return max(0, f.sent-f.lost-refused*f.throttled) }
 
 	var used, requests, fewer, largest float64
@@ -372,7 +372,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 func (a *analysis) unsure(q Quota) float64 {
 	var sent, bad int64
 	for _, op := range a.ops {
-		if q.charges(op.Load, op.Name) {
+		if q.Charges(op.Load, op.Name) {
 			sent += op.all.Sent
 			bad += op.all.Failed + op.all.TimedOut + op.all.Unclassified + op.all.Unfinished
 		}

@@ -132,7 +132,7 @@ func (a *analysis) spread(q Quota, period time.Duration) ([]weight, map[int64]fl
 	}
 	seconds := make([]second, a.seconds)
 	for _, op := range a.ops {
-		if !q.charges(op.Load, op.Name) {
+		if !q.Charges(op.Load, op.Name) {
 			continue
 		}
 		for _, r := range op.rows {

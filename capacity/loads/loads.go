@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/quotas"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/load"
 	"github.com/headroom-load/headroom/scenarios/measure"
@@ -37,7 +38,11 @@ func Plan(s *scenarios.Scenario, files int) (kept []capacity.Load, plans []load.
 		for _, op := range l.Operations {
 			plan.Ops = append(plan.Ops, len(operations))
 			operations = append(operations, measure.Operation{Load: l.Name, Name: op.Name})
-			info.Operations = append(info.Operations, capacity.Operation{Name: op.Name, Kind: "graphql", Share: op.Weight / weights})
+			k := capacity.Operation{Name: op.Name, Kind: "graphql", Share: op.Weight / weights}
+			if served, ok := quotas.ServedAs(op); ok && served != op.Name {
+				k.Served = served
+			}
+			info.Operations = append(info.Operations, k)
 		}
 		plans = append(plans, plan)
 		kept = append(kept, info)
@@ -106,7 +111,7 @@ func Back(m *capacity.Manifest) *scenarios.Scenario {
 		for _, op := range l.Operations {
 			out.Operations = append(out.Operations, scenarios.Operation{
 				Name: op.Name, Weight: op.Share,
-				GraphQL: &scenarios.GraphQLOperation{Document: "query " + op.Name + " { __typename }"},
+				GraphQL: &scenarios.GraphQLOperation{Document: "query " + op.ServedAs() + " { __typename }"},
 			})
 		}
 		s.Loads = append(s.Loads, out)

@@ -51,10 +51,11 @@ var rooms = []room{
 	{"capacity/observe/cloudwatch", "a source never knows the sandbox: it reaches it as it reaches AWS", append([]string{"capacity/observe"}, floor5...), []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
 	{"capacity/quotas/servicequotas", "a source never knows the sandbox: it reaches it as it reaches AWS", append([]string{"capacity/quotas"}, floor5...), []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
 	{"capacity/sandbox/...", "the sandbox is a backend: it must not know what measures it", []string{"capacity/sandbox/...", "scenarios/unit", "scenarios/measure", "scenarios/strict", "scenarios/sdl", "capacity", "capacity/model/..."}, []string{"github.com/aws/smithy-go"}},
-	{"capacity/loads", "what a run plans is the same whether it is measured or simulated", append([]string{"scenarios/load"}, floor5...), nil},
+	{"capacity/loads", "what a run plans is the same whether it is measured or simulated", append([]string{"scenarios/load", "capacity/quotas"}, floor5...), nil},
 	{"capacity/simulator", "a simulation knows no clock and no wire: only the schedule, the System and the record's values", append([]string{"scenarios/load", "capacity/loads", "capacity/quotas"}, floor5...), nil},
 	{"capacity/rehearsal", "a rehearsal gets its drivers and sources from the wiring", append([]string{"scenarios/load", "capacity/loads", "capacity/observe", "capacity/record", "capacity/quotas"}, floor5...), nil},
 
+	{"capacity/fit", "a System is fitted to runs alone", floor5, nil},
 	{"capacity/plan", "a plan is arithmetic from an assessed run", floor5, nil},
 	{"capacity/search", "a search knows only rates and results", nil, nil},
 	{"capacity/calibration", "a calibration goes the way of a run, with drivers from the wiring", append([]string{"scenarios/load", "capacity/record", "capacity/rehearsal"}, floor5...), nil},
@@ -86,6 +87,7 @@ var pure = map[string][]string{
 	"capacity/simulator":     {"os", "net", "net/http"},
 	"capacity/search":        {"os", "net", "net/http", "time"},
 	"capacity/plan":          {"os", "net", "net/http", "time"},
+	"capacity/fit":           {"os", "net", "net/http", "time"},
 	"reports":                {"net", "net/http"},
 	"reports/plot":           {"net", "net/http", "os"},
 }

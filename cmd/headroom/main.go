@@ -49,7 +49,7 @@ rate, and what the launch requires.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.run(), a.simulate(), a.check(), a.report(), a.compare(), a.plan(), a.request(), a.verify(), a.calibrate(), a.sandbox(), a.schema())
+	root.AddCommand(a.run(), a.simulate(), a.check(), a.report(), a.compare(), a.fit(), a.plan(), a.request(), a.verify(), a.calibrate(), a.sandbox(), a.schema())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone

@@ -1,0 +1,137 @@
+package fit
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// file writes the System file.
+func (f *fitter) file(name string) []byte {
+	var w bytes.Buffer
+	w.WriteString("# Fitted from recorded runs by headroom fit; what stands beside a figure says where\n# it comes from.\n")
+	for _, r := range f.runs {
+		fmt.Fprintf(&w, "#   %s\n", r)
+	}
+	fmt.Fprintf(&w, "version: 1\nname: %s\nas_of: %s\n", strconv.Quote(name), f.last)
+	var limiters []*quota
+	for _, id := range f.quotaOrder {
+		q := f.quotas[id]
+		if v, ok := q.pooled(); !ok || v <= 0 {
+			f.warn("no run tells what a request costs of %s: the System leaves it out", id)
+			continue
+		}
+		if q.Kind == capacity.RateQuota && q.Unit == unit.Arrivals {
+			f.warn("%s counts nothing that has a name: the System leaves it out", id)
+			continue
+		}
+		limiters = append(limiters, q)
+	}
+	if len(limiters) > 0 {
+		w.WriteString("limiters:\n")
+		for _, q := range limiters {
+			q.limiter(&w)
+		}
+	}
+	w.WriteString("operations:\n")
+	for _, name := range f.order {
+		f.write(&w, f.operations[name], limiters)
+	}
+	return w.Bytes()
+}
+
+func (q *quota) limiter(w *bytes.Buffer) {
+	from := string(q.Origin)
+	if q.Source != "" {
+		from += ", " + q.Source
+	}
+	fmt.Fprintf(w, "  # limit: %s\n", oneLine(from))
+	if q.Kind == capacity.LevelQuota {
+		fmt.Fprintf(w, "  - {id: %s, kind: concurrency, limit: %.0f", q.ID, max(1, math.Floor(q.Limit)))
+		if strings.HasPrefix(q.ID, "lambda.") {
+			w.WriteString(", scaling: {step: 1000, per: 10s}} # scaling: Lambda's documented rule, not fitted; cold starts are not told apart\n")
+		} else {
+			w.WriteString("}\n")
+		}
+		return
+	}
+	burst, why := q.Burst, ""
+	if burst <= 0 {
+		burst, why = max(q.Limit, q.largest()), " # burst: one second of the limit is supposed"
+	}
+	amount := func(v float64) string {
+		return unit.Quantity{Amount: v, Thing: q.Unit}.String()
+	}
+	fmt.Fprintf(w, "  - {id: %s, kind: token_bucket, rate: %s/s, burst: %s}%s\n", q.ID, amount(q.Limit), amount(burst), why)
+}
+
+// largest is the largest mean that one operation charges, with room for what a
+// single request may charge above it.
+func (q *quota) largest() (v float64) {
+	for _, c := range q.costs {
+		v = max(v, 4*c.UnitCost.Value)
+		for _, o := range c.ByOperation {
+			v = max(v, 4*o.UnitCost)
+		}
+	}
+	return v
+}
+
+func (f *fitter) write(w *bytes.Buffer, op *operation, limiters []*quota) {
+	fmt.Fprintf(w, "  - name: %s\n", op.name)
+	times, comment, timed := op.serviceTime()
+	if timed {
+		fmt.Fprintf(w, "    service_time: %s # %s\n", times, comment)
+	} else {
+		f.warn("%s has too few ok answers for its service time", op.name)
+	}
+	if op.n > 0 && op.bytes > 0 {
+		fmt.Fprintf(w, "    response: {bytes: %.0fB} # mean\n", op.bytes/op.n)
+	}
+	var charges bytes.Buffer
+	for _, q := range limiters {
+		if !q.charges[op.name] {
+			continue
+		}
+		switch {
+		case q.Kind == capacity.LevelQuota:
+			if !timed {
+				continue
+			}
+			fmt.Fprintf(&charges, "      - {limiter: %s, hold: service_time}", q.ID)
+			if v, ok := q.pooled(); ok {
+				fmt.Fprintf(&charges, " # the service's own durations have a mean of %s", unit.HumanSeconds(v))
+			}
+			charges.WriteByte('\n')
+		case q.ID == capacity.RequestTokens:
+			if amount, comment, ok := op.tokenAmount(); ok {
+				fmt.Fprintf(&charges, "      - {limiter: %s, amount: %s} # %s\n", q.ID, amount, comment)
+			} else {
+				f.warn("no answer of %s told its tokens", op.name)
+			}
+		default:
+			v, own := q.own(op.name)
+			why := "mean"
+			if !own {
+				var ok bool
+				if v, ok = q.pooled(); !ok {
+					continue
+				}
+				why = "mean of all operations that charge it: the runs don't tell them apart"
+				f.warn("%s: the runs tell only what its operations cost together; rehearse them alone to tell them apart", q.ID)
+			}
+			fmt.Fprintf(&charges, "      - {limiter: %s, amount: %s} # %s\n", q.ID, strconv.FormatFloat(v, 'g', 9, 64), why)
+		}
+	}
+	if charges.Len() > 0 {
+		fmt.Fprintf(w, "    charges:\n%s", charges.Bytes())
+	}
+}
+
+// oneLine makes a text fit into a comment.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -1,0 +1,201 @@
+package fit_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/fit"
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/scenarios"
+)
+
+// truth is a System with varying amounts, limits as given.
+func truth(t testing.TB, tokens, environments int) *model.System {
+	t.Helper()
+	s, err := model.Parse("truth.yaml", fmt.Appendf(nil, `version: 1
+name: truth
+as_of: 2026-11-21
+limiters:
+  - {id: appsync.request-tokens, kind: token_bucket, rate: %d tokens/s, burst: %[1]d tokens}
+  - {id: lambda.concurrency, kind: concurrency, limit: %d}
+  - {id: momento.throughput, kind: token_bucket, rate: 50MB/s, burst: 50MB}
+operations:
+  - name: list
+    service_time: {lognormal: {p50: 80ms, p99: 400ms}}
+    response: {bytes: 2KB}
+    charges:
+      - {limiter: appsync.request-tokens, amount: {mixture: [{amount: 1, share: 60%%}, {amount: 3, share: 30%%}, {amount: 12, share: 10%%}]}}
+      - {limiter: lambda.concurrency, hold: service_time}
+      - {limiter: momento.throughput, amount: {lognormal: {p50: 20KB, p99: 120KB}}}
+  - name: get
+    service_time: {exponential: {mean: 30ms}}
+    charges:
+      - {limiter: appsync.request-tokens, amount: 1}
+      - {limiter: lambda.concurrency, hold: service_time}
+`, tokens, environments))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func scenario(t testing.TB, rate float64, seed int) *scenarios.Scenario {
+	t.Helper()
+	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
+name: s
+target: {sandbox: premiere}
+loads:
+  - name: users
+    seed: %d
+    profile: [{stage: hold, rate: %g/s, for: 120s}]
+    operations:
+      - {name: list, weight: 3, graphql: {query: "query list { list }"}}
+      - {name: fetch, weight: 1, graphql: {query: "query get { get }"}}
+`, seed, rate)}}, "s.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	return s
+}
+
+func simulate(t testing.TB, s *scenarios.Scenario, sys *model.System, seed uint64) *capacity.Run {
+	t.Helper()
+	run, err := simulator.Run(s, sys, simulator.Options{ID: fmt.Sprintf("run-%d", seed), Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+// What a System is made of is found again in the System that is fitted to its
+// run, and the operation of another name is known by the name that is sent.
+func TestFindsTheSystemAgain(t *testing.T) {
+	f, err := fit.Runs([]*capacity.Run{simulate(t, scenario(t, 200, 1), truth(t, 5000, 1000), 1), simulate(t, scenario(t, 100, 2), truth(t, 5000, 1000), 2)}, "again")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.System.Operations) != 2 || len(f.System.Limiters) != 3 {
+		t.Fatalf("%s", f.Text)
+	}
+	for _, op := range f.System.Operations {
+		switch op.Name {
+		case "list":
+			if op.ServiceTime.Shape != model.Lognormal || !within(op.ServiceTime.P50.Seconds(), 0.08, 0.03) || !within(op.ServiceTime.P99.Seconds(), 0.4, 0.1) {
+				t.Errorf("list takes %+v", op.ServiceTime)
+			}
+			if op.Response.Bytes != 2000 {
+				t.Errorf("list answers %d bytes", op.Response.Bytes)
+			}
+		case "get":
+			if op.ServiceTime.Shape != model.Exponential || !within(op.ServiceTime.Mean.Seconds(), 0.03, 0.05) {
+				t.Errorf("get takes %+v", op.ServiceTime)
+			}
+		default:
+			t.Errorf("operation %s", op.Name)
+		}
+		for _, c := range op.Charges {
+			want := map[string]float64{"list appsync.request-tokens": 2.7, "get appsync.request-tokens": 1, "list momento.throughput": truth(t, 1000, 1).Operations[0].Charges[2].Amount.Mean()}[op.Name+" "+c.Limiter]
+			if want > 0 && !within(c.Amount.Mean(), want, 0.05) {
+				t.Errorf("%s charges %v of %s, want %v", op.Name, c.Amount.Mean(), c.Limiter, want)
+			}
+			if op.Name == "list" && c.Limiter == "appsync.request-tokens" && len(c.Amount.Mixture) != 3 {
+				t.Errorf("the mixture of tokens is lost: %+v", c.Amount)
+			}
+		}
+	}
+	for _, want := range []string{"run-1, simulated, 2026-11-21", "run-2", "the network's time included", "System file truth"} {
+		if !strings.Contains(string(f.Text), want) {
+			t.Errorf("the file doesn't say %q:\n%s", want, f.Text)
+		}
+	}
+}
+
+func within(got, want, share float64) bool { return math.Abs(got/want-1) <= share }
+
+// A System fitted at 50 % of a load predicts what is used at 80 %: the mean use
+// of an arrival lies inside the interval.
+func TestBackTest(t *testing.T) {
+	asked, inside := 0, 0
+	for seed := range uint64(10) {
+		sys := truth(t, 5000, 1000)
+		was := capacity.Assess(simulate(t, scenario(t, 160, int(seed)), sys, seed))
+		is := capacity.Assess(simulate(t, scenario(t, 256, int(seed)+100), sys, seed+100))
+		for _, q := range is.Quotas {
+			for _, p := range was.Quotas {
+				if p.ID != q.ID {
+					continue
+				}
+				asked++
+				// Both are estimates.
+				spread := math.Hypot(p.UnitCost.High-p.UnitCost.Low, q.UnitCost.High-q.UnitCost.Low) / 2
+				if math.Abs(q.UnitCost.Value-p.UnitCost.Value) <= spread {
+					inside++
+				}
+			}
+		}
+	}
+	t.Logf("%d of %d uses at 80 %% inside the interval from 50 %%", inside, asked)
+	if inside < asked*85/100 || asked != 30 {
+		t.Errorf("%d of %d uses at 80 %% lie inside the interval from 50 %%", inside, asked)
+	}
+}
+
+// Where a limit binds between 50 and 80 % of the load, which the run at 50 %
+// never met, the fitted System refuses the true share within 2 points.
+func TestBackTestBeyondALimit(t *testing.T) {
+	for seed := range uint64(6) {
+		sys := truth(t, 523, 1000) // tokens bind at 230/s
+		f, err := fit.Runs([]*capacity.Run{simulate(t, scenario(t, 160, int(seed)), sys, seed)}, "half")
+		if err != nil {
+			t.Fatal(err)
+		}
+		share := func(sys *model.System, seed uint64) float64 {
+			var throttled, sent int64
+			for _, op := range capacity.Assess(simulate(t, scenario(t, 256, int(seed)), sys, seed)).Operations {
+				throttled, sent = throttled+op.Throttled, sent+op.Sent
+			}
+			return float64(throttled) / float64(sent)
+		}
+		if got, want := share(f.System, seed+200), share(sys, seed+100); math.Abs(got-want) > 0.02 || want == 0 {
+			t.Errorf("seed %d: %.2f %% throttled predicted, %.2f %% are", seed, 100*got, 100*want)
+		}
+	}
+}
+
+// An operation whose tokens fall after a minute is fitted with both amounts.
+func TestColdAndWarm(t *testing.T) {
+	sys, err := model.Parse("truth.yaml", []byte(`version: 1
+name: truth
+limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 100000 tokens/s, burst: 100000 tokens}]
+operations:
+  - {name: list, service_time: 10ms, charges: [{limiter: appsync.request-tokens, amount: {cold: 200, warm: 100, after: 60s}}]}
+  - {name: get, service_time: 10ms, charges: [{limiter: appsync.request-tokens, amount: 1}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fit.Runs([]*capacity.Run{simulate(t, scenario(t, 40, 1), sys, 1)}, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := f.System.Operations[0].Charges[0].Amount
+	if a.Cold != 200 || a.Warm != 100 || a.After < 55*time.Second || a.After > 65*time.Second {
+		t.Errorf("fitted %+v\n%s", a, f.Text)
+	}
+}
+
+func TestRefusesWhatIsNotValid(t *testing.T) {
+	run := simulate(t, scenario(t, 40, 1), truth(t, 5000, 1000), 1)
+	run.Manifest.State = capacity.Interrupted
+	var refused *fit.NotValidError
+	if _, err := fit.Runs([]*capacity.Run{run}, "x"); !errors.As(err, &refused) {
+		t.Errorf("error %v", err)
+	}
+}
