@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"serve":    serve,
 			"sandbox":  serveSandbox,
 			"json":     checkJSON,
+			"agree":    agree,
 			"cloudsum": cloudSum,
 			"waitfor":  waitFor,
 			"ceiling":  ceiling,
@@ -219,6 +220,32 @@ func checkJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if equal == neg {
 		ts.Fatalf("%s: %s is %s, want %s", args[0], args[1], got, strings.Join(args[2:], " within "))
+	}
+}
+
+// agree is "agree FILE OTHER PATH WITHIN OF": the number at PATH of two JSON files
+// differs by at most the part WITHIN of the number at OF.
+func agree(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: agree FILE OTHER PATH WITHIN OF")
+	}
+	number := func(file, path string) float64 {
+		var v any
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &v))
+		for _, key := range strings.Split(path, "/") {
+			v = step(ts, v, key)
+		}
+		n, ok := v.(float64)
+		if !ok {
+			ts.Fatalf("%s: %s is no number", file, path)
+		}
+		return n
+	}
+	within, err := strconv.ParseFloat(args[3], 64)
+	ts.Check(err)
+	a, b := number(args[0], args[2]), number(args[1], args[2])
+	if math.Abs(a-b) > within*number(args[0], args[4]) {
+		ts.Fatalf("%s is %v and %v, which differ by more than %s of %s", args[2], a, b, args[3], args[4])
 	}
 }
 
