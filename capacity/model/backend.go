@@ -3,6 +3,7 @@ package model
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,6 +37,7 @@ type operation struct {
 type step struct {
 	amounts
 	limiter string
+	number  int       // of the limiter
 	share   float64   // of the requests that make the charge
 	chance  *rand.PCG // draws which ones
 	hold    bool
@@ -61,8 +63,8 @@ func (s *System) Start(seed uint64) *Backend {
 	gates := make(map[string]func(ChargeSpec, *rand.PCG) gate, len(s.Limiters))
 	most := make(map[string]float64, len(s.Limiters))
 	accounts := map[string]*account{}
-	for _, l := range s.Limiters {
-		gates[l.ID], most[l.ID] = l.start(s.reserved(l.ID), accounts), l.most()
+	for i, l := range s.Limiters {
+		gates[l.ID], most[l.ID] = l.start(i, s.reserved(l.ID), accounts), l.most()
 	}
 	for i, spec := range s.Operations {
 		o := operation{serviceTime: spec.ServiceTime.sampler(stream(seed, "service time", spec.Name)), responseBytes: spec.Response.Bytes}
@@ -71,6 +73,7 @@ func (s *System) Start(seed uint64) *Backend {
 			x := step{
 				amounts: c.Amount.amounts(most[c.Limiter], of("amount")),
 				limiter: c.Limiter,
+				number:  s.number(c.Limiter),
 				share:   c.share(),
 				chance:  of("share"),
 				hold:    c.Hold,
@@ -88,12 +91,17 @@ func (s *System) Start(seed uint64) *Backend {
 			}
 			o.steps = append(o.steps, x)
 			o.sparse = o.sparse || c.share() < 1
-			o.charged = append(o.charged, Charge{Limiter: c.Limiter})
+			o.charged = append(o.charged, Charge{Limiter: c.Limiter, Number: x.number})
 		}
 		b.operations = append(b.operations, o)
 		b.index[spec.Name] = i
 	}
 	return b
+}
+
+// number returns the place of a limiter in the System.
+func (s *System) number(id string) int {
+	return slices.IndexFunc(s.Limiters, func(l Limiter) bool { return l.ID == id })
 }
 
 // reserved returns what functions have reserved of an account.
@@ -142,7 +150,7 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
 			if x.share < 1 && uniform(x.chance) >= x.share {
 				continue
 			}
-			c.Limiter = x.limiter
+			c.Limiter, c.Number = x.limiter, x.number
 		}
 		made++
 		if x.lambda != nil {
@@ -152,7 +160,7 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
 				return out
 			}
 			c = &o.charged[made]
-			c.Limiter = x.limiter
+			c.Limiter, c.Number = x.limiter, x.number
 			made++
 		}
 		c.Amount, c.Hold, c.Level, c.Wait = x.draw(at >= x.warm), 0, 0, 0

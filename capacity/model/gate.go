@@ -26,9 +26,9 @@ func (l Limiter) most() float64 {
 }
 
 // start gives the limiter its state, and returns it as a charge meets it. The
-// gates of all charges share the state; keys is the charge's own stream. accounts
-// are those that have started.
-func (l Limiter) start(reserved int, accounts map[string]*account) func(c ChargeSpec, keys *rand.PCG) gate {
+// gates of all charges share the state; keys is the charge's own stream. number is
+// the limiter's place in the System, and accounts are those that have started.
+func (l Limiter) start(number, reserved int, accounts map[string]*account) func(c ChargeSpec, keys *rand.PCG) gate {
 	var g gate
 	switch l.Kind {
 	case Partitions:
@@ -57,7 +57,7 @@ func (l Limiter) start(reserved int, accounts map[string]*account) func(c Charge
 			}
 		} else {
 			// Requests that charge the account itself are a function that shares.
-			accounts[l.ID] = &account{limiter.NewAccount(int(l.Limit), reserved), l.ID}
+			accounts[l.ID] = &account{limiter.NewAccount(int(l.Limit), reserved), l.ID, number}
 			e.shares, e.own = true, accounts[l.ID]
 			e.own.Join(e.Concurrency)
 		}
@@ -98,7 +98,8 @@ type (
 	}
 	account struct {
 		*limiter.Account
-		id string
+		id     string
+		number int
 	}
 )
 
@@ -130,7 +131,7 @@ func (e *environments) admit(at, service time.Duration, c *Charge) (ok bool) {
 // room makes the account's charge, and reports whether the account has room for
 // one more environment of the function.
 func (e *environments) room(at time.Duration, c *Charge) bool {
-	*c = Charge{Limiter: e.account.id, Amount: 1, Level: float64(e.account.Claimed(at))}
+	*c = Charge{Limiter: e.account.id, Number: e.account.number, Amount: 1, Level: float64(e.account.Claimed(at))}
 	c.Refused = e.shares && !e.account.Room(at, e.Concurrency)
 	return !c.Refused
 }

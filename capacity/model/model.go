@@ -203,6 +203,7 @@ type Outcome struct {
 // Charge is one limiter's part in an outcome.
 type Charge struct {
 	Limiter string
+	Number  int           // of the limiter in the System's order
 	Amount  float64       // in the limiter's unit: tokens, bytes, environments; of a refused charge what it asked for
 	Hold    time.Duration // how long a concurrency limiter's environment is held, with its start
 	Level   float64       // of a concurrency limiter: environments in use, with this one

@@ -19,7 +19,7 @@ type meters struct {
 	start    time.Time
 	period   time.Duration
 	wanted   []*meter
-	limiters map[string]limiterMeters
+	limiters []limiterMeters // in the System's order
 }
 
 // limiterMeters are the meters of one limiter; those that its service doesn't
@@ -38,12 +38,16 @@ type meter struct {
 	open  bool
 }
 
-func newMeters(run *capacity.Run, want []measure.Series, period time.Duration) *meters {
-	m := &meters{start: run.Manifest.Start, period: period, limiters: make(map[string]limiterMeters)}
+func newMeters(run *capacity.Run, sys *model.System, want []measure.Series, period time.Duration) *meters {
+	m := &meters{start: run.Manifest.Start, period: period, limiters: make([]limiterMeters, len(sys.Limiters))}
 	for _, s := range want {
 		s.Source, s.Namespace, s.Period, s.Points = "simulator", "", period, nil
 		x := &meter{series: s, highest: s.Statistic == "Maximum", points: make(map[int64]float64)}
-		l := m.limiters[s.Quota]
+		i := slices.IndexFunc(sys.Limiters, func(l model.Limiter) bool { return l.ID == s.Quota })
+		if i < 0 {
+			continue
+		}
+		l := &m.limiters[i]
 		switch s.Role {
 		case capacity.RoleUsage:
 			l.usage = x
@@ -57,7 +61,6 @@ func newMeters(run *capacity.Run, want []measure.Series, period time.Duration) *
 			continue
 		}
 		m.wanted = append(m.wanted, x)
-		m.limiters[s.Quota] = l
 	}
 	return m
 }
@@ -67,7 +70,7 @@ func (m *meters) served(at time.Duration, out model.Outcome) {
 	period := m.start.Add(at).UnixNano() / int64(m.period)
 	for i := range out.Charges {
 		c := &out.Charges[i]
-		l := m.limiters[c.Limiter]
+		l := &m.limiters[c.Number]
 		if c.Refused {
 			l.throttles.add(period, 1)
 			continue
@@ -85,9 +88,9 @@ func (m *meters) served(at time.Duration, out model.Outcome) {
 
 // flowed adds up what a limiter was charged in the second that begins at an
 // instant, by rates.
-func (m *meters) flowed(at time.Duration, limiter string, u *fluid.Use, throttled float64) {
+func (m *meters) flowed(at time.Duration, limiter int, u *fluid.Use, throttled float64) {
 	period := m.start.Add(at).UnixNano() / int64(m.period)
-	l := m.limiters[limiter]
+	l := &m.limiters[limiter]
 	l.throttles.add(period, throttled)
 	l.requests.add(period, u.Requests)
 	l.duration.add(period, u.Held*1000)

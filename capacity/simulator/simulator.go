@@ -116,7 +116,7 @@ func (x *frame) prepare(s *scenarios.Scenario, sys *model.System, o Options) ([]
 		},
 		Events: append(slices.Clone(resolved.Events), loads.Stages(s)...),
 	}
-	x.meters = newMeters(x.run, resolved.Want, o.Resolution)
+	x.meters = newMeters(x.run, sys, resolved.Want, o.Resolution)
 	x.tokens = slices.ContainsFunc(sys.Limiters, func(l model.Limiter) bool { return l.ID == model.RequestTokens })
 	return plans, operations, nil
 }
