@@ -65,7 +65,13 @@ type Quota struct {
 	Unit   string    `json:"unit"`             // of package unit: "tokens", "ops", "B", "environments", "RCU"
 	Period string    `json:"period,omitempty"` // "s" for a rate
 	Burst  float64   `json:"burst,omitempty"`  // bucket size where known, in Unit; 0: unknown
-	Origin Origin    `json:"origin"`
+	// Windowed says that the limit counts in whole seconds, each from zero, and not
+	// in a bucket that refills all the time; false also where nobody says.
+	Windowed bool `json:"windowed,omitempty"`
+	// Requests is how many requests a second each unit of a level allows, however
+	// short they are (Lambda: 10); 0: no such bound.
+	Requests float64 `json:"requests_per_unit,omitempty"`
+	Origin   Origin  `json:"origin"`
 	// Source is the page, API or file that the limit was read from, and AsOf
 	// the date of that reading (YYYY-MM-DD).
 	Source     string `json:"source,omitempty"`

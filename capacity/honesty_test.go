@@ -33,6 +33,8 @@ type drawn struct {
 	scenario *scenarios.Scenario
 	system   *model.System
 	truth    map[string]truth
+	// at is the scenario with all arrivals at one rate, for so many seconds.
+	at func(rate float64, seconds int) *scenarios.Scenario
 }
 
 // draw makes the n-th random System: two to four operations, each of which
@@ -50,7 +52,7 @@ func draw(n int) (drawn, error) {
 		weights[i] = float64(1 + rng.IntN(9))
 		total += weights[i]
 	}
-	var system, scenario strings.Builder
+	var system strings.Builder
 	costs := map[string]float64{}
 	constant := true // in tokens, which alone can be
 	var body strings.Builder
@@ -99,30 +101,33 @@ func draw(n int) (drawn, error) {
 	fmt.Fprintf(&system, "operations:\n%s", body.String())
 
 	arrivals := []string{"poisson", "poisson", "uniform"}[rng.IntN(3)]
-	fmt.Fprintf(&scenario, `version: 1
-name: drawn
-target: {sandbox: premiere}
-loads:
-  - name: users
-    arrivals: %s
-    seed: %d
-    profile:
-      - {stage: onset, ramp: %.3f/s, for: 20s}
-      - {stage: hold, rate: %.3f/s, for: %ds}
-    operations:
-`, arrivals, n, rate, rate, 60+rng.IntN(120))
-	for i, w := range weights {
-		fmt.Fprintf(&scenario, "      - {name: op%d, weight: %g, graphql: {query: 'query op%d { op%d }'}}\n", i, w, i, i)
+	scenario := func(profile string) (*scenarios.Scenario, error) {
+		var b strings.Builder
+		fmt.Fprintf(&b, "version: 1\nname: drawn\ntarget: {sandbox: premiere}\nloads:\n  - name: users\n    arrivals: %s\n    seed: %d\n    profile: [%s]\n    operations:\n", arrivals, n, profile)
+		for i, w := range weights {
+			fmt.Fprintf(&b, "      - {name: op%d, weight: %g, graphql: {query: 'query op%d { op%d }'}}\n", i, w, i, i)
+		}
+		s, faults := scenarios.ParseFile(fstest.MapFS{"scenario.yaml": {Data: []byte(b.String())}}, "scenario.yaml", func(string) (string, bool) { return "", false })
+		if faults != nil {
+			return nil, faults
+		}
+		return s, nil
 	}
 	sys, err := model.Parse("system.yaml", []byte(system.String()))
 	if err != nil {
 		return drawn{}, fmt.Errorf("%w in\n%s", err, system.String())
 	}
-	s, faults := scenarios.ParseFile(fstest.MapFS{"scenario.yaml": {Data: []byte(scenario.String())}}, "scenario.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		return drawn{}, faults
+	s, err := scenario(fmt.Sprintf("{stage: onset, ramp: %.3f/s, for: 20s}, {stage: hold, rate: %.3f/s, for: %ds}", rate, rate, 60+rng.IntN(120)))
+	if err != nil {
+		return drawn{}, err
 	}
-	d := drawn{scenario: s, system: sys, truth: map[string]truth{}}
+	d := drawn{scenario: s, system: sys, truth: map[string]truth{}, at: func(rate float64, seconds int) *scenarios.Scenario {
+		s, err := scenario(fmt.Sprintf("{stage: hold, rate: %.3f/s, for: %ds}", rate, seconds))
+		if err != nil {
+			panic(err) // the one before was right
+		}
+		return s
+	}}
 	for id, limit := range map[string]float64{"appsync.request-tokens": tokens, "lambda.concurrency": environments, "momento.operations": operations, "momento.throughput": bytes} {
 		d.truth[id] = truth{costs[id], limit / costs[id], id == "appsync.request-tokens" && constant}
 	}
@@ -131,12 +136,50 @@ loads:
 	return d, nil
 }
 
+// safely sends, for one System in five, the safe rate of the quota that binds
+// first, and returns how many requests that quota refused, of how many.
+func safely(t *testing.T, d drawn, a capacity.Assessment, n int) (refused, tried float64) {
+	if n%5 != 0 || a.FirstToBind == nil || strings.HasPrefix(*a.FirstToBind, "dynamodb") {
+		return 0, 0 // a hot partition is no bucket, as its notes say
+	}
+	i := slices.IndexFunc(a.Quotas, func(q capacity.QuotaResult) bool { return q.ID == *a.FirstToBind })
+	safe := a.Quotas[i].SafeRate
+	if safe == nil || safe.Rate == nil || *safe.Rate <= 0 {
+		return 0, 0
+	}
+	run, err := simulator.Run(d.at(*safe.Rate, int(20_000 / *safe.Rate)), d.system, simulator.Options{ID: "x", Seed: uint64(n)})
+	if err != nil {
+		t.Error(err)
+		return 0, 0
+	}
+	for _, s := range run.Series {
+		if s.Quota == *a.FirstToBind && s.Role == capacity.RoleThrottles {
+			for _, p := range s.Points {
+				refused += p.Value
+			}
+		}
+	}
+	if *a.FirstToBind == capacity.RequestTokens { // AWS publishes no such series
+		for _, r := range run.Rows {
+			refused += float64(r.Reasons["throttled HTTP 429"])
+		}
+	}
+	for _, r := range run.Rows {
+		tried += float64(r.Sent)
+	}
+	if refused/tried > 0.002 {
+		t.Logf("System %d: %s refuses %.3f %% at its safe rate, %.4g/s, of %.4g/s", n, *a.FirstToBind, 100*refused/tried, *safe.Rate, d.truth[*a.FirstToBind].binds)
+	}
+	return refused, tried
+}
+
 // Printed 95 % intervals hold what is true as often as they say, and are narrow
 // enough to be of use.
 func TestHonesty(t *testing.T) {
 	type result struct {
 		asked, costHeld, bindsHeld       int
 		firstAsked, firstRight, notValid int
+		safeTried, safeRefused           float64
 		widths                           []float64
 		byQuota                          map[string][2]int // held, asked
 	}
@@ -158,7 +201,10 @@ func TestHonesty(t *testing.T) {
 					continue
 				}
 				a := capacity.Assess(run)
+				refused, tried := safely(t, d, a, n)
 				mu.Lock()
+				all.safeTried += tried
+				all.safeRefused += refused
 				if a.Verdict.Status != capacity.Valid {
 					all.notValid++
 					t.Logf("System %d is %s: %+v", n, a.Verdict.Status, a.Verdict.Failed())
@@ -214,6 +260,11 @@ func TestHonesty(t *testing.T) {
 	t.Logf("%d Systems in %s: unit cost held by %.1f %%, binding rate by %.1f %% of %d intervals; tested and supported ones %.1f %% wide in the median of %d; first to bind right in %.1f %% of %d; %d runs not VALID; by quota %v",
 		*systems, time.Since(began).Round(time.Second), 100*share(all.costHeld, all.asked), 100*share(all.bindsHeld, all.asked), all.asked,
 		100*median, len(all.widths), 100*share(all.firstRight, all.firstAsked), all.firstAsked, all.notValid, all.byQuota)
+	safe := all.safeRefused / max(all.safeTried, 1)
+	t.Logf("at the safe rate %.3f %% of %.0f requests were refused", 100*safe, all.safeTried)
+	if all.safeTried == 0 || safe > 0.0015 {
+		t.Errorf("at the safe rate %.3f %% are refused", 100*safe)
+	}
 	// Of few intervals the share itself is uncertain.
 	slack := 3 * math.Sqrt(0.95*0.05/float64(all.asked)*4)
 	if s := share(all.costHeld, all.asked); s < 0.93-slack || s > 0.98+slack {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/headroom-load/headroom/capacity/model/limiter"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
@@ -166,11 +167,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		}
 	} else {
 		use, used = a.cloudPeak(q)
-		role := RoleUsage
-		if q.Kind == LevelQuota {
-			role = RoleDuration
-		}
-		c, known = a.cloudCost(q, parts, role)
+		c, known = a.cloudCost(q, parts, usageRole(q))
 	}
 	r.Resolution, r.Coverage = use.resolution, use.coverage
 	if !used {
@@ -194,24 +191,49 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	if c.byOperation != nil {
 		r.ByOperation = c.byOperation
 	}
+	// What of the limit an arrival takes up: the units of a level serve so many
+	// requests a second, however short these are.
+	least := 0.0
+	if q.Requests > 0 && c.Value > 0 {
+		least = 1 / q.Requests
+		if c.Value < least {
+			note("each unit allows %s a second, so an arrival counts as if it were held for %s", unit.HumanQuantity(q.Requests, unit.Requests), unit.HumanSeconds(least))
+		}
+	}
+	counts := Estimate{max(c.Value, least), max(c.Low, least), max(c.High, least)}
 	if target := a.target(r.loads, r.TestedRate); target > 0 {
-		r.Required = &Requirement{Target: target, Quota: target * c.cold, Grade: Arithmetic}
+		r.Required = &Requirement{Target: target, Quota: target * max(c.cold, counts.Value), Grade: Arithmetic}
 	}
 	if c.Value <= 0 {
 		note("the run used none of it")
 		return r
 	}
-	r.binds, r.draws = q.Limit/c.Value, c.draws
+	r.binds, r.draws = q.Limit/counts.Value, c.draws
+	for i := range r.draws {
+		r.draws[i] = max(r.draws[i], least)
+	}
 	if !predictable {
 		return r
 	}
-	low, high := q.Limit/c.High, q.Limit/c.Low
+	low, high := q.Limit/counts.High, q.Limit/counts.Low
+	if GradeOf(r.binds, r.TestedRate) == Indicative {
+		if least, most, ok := a.models(q); ok {
+			low, high = min(low, least), max(high, most)
+			note("far beyond what was tested, the interval of binds_at covers linear, quadratic and power-law use")
+		} else {
+			note("the run's rates vary too little to tell linear use from any other: the interval of binds_at supposes that it is linear")
+		}
+	}
 	r.BindsAt = predict(r.binds, low, high, r.TestedRate)
 
 	var safe float64
 	supposing := "safe_rate is by Erlang's loss formula: Poisson arrivals, and no time to start environments"
 	if q.Kind == LevelQuota {
 		safe = safeLevelRate(q.Limit, c.Value)
+		if q.Requests > 0 {
+			perSecond := q.Requests * q.Limit
+			safe = min(safe, trial(uniformArrivals(r.loads)).safeRate(bucketOf(perSecond, perSecond), r.binds, []weighted{{1, 1}}))
+		}
 	} else {
 		burst := q.Burst
 		supposing = "safe_rate supposes a token bucket"
@@ -222,14 +244,20 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			}
 			supposing += " that holds one second of the limit"
 		}
-		safe = trial(uniformArrivals(r.loads)).safeRate(q.Limit, burst, r.binds, c.values)
+		fresh := bucketOf(q.Limit, burst)
+		if q.Windowed {
+			supposing = "safe_rate counts in whole seconds, as the limit does"
+			fresh = func() admitter { return limiter.NewWindow(q.Limit) }
+		}
+		safe = trial(uniformArrivals(r.loads)).safeRate(fresh, r.binds, c.values)
 		if safe == 0 {
 			note("single requests charge more than a bucket of %s holds", unit.HumanQuantity(burst, q.Unit))
 		}
 	}
 	// The bucket fills and empties with the charges, so the safe rate moves with
-	// the binding rate.
-	r.SafeRate = predict(safe, safe*low/r.binds, safe*high/r.binds, r.TestedRate)
+	// the binding rate. A rate that is safe only if the cost isn't underestimated
+	// would not be: it is taken at the interval's lower end.
+	r.SafeRate = predict(safe*low/r.binds, safe*low/r.binds, safe*high/r.binds, r.TestedRate)
 	if r.SafeRate.Rate != nil {
 		r.Notes = append(r.Notes, supposing)
 	}
@@ -241,6 +269,11 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		note("it refused requests below its safe rate: others use it, its true limit is lower, or keys are skewed")
 	}
 	return r
+}
+
+// bucketOf returns what makes full token buckets.
+func bucketOf(rate, burst float64) func() admitter {
+	return func() admitter { return limiter.NewTokenBucket(rate, burst) }
 }
 
 // charging returns the loads that charge a quota.

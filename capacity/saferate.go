@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/headroom-load/headroom/capacity/model/limiter"
 	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios"
 )
@@ -28,12 +27,17 @@ type arrivalTrial struct {
 func newTrial(uniform bool) arrivalTrial {
 	rng := rand.New(rand.NewPCG(seed, 0x73616665))
 	t := arrivalTrial{make([]float64, trials), make([]uint16, trials)}
+	var sum float64
 	for i := range t.gaps {
 		t.gaps[i] = 1
 		if !uniform {
 			t.gaps[i] = rng.ExpFloat64()
 		}
+		sum += t.gaps[i]
 		t.choices[i] = uint16(rng.Uint32())
+	}
+	for i := range t.gaps {
+		t.gaps[i] *= trials / sum
 	}
 	return t
 }
@@ -44,15 +48,20 @@ func uniformArrivals(loads []Load) bool {
 	return len(loads) == 1 && loads[0].Arrivals == string(scenarios.Uniform)
 }
 
+// admitter is a limiter of a rate.
+type admitter interface {
+	Admit(at time.Duration, cost float64) bool
+}
+
 // safeRate returns the highest rate of arrivals, per second, of which a rate
 // quota throttles at most 0.1 % for good: it sends the same arrivals, with
-// charges drawn from the observed ones, through a token bucket in virtual time
+// charges drawn from the observed ones, through a fresh limiter in virtual time
 // and bisects. binds is the rate at which the mean charge uses up the limit; no
 // rate above it is safe for good, whatever the bucket holds.
-func (t arrivalTrial) safeRate(limit, burst, binds float64, values []weighted) float64 {
-	charges := quantiles(values)
+func (t arrivalTrial) safeRate(fresh func() admitter, binds float64, values []weighted) float64 {
+	charges := t.charges(values)
 	admits := func(rate float64) bool {
-		bucket := limiter.NewTokenBucket(limit, burst)
+		bucket := fresh()
 		left := int(safeShare * trials)
 		var at float64
 		for i, gap := range t.gaps {
@@ -78,6 +87,26 @@ func (t arrivalTrial) safeRate(limit, burst, binds float64, values []weighted) f
 		}
 	}
 	return low
+}
+
+// charges returns what each choice of the trial charges. The trial's own mean
+// charge, which chance moves by more than safe rates lie below binding ones, is
+// made the true one.
+func (t arrivalTrial) charges(values []weighted) []float64 {
+	charges := quantiles(values)
+	var want, got float64
+	for _, v := range values {
+		want += v.value * v.weight
+	}
+	for _, c := range t.choices {
+		got += charges[c] / trials
+	}
+	if got > 0 {
+		for i := range charges {
+			charges[i] *= want / got
+		}
+	}
+	return charges
 }
 
 // quantiles returns the charges at 65,536 equally likely points of their

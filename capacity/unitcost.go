@@ -356,7 +356,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 	if count == 1 {
 		c.byOperation = []OperationCost{{Load: only.Load, Name: only.Name, UnitCost: mean}}
 	}
-	c.values = []weighted{{mean, charging}}
+	c.values = twoPoints(mean, sums, charging)
 	c.Value, c.Low, c.High, c.cold = c.Value*charging, c.Low*charging, c.High*charging, c.cold*charging
 	for d := range c.draws {
 		c.draws[d] *= charging
@@ -365,6 +365,28 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		c.notes = append(c.notes, "more than 1 % of the requests failed or timed out and may not have charged the quota: its unit cost may be higher")
 	}
 	return c, true
+}
+
+// twoPoints returns single charges of the given mean that vary as much as sums of
+// them do: two values of equal weight, of which the lower is not below 0. Too few
+// sums tell no variation.
+func twoPoints(mean float64, sums stats.Ratio, weight float64) []weighted {
+	var squares, n float64
+	for i, den := range sums.Den {
+		d := sums.Num[i] - mean*den
+		squares += d * d
+		n += den
+	}
+	if len(sums.Num) < minBlocks || n == 0 {
+		return []weighted{{mean, weight}}
+	}
+	sd := math.Sqrt(squares / n)
+	if sd <= mean {
+		return []weighted{{mean - sd, weight / 2}, {mean + sd, weight / 2}}
+	}
+	// One in so many charges is all there is.
+	share := mean * mean / (mean*mean + sd*sd)
+	return []weighted{{0, weight * (1 - share)}, {mean / share, weight * share}}
 }
 
 // unsure returns the share of sent requests of which it isn't known whether

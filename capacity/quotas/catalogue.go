@@ -32,15 +32,17 @@ const period = time.Minute
 // entry is one quota of the catalogue, or one for each resource where its ID
 // holds a placeholder such as <table>.
 type entry struct {
-	ID         string       `yaml:"id,required"`
-	Name       string       `yaml:"name,required"` // as the service's documentation calls it
-	Part       string       `yaml:"part,required"`
-	Service    string       `yaml:"service"` // of Service Quotas
-	Code       string       `yaml:"code"`    // of Service Quotas; "": it doesn't know the quota
-	Adjustable bool         `yaml:"adjustable"`
-	Defaults   []generation `yaml:"defaults,required"` // newest first
-	Metrics    []metric     `yaml:"metrics"`
-	Notes      []string     `yaml:"notes"`
+	ID         string `yaml:"id,required"`
+	Name       string `yaml:"name,required"` // as the service's documentation calls it
+	Part       string `yaml:"part,required"`
+	Service    string `yaml:"service"` // of Service Quotas
+	Code       string `yaml:"code"`    // of Service Quotas; "": it doesn't know the quota
+	Adjustable bool   `yaml:"adjustable"`
+	// Requests is what each unit of a level allows, however short requests are.
+	Requests unit.Rate    `yaml:"requests"`
+	Defaults []generation `yaml:"defaults,required"` // newest first
+	Metrics  []metric     `yaml:"metrics"`
+	Notes    []string     `yaml:"notes"`
 }
 
 // generation is a default as a page named it.

@@ -166,6 +166,8 @@ func ofCatalogue(s *scenarios.Scenario) []candidate {
 			}
 			if c.quota.Kind == capacity.RateQuota {
 				c.quota.Period = "s"
+			} else {
+				c.quota.Requests = e.Requests.PerSecond()
 			}
 			if e.Code != "" {
 				c.code = Code{e.Service, e.Code}
@@ -264,6 +266,9 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 		switch l.Kind {
 		case model.Concurrency:
 			c.quota.Kind, c.quota.Period, c.per = capacity.LevelQuota, "", 0
+			c.quota.Requests = l.Requests
+		case model.Window:
+			c.quota.Windowed = true
 		case model.Partitions:
 			partitions(&c.quota, l, specs)
 		case model.Queue:

@@ -1,0 +1,96 @@
+package capacity_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/scenarios"
+)
+
+// simulated assesses a run of the given profile against a System of which the
+// limiters and the one operation are given.
+func simulated(t *testing.T, profile, limiters, operation string) capacity.Assessment {
+	t.Helper()
+	sys, err := model.Parse("system.yaml", []byte("version: 1\nname: x\nlimiters:\n"+limiters+"operations:\n"+operation))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
+name: s
+target: {sandbox: premiere}
+loads:
+  - name: users
+    profile: %s
+    operations: [{name: list, graphql: {query: "query list { list }"}}]
+`, profile)}}, "s.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return capacity.Assess(run)
+}
+
+// Environments serve ten requests a second each, however short these are: 100 of
+// them with requests of 20 ms bind at 1,000/s, not at 5,000/s, and both the rate
+// and what a target requires say so.
+func TestRequestsOfAUnit(t *testing.T) {
+	const operation = "  - name: list\n    service_time: 20ms\n    charges:\n      - {limiter: lambda.concurrency, hold: service_time}\n"
+	profile := "[{stage: hold, rate: 500/s, for: 60s}]"
+	for _, c := range []struct {
+		requests string
+		binds    float64
+	}{{", requests: 10/s", 1000}, {"", 5000}} {
+		a := simulated(t, profile, "  - {id: lambda.concurrency, kind: concurrency, limit: 100"+c.requests+"}\n", operation)
+		q := quota(t, a, "lambda.concurrency")
+		if c.binds == 5000 {
+			if q.BindsAt.Grade != capacity.Refused {
+				t.Errorf("without a bound on requests: %+v", q.BindsAt)
+			}
+			continue
+		}
+		if math.Abs(*q.BindsAt.Rate/c.binds-1) > 1e-3 || *q.SafeRate.Rate > c.binds || *q.SafeRate.Rate < 0.8*c.binds {
+			t.Errorf("binds at %v, safe to %v, want %v", *q.BindsAt.Rate, *q.SafeRate.Rate, c.binds)
+		}
+		if math.Abs(q.Required.Quota-50) > 0.1 { // 500/s of 10 each
+			t.Errorf("requires %+v", q.Required)
+		}
+		if !slices.ContainsFunc(q.Notes, func(n string) bool { return strings.Contains(n, "each unit allows") }) {
+			t.Errorf("notes %q", q.Notes)
+		}
+	}
+}
+
+// Between 1.5 and 3 times the tested rate the interval covers the spread of
+// models where the run's rates tell them apart, and says where they don't.
+func TestSpreadOfModels(t *testing.T) {
+	const (
+		limiters  = "  - {id: momento.throughput, kind: token_bucket, rate: 2MB/s, burst: 2MB}\n"
+		operation = "  - name: list\n    service_time: 20ms\n    charges:\n      - {limiter: momento.throughput, amount: {lognormal: {p50: 9KB, p99: 30KB}}}\n"
+	)
+	ramp := quota(t, simulated(t, "[{stage: ramp, ramp: 80/s, for: 120s}, {stage: hold, rate: 80/s, for: 30s}]", limiters, operation), "momento.throughput")
+	hold := quota(t, simulated(t, "[{stage: hold, rate: 80/s, for: 150s}]", limiters, operation), "momento.throughput")
+	for name, q := range map[string]capacity.QuotaResult{"ramp": ramp, "hold": hold} {
+		if q.BindsAt.Grade != capacity.Indicative {
+			t.Fatalf("%s: %+v", name, q.BindsAt)
+		}
+	}
+	width := func(q capacity.QuotaResult) float64 { return (*q.BindsAt.High - *q.BindsAt.Low) / *q.BindsAt.Rate }
+	cost := (ramp.UnitCost.High - ramp.UnitCost.Low) / ramp.UnitCost.Value
+	if width(ramp) <= cost*1.02 {
+		t.Errorf("the interval of a ramp, %.1f %%, is no wider than its cost's, %.1f %%", 100*width(ramp), 100*cost)
+	}
+	if !slices.ContainsFunc(ramp.Notes, func(n string) bool { return strings.Contains(n, "power-law") }) ||
+		!slices.ContainsFunc(hold.Notes, func(n string) bool { return strings.Contains(n, "vary too little") }) {
+		t.Errorf("notes %q and %q", ramp.Notes, hold.Notes)
+	}
+}
