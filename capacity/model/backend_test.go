@@ -455,6 +455,33 @@ operations: [{name: get, charges: [{limiter: t, amount: 1, key: `+key+`}]}]
 	}
 }
 
+// A partition that is full for five minutes is split, which halves what each part
+// gets, unless one key makes it hot.
+func TestSplitForHeat(t *testing.T) {
+	for key, splits := range map[string]bool{"": true, ", key: {uniform: 500}": true, ", key: {uniform: 1}": false} {
+		b := parse(t, `version: 1
+name: x
+limiters: [{id: t, kind: partitions, partitions: 1, rate: 100 RCU/s, split: 5m}]
+operations: [{name: get, charges: [{limiter: t, amount: 1`+key+`}]}]
+`).Start(1)
+		var refused [10]int // by minute
+		for n := range 10 * 60 * 170 {
+			at := time.Duration(n) * time.Second / 170
+			if out, _ := b.Serve(at, "get"); out.RefusedBy != "" {
+				refused[at/time.Minute]++
+			}
+		}
+		for _, minute := range []int{1, 4} {
+			if got := refused[minute]; got < 69*60 || got > 71*60 {
+				t.Errorf("%q: %d refused in minute %d, want 70 a second", key, got, minute)
+			}
+		}
+		if got := refused[9]; splits != (got < 100) {
+			t.Errorf("%q: %d refused in the last minute", key, got)
+		}
+	}
+}
+
 // Key 1 of 500 Zipf keys has the share 1 / (1 + 1/2 + ... + 1/500) = 14.72 %.
 func TestZipfShare(t *testing.T) {
 	share := func(key string, partitions int) float64 {

@@ -217,31 +217,28 @@ const (
 // partitions or nodes. Key k lies in partition hash(k) mod n of a table, and on
 // the node of the slot of "key:k" of a queue.
 func (l Limiter) Spread(k Keys) []float64 {
-	n := l.Partitions
-	shares := make([]float64, n)
-	if k.Kind == EvenKeys {
-		for i := range shares {
-			shares[i] = 1 / float64(n)
-		}
-		return shares
+	if l.Kind != Queue || k.Kind == EvenKeys {
+		return newPlaces(l.Partitions).shares(k)
 	}
-	place := func(key int) int { return int(scatter(uint64(key)) % uint64(n)) }
-	if l.Kind == Queue {
-		place = func(key int) int { return limiter.Node(limiter.Slot("key:"+strconv.Itoa(key)), n) }
-	}
+	shares := make([]float64, l.Partitions)
 	total := 0.0
 	for key := 1; key <= k.N; key++ {
-		weight := 1.0
-		if k.Kind == ZipfKeys {
-			weight = 1 / float64(key)
-		}
-		shares[place(key)] += weight
+		weight := k.weight(key)
+		shares[limiter.Node(limiter.Slot("key:"+strconv.Itoa(key)), l.Partitions)] += weight
 		total += weight
 	}
 	for i := range shares {
 		shares[i] /= total
 	}
 	return shares
+}
+
+// weight returns how often a key is asked for, of those from 1 to N.
+func (k Keys) weight(key int) float64 {
+	if k.Kind == ZipfKeys {
+		return 1 / float64(key)
+	}
+	return 1
 }
 
 // scatter hashes a key (SplitMix64's finaliser).

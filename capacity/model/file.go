@@ -24,6 +24,7 @@ type (
 		Rate        unit.Rate     `yaml:"rate"`
 		Burst       burst         `yaml:"burst"`
 		Partitions  int           `yaml:"partitions"`
+		Split       unit.Duration `yaml:"split"`
 		Limit       int           `yaml:"limit"`
 		Scaling     scaling       `yaml:"scaling"`
 		Provisioned int           `yaml:"provisioned"`

@@ -32,9 +32,9 @@ func (l Limiter) start(number, reserved int, accounts map[string]*account) func(
 	var g gate
 	switch l.Kind {
 	case Partitions:
-		p := limiter.NewPartitions(l.Partitions, l.Limit/float64(l.Partitions), l.Saved)
+		t := &table{Partitions: limiter.NewPartitions(l.Partitions, l.Limit/float64(l.Partitions), l.Saved), split: l.Split, places: newPlaces(l.Partitions)}
 		return func(c ChargeSpec, keys *rand.PCG) gate {
-			return &partitions{p, newChooser(l.Spread(c.Keys)), keys}
+			return &partitions{table: t, hit: newChooser(l.Spread(c.Keys)), keys: keys, of: c.Keys}
 		}
 	case Queue:
 		q := &queues{nodes: make([]*limiter.Queue, l.Partitions)}
@@ -80,9 +80,11 @@ type (
 	onDemand   struct{ *limiter.OnDemand }
 	itemSize   float64
 	partitions struct {
-		*limiter.Partitions
-		hit  chooser
-		keys *rand.PCG
+		*table
+		hit    chooser
+		splits int // of the table, that hit knows
+		of     Keys
+		keys   *rand.PCG
 	}
 	queues struct {
 		nodes []*limiter.Queue
@@ -142,7 +144,17 @@ func (e *environments) claim(at time.Duration, c *Charge, hold time.Duration) {
 }
 
 func (p *partitions) admit(at, _ time.Duration, c *Charge) bool {
-	return p.Admit(at, p.hit.draw(p.keys), c.Amount)
+	if p.splits != p.table.splits {
+		p.hit, p.splits = newChooser(p.places.shares(p.of)), p.table.splits
+	}
+	i := p.hit.draw(p.keys)
+	if p.Admit(at, i, c.Amount) {
+		return true
+	}
+	if p.split > 0 && p.Hot(i) >= p.split {
+		p.table.divide(at, i, p.of)
+	}
+	return false
 }
 
 // admit makes the request wait for the server's answer.

@@ -61,6 +61,7 @@ type Limiter struct {
 	Burst float64
 
 	Partitions int           // of partitions and of a queue's nodes: how many share Limit equally
+	Split      time.Duration // of partitions: after how long without a pause a hot one is split; 0: never
 	Most       float64       // of on_demand: what it never exceeds; 0: no bound
 	Servers    int           // of a queue: of each node
 	Longest    time.Duration // of a queue: the longest wait; 0: no bound

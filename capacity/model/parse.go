@@ -126,7 +126,7 @@ var kindKeys = map[Kind][]string{
 	TokenBucket: {"rate", "burst"},
 	Window:      {"rate"},
 	Concurrency: {"limit", "scaling", "rules", "burst", "provisioned", "init", "keep_alive", "requests", "account", "reserved"},
-	Partitions:  {"partitions", "rate", "burst"},
+	Partitions:  {"partitions", "rate", "burst", "split"},
 	OnDemand:    {"rate", "most"},
 	Queue:       {"rate", "nodes", "servers", "longest"},
 	ItemSize:    {"largest"},
@@ -209,6 +209,9 @@ func (p *parser) rate(at string, f limiterFile, l *Limiter) {
 			}
 		}
 		l.Limit *= float64(l.Partitions)
+		if l.Split = time.Duration(f.Split); p.Has(at+".split") && (l.Split < time.Minute || l.Split > maxTime) {
+			p.fault(at+".split", "is not between 1m and 24h", "leave it out where partitions aren't split")
+		}
 	case OnDemand:
 		l.Burst = perSecond
 		if p.Has(at + ".most") {

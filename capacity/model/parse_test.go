@@ -181,6 +181,7 @@ func TestParseFaults(t *testing.T) {
 		{"reserved of nothing", limiter("{id: t, kind: concurrency, limit: 5, reserved: »3}"), "limiters[0].reserved: needs an account"},
 		{"all reserved", head + "limiters:\n  - {id: a, kind: concurrency, limit: 1000}\n  - {id: b, kind: concurrency, account: a, reserved: 500}\n  - {id: c, kind: concurrency, account: a, reserved: »401}\n" + ops, "limiters[2].reserved: leaves less than 100 of the account's 1000"},
 		{"limit of a function", head + "limiters:\n  - {id: a, kind: concurrency, limit: 1000}\n  - {id: b, kind: concurrency, account: a, limit: »500}\n" + ops, "limiters[1].limit: is its account's"},
+		{"split at once", limiter("{id: t, kind: partitions, partitions: 2, rate: 10 RCU/s, split: »1s}"), "limiters[0].split: is not between 1m and 24h"},
 		{"most", limiter("{id: t, kind: on_demand, rate: 100 RCU/s, most: »50 RCU/s}"), "limiters[0].most: is less than the rate"},
 		{"most of another unit", limiter("{id: t, kind: on_demand, rate: 100 RCU/s, most: »500 WCU/s}"), `limiters[0].most: "500 WCU/s" is not in the unit of the rate, RCU`},
 		{"no servers", limiter("{id: t, kind: queue, rate: 100 ops/s, servers: »0}"), "limiters[0].servers: is 0"},

@@ -312,6 +312,9 @@ func partitions(q *capacity.Quota, l model.Limiter, specs []model.ChargeSpec) {
 	if l.Saved > time.Second {
 		q.Notes = append(q.Notes, fmt.Sprintf("each partition saves up %s of unused capacity, so use may stand above the limit for a while", unit.FormatDuration(l.Saved)))
 	}
+	if l.Split > 0 {
+		q.Notes = append(q.Notes, fmt.Sprintf("a partition that is full for %s is split in two, each with its rate, unless a single key makes it hot", unit.FormatDuration(l.Split)))
+	}
 }
 
 // nodes gives q the rate at which the node of a cluster that is charged most is

@@ -40,6 +40,9 @@ func (l *limiter) start() bool {
 	case model.Window:
 		l.rate, l.burst = 0, l.Limit
 	case model.Partitions:
+		if l.Split > 0 {
+			return false
+		}
 		n = l.Partitions
 		l.rate, l.burst = l.Limit/float64(n), l.Burst
 	case model.Queue:
