@@ -20,6 +20,7 @@ type Backend struct {
 	now        time.Duration
 	operations []operation // in the order of the System's
 	index      map[string]int
+	spilling   []*environments // those of which some are provisioned
 }
 
 // operation is an Operation with its state.
@@ -85,6 +86,9 @@ func (s *System) Start(seed uint64) *Backend {
 			if b, ok := x.gate.(bucket); ok {
 				x.bucket = b.TokenBucket
 			}
+			if e, ok := x.gate.(*environments); ok && e.provisioned > 0 && !slices.Contains(b.spilling, e) {
+				b.spilling = append(b.spilling, e)
+			}
 			if e, ok := x.gate.(*environments); ok && e.account != nil {
 				x.lambda, o.sparse = e, true
 				o.charged = append(o.charged, Charge{})
@@ -116,6 +120,23 @@ func (s *System) reserved(account string) (n int) {
 
 // never is after every instant of a run.
 const never = time.Duration(math.MaxInt64)
+
+// SpillOver is how many requests of a concurrency limiter with provisioned
+// environments ran in created ones because all of these were busy.
+type SpillOver struct {
+	Limiter         string
+	Spilled, Served int
+}
+
+// SpillOvers returns those of all limiters that have provisioned environments and
+// were charged, so far.
+func (b *Backend) SpillOvers() []SpillOver {
+	var out []SpillOver
+	for _, e := range b.spilling {
+		out = append(out, SpillOver{e.id, e.Spilled(), e.Admitted()})
+	}
+	return out
+}
 
 // Operation returns the number by which ServeNumber knows an operation, and
 // false if the System has no such operation.

@@ -45,7 +45,7 @@ func (l Limiter) start(number, reserved int, accounts map[string]*account) func(
 			return &queues{q.nodes, newChooser(l.Spread(c.Keys)), keys}
 		}
 	case Concurrency:
-		e := &environments{Concurrency: limiter.NewConcurrency(limiter.Environments{
+		e := &environments{id: l.ID, provisioned: l.Provisioned, Concurrency: limiter.NewConcurrency(limiter.Environments{
 			Limit: int(l.Limit), Provisioned: l.Provisioned, Step: l.Scaling.Step, Per: l.Scaling.Per, Init: l.Init, KeepAlive: l.KeepAlive,
 			Requests: l.Requests,
 		})}
@@ -94,9 +94,11 @@ type (
 	// environments are those of a function, or of an account without functions.
 	environments struct {
 		*limiter.Concurrency
-		account *account // that is charged with it
-		own     *account // of which it is the limiter
-		shares  bool     // it has no reserved concurrency
+		id          string
+		provisioned int
+		account     *account // that is charged with it
+		own         *account // of which it is the limiter
+		shares      bool     // it has no reserved concurrency
 	}
 	account struct {
 		*limiter.Account

@@ -20,7 +20,8 @@ type Concurrency struct {
 	init, keepAlive time.Duration
 	credit          *TokenBucket // nil: creation is unlimited
 	requests        *TokenBucket // nil: as many as the environments take
-	spilled         int          // requests that found no provisioned environment idle
+	admitted        int          // requests
+	spilled         int          // those that found no provisioned environment idle
 	provisioned     bool
 
 	busy  wheel
@@ -80,6 +81,7 @@ func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok b
 	default:
 		return 0, false
 	}
+	c.admitted++
 	if c.provisioned && !provisioned {
 		c.spilled++
 	}
@@ -89,6 +91,9 @@ func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok b
 
 // InUse returns the environments in use at the instant of the last Admit.
 func (c *Concurrency) InUse() int { return c.busy.n }
+
+// Admitted returns how many requests ran so far.
+func (c *Concurrency) Admitted() int { return c.admitted }
 
 // Spilled returns how many requests so far ran in a created environment because
 // every provisioned one was busy; 0 where none is provisioned.
