@@ -80,7 +80,7 @@ func Again(run *capacity.Run, sys *model.System, c Change, o Options) (*capacity
 		}
 	}
 	slices.Sort(notes)
-	again, err := Run(s, sys, o)
+	again, err := Simulate(s, sys, o)
 	if err != nil {
 		return nil, err
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
-// Most is how many arrivals Run is made for. It takes a few seconds for ten
-// million.
+// Most is how many arrivals Simulate takes one by one. Ten million take about ten
+// seconds.
 const Most = 50_000_000
 
 // fluidStep is half a slot of a row.

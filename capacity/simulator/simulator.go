@@ -49,6 +49,23 @@ type Options struct {
 	// their first attempt to the last answer. A client that waits for its retry
 	// takes no place of the in-flight limit. Only Run retries.
 	Retry retry.Policy
+	// Fluid lets Simulate and Again follow rates, however few requests there are.
+	Fluid bool
+}
+
+// Simulate simulates the scenario request by request, or by its rates where there
+// are more than Most arrivals and clients don't retry.
+func Simulate(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, error) {
+	var arrivals float64
+	for _, l := range s.Loads {
+		for _, st := range l.Profile {
+			arrivals += st.Arrivals()
+		}
+	}
+	if o.Fluid || arrivals > Most && o.Retry.Attempts < 2 {
+		return Fluid(s, sys, o)
+	}
+	return Run(s, sys, o)
 }
 
 // Run simulates the scenario, every operation of which the System must have,

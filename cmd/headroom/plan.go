@@ -173,15 +173,25 @@ func (f planFlags) request(run *capacity.Run) (r plan.Request, err error) {
 		r.WhatIf.Duration = &s
 	}
 	if f.mix != "" {
-		r.WhatIf.Mix = make(map[string]float64)
-		for part := range strings.SplitSeq(f.mix, ",") {
-			name, weight, ok := strings.Cut(strings.TrimSpace(part), "=")
-			v, err := strconv.ParseFloat(weight, 64)
-			if !ok || err != nil || !(v >= 0 && v < 1e9) {
-				return r, fmt.Errorf("--mix %q is no list of weights: write list=5,get=1", f.mix)
-			}
-			r.WhatIf.Mix[name] = v
+		mix, err := weights(f.mix)
+		if err != nil {
+			return r, err
 		}
+		r.WhatIf.Mix = mix
 	}
 	return r, nil
+}
+
+// weights reads the weights of operations that --mix gives.
+func weights(list string) (map[string]float64, error) {
+	mix := make(map[string]float64)
+	for part := range strings.SplitSeq(list, ",") {
+		name, weight, ok := strings.Cut(strings.TrimSpace(part), "=")
+		v, err := strconv.ParseFloat(weight, 64)
+		if !ok || err != nil || !(v >= 0 && v < 1e9) {
+			return nil, fmt.Errorf("--mix %q is no list of weights: write list=5,get=1", list)
+		}
+		mix[name] = v
+	}
+	return mix, nil
 }

@@ -2,17 +2,18 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/model/retry"
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/capacity/rehearsal"
 	"github.com/headroom-load/headroom/capacity/simulator"
-	"github.com/headroom-load/headroom/scenarios"
 )
 
 func (a app) simulate() *cobra.Command {
@@ -20,8 +21,9 @@ func (a app) simulate() *cobra.Command {
 	var seed uint64
 	var minutes, rates bool
 	var attempts int
+	var changes whatIf
 	cmd := &cobra.Command{
-		Use:   "simulate SCENARIO",
+		Use:   "simulate SCENARIO|RUN",
 		Short: "Rehearse a scenario against a System in virtual time; sends nothing",
 		Long: `Simulate takes the scenario's arrivals through the limiters of a System, as a
 sandbox would, in virtual time, and reports which quota binds first. The System is
@@ -31,7 +33,11 @@ and its reports are written to a new folder below runs, or to --out, and say
 everywhere that they were simulated.
 
 Of more than 50 million arrivals, and with --fluid, rates are followed instead of
-requests: an hour takes a blink, and what chance does below a limit isn't in it.`,
+requests: an hour takes a blink, and what chance does below a limit isn't in it.
+
+Of a recorded RUN, its loads are simulated again with what --times, --mix, --limit,
+--amount, --share and --duration change, against --system or the System that fit
+makes of the record.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var against *model.System
@@ -42,21 +48,7 @@ requests: an hour takes a blink, and what chance does below a limit isn't in it.
 				}
 				against = sys
 			}
-			p, err := a.prepareAgainst(args[0], against)
-			if err != nil {
-				return err
-			}
-			if p.system == nil {
-				return usage(errors.New("the scenario's target is no sandbox: name the System to simulate with --system"))
-			}
-			id := record.ID(p.scenario.Name, time.Now())
-			if out == "" {
-				out = filepath.Join("runs", id)
-			}
-			if err := record.Check(out); err != nil {
-				return usage(err)
-			}
-			o := simulator.Options{ID: id, Seed: seed, Files: rehearsal.OpenFiles(), Tool: tool()}
+			o := simulator.Options{Seed: seed, Files: rehearsal.OpenFiles(), Tool: tool()}
 			if minutes {
 				o.Resolution = time.Minute
 			}
@@ -67,16 +59,42 @@ requests: an hour takes a blink, and what chance does below a limit isn't in it.
 				o.Retry = retry.SDK()
 				o.Retry.Attempts, o.Retry.Budget = attempts, nil // a load is many clients, each with a budget
 			}
-			simulate := simulator.Run
 			if rates && attempts > 1 {
 				return usage(errors.New("retries are simulated one by one: leave out --fluid or --attempts"))
 			}
-			if rates || attempts == 1 && planned(p.scenario) > simulator.Most {
-				simulate = simulator.Fluid
+			o.Fluid = rates
+			recorded := isRecord(args[0])
+			name := filepath.Base(args[0])
+			var p *prepared
+			if !recorded {
+				if changes.given() {
+					return usage(fmt.Errorf("%s is no recorded run: a scenario and its System are changed in their files", args[0]))
+				}
+				var err error
+				if p, err = a.prepareAgainst(args[0], against); err != nil {
+					return err
+				}
+				if p.system == nil {
+					return usage(errors.New("the scenario's target is no sandbox: name the System to simulate with --system"))
+				}
+				name = p.scenario.Name
 			}
-			run, err := simulate(p.scenario, p.system, o)
+			o.ID = record.ID(name, time.Now())
+			if out == "" {
+				out = filepath.Join("runs", o.ID)
+			}
+			if err := record.Check(out); err != nil {
+				return usage(err)
+			}
+			var run *capacity.Run
+			var err error
+			if recorded {
+				run, err = changes.again(args[0], against, o)
+			} else if run, err = simulator.Simulate(p.scenario, p.system, o); err != nil {
+				err = failure(err)
+			}
 			if err != nil {
-				return failure(err)
+				return err
 			}
 			if err := record.Save(out, run); err != nil {
 				return failure(err)
@@ -90,15 +108,6 @@ requests: an hour takes a blink, and what chance does below a limit isn't in it.
 	cmd.Flags().BoolVar(&minutes, "minutes", false, "show the limiters' use by the minute only, as a cloud does")
 	cmd.Flags().IntVar(&attempts, "attempts", 1, "attempts that clients make at a request that is throttled or times out, with the waits of AWS's SDKs")
 	cmd.Flags().BoolVar(&rates, "fluid", false, "follow the rates instead of single requests")
+	changes.add(cmd)
 	return cmd
-}
-
-// planned returns how many arrivals the scenario expects.
-func planned(s *scenarios.Scenario) (n float64) {
-	for _, l := range s.Loads {
-		for _, st := range l.Profile {
-			n += st.Arrivals()
-		}
-	}
-	return n
 }
