@@ -79,6 +79,11 @@ func Plan(p *plan.Plan) *Report {
 		}
 		r.Sections = append(r.Sections, Section{ID: "factors", Title: "How each requirement comes about", Blocks: []Block{t}})
 	}
+	if p.PerHour != nil {
+		if s := Cost(*p.PerHour, "an hour at "+unit.HumanRate(p.Rate, unit.Arrivals)); s != nil {
+			r.Sections = append(r.Sections, *s)
+		}
+	}
 	if len(p.Unknown) > 0 {
 		r.Sections = append(r.Sections, Section{ID: "unknown", Title: "Not planned", Blocks: []Block{
 			Text("The run doesn't tell what a request costs of " + strings.Join(p.Unknown, ", ") + ": these may bind first, and nothing here says so."),

@@ -281,7 +281,7 @@ func (q QuotaOverride) PerSecond() float64 {
 // comparison and a value, such as "p99(listPrograms) < 800ms".
 type Threshold struct {
 	Text   string
-	Metric string // p50 p90 p95 p99 p999 mean max, errors throttled dropped, tokens, rate, headroom utilization binds_at
+	Metric string // p50 p90 p95 p99 p999 mean max, errors throttled dropped, tokens, rate, headroom utilization binds_at; of stop rules also cost, in US dollars
 	Of     string // an operation or a quota id; "" where the metric is of the whole run
 	Op     string // < <= > >=
 	// Value is in base units: seconds, a fraction, a number per second, tokens.

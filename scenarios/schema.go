@@ -248,5 +248,5 @@ func (limit) pattern() string { return unit.QuantityPattern + `|` + unit.UsageRa
 func (thresholdText) pattern() string { return thresholdPattern(metrics) }
 
 func (stopText) pattern() string {
-	return `^(?:(?:errors|throttled)|utilization *\( *appsync\.request-tokens *\)) *>=? *` + inner(unit.SharePattern) + `$`
+	return `^(?:(?:(?:errors|throttled)|utilization *\( *appsync\.request-tokens *\)) *>=? *` + inner(unit.SharePattern) + `|` + inner(costForm.String()) + `)$`
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/headroom-load/headroom/scenarios/unit"
@@ -128,6 +129,9 @@ var exampleOf = map[subject]string{anOperation: "listPrograms", aQuota: "appsync
 
 var quotaID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
+// costForm is the rule that ends a run which has cost too much.
+var costForm = regexp.MustCompile(`^cost *(>=?) *([0-9]+(?:\.[0-9]+)?) *USD$`)
+
 type (
 	thresholdText Threshold
 	// stopText is a threshold that stops the run when it holds. It is decided
@@ -147,7 +151,15 @@ func (t *thresholdText) UnmarshalText(b []byte) error {
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (t *stopText) UnmarshalText(b []byte) error {
-	const hint = "rules are errors > SHARE, throttled > SHARE and utilization(appsync.request-tokens) > SHARE, over all operations"
+	const hint = "rules are errors > SHARE, throttled > SHARE and utilization(appsync.request-tokens) > SHARE, over all operations, and cost > 5 USD"
+	if parts := costForm.FindStringSubmatch(string(b)); parts != nil {
+		v, err := strconv.ParseFloat(parts[2], 64)
+		if err != nil || v <= 0 {
+			return &fault{fmt.Sprintf("%.60q would stop the run at once", b), hint}
+		}
+		*t = stopText{Text: string(b), Metric: "cost", Op: parts[1], Value: v}
+		return nil
+	}
 	parsed, err := parseThreshold(string(b))
 	if err != nil {
 		return err

@@ -77,7 +77,8 @@ func TestParseThresholdRefuses(t *testing.T) {
 
 func TestStopRulesAreWhatTheClientsLedgerKnows(t *testing.T) {
 	for text, want := range map[string]bool{
-		"utilization(appsync.request-tokens) > 90%": true, "errors >= 20%": true, "throttled > 5%": true,
+		"utilization(appsync.request-tokens) > 90%": true, "errors >= 20%": true, "throttled > 5%": true, "cost > 5 USD": true, "cost >= 0.25 USD": true,
+		"cost < 5 USD": false, "cost > 5": false, "cost > 5 EUR": false, "cost(op) > 5 USD": false,
 		"utilization(lambda.concurrency) > 90%": false, "errors(op) > 20%": false, "throttled(op) > 1%": false, "errors < 20%": false,
 		"p99 > 1s": false, "headroom(appsync.request-tokens) < 10%": false, "dropped > 1%": false,
 	} {

@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/price"
 	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
@@ -72,6 +73,9 @@ type Plan struct {
 	Enough   []Need   `json:"enough"`
 	Unknown  []string `json:"unknown"`
 	Warnings []string `json:"warnings"`
+	// PerHour is what an hour at the target costs by list prices, in US dollars,
+	// each part in proportion to the run's; nil where nothing of it has a price.
+	PerHour *price.Bill `json:"per_hour"`
 }
 
 // Need is what the target needs of one quota.
@@ -168,6 +172,16 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 			reaches = min(reaches, needs[i+1].Carries)
 		}
 		p.Steps = append(p.Steps, Step{Need: n, Reaches: reaches, Redesign: redesign(n), LeadTime: leadTime(n)})
+	}
+	var arrivals int64
+	for i := range run.Rows {
+		arrivals += run.Rows[i].Sent
+	}
+	if b := price.Of(run).PerHour(r.Rate, arrivals); len(b.Lines) > 0 {
+		p.PerHour = &b
+		if r.WhatIf.changes() {
+			p.Warnings = append(p.Warnings, "the cost per hour is that of the run's requests, not of what is supposed")
+		}
 	}
 	if s := slope(run, a, r, costs); s != "" {
 		p.Warnings = append(p.Warnings, s)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
@@ -54,4 +55,50 @@ func units(target, tested, forecast float64) string {
 		}
 	}
 	return ""
+}
+
+// overProvisioned is how little of a quota a plan may use before it is pointed
+// at: 3 %, a 33rd.
+const overProvisioned = 1.0 / 33
+
+// Seen is a rate that was observed before: the highest of a record or of a
+// service's own metrics.
+type Seen struct {
+	Rate  float64 // per second
+	Where string  // "the record runs/before", "CloudWatch, 14 days"
+}
+
+// Doubts compares the rates of a scenario with each other, with its quota
+// overrides and with what was seen before, and says which wrong unit would
+// explain what doesn't fit. A team once prepared for 5,000 a second where 5,000 a
+// minute came.
+func Doubts(s *scenarios.Scenario, seen []Seen) []string {
+	var out []string
+	var peak float64
+	for _, l := range s.Loads {
+		peak += l.PeakRate()
+	}
+	say := func(a float64, whatA string, b float64, whatB string) {
+		if a <= 0 || b <= 0 {
+			return
+		}
+		if slip := Slip(a/b, false); slip != "" {
+			out = append(out, fmt.Sprintf("%s, %s = %s/min, is %sx %s, %s: %s?", whatA, rate(a), unit.Human(a*60), unit.Human(a/b), whatB, rate(b), slip))
+		}
+	}
+	say(s.Forecast, "the forecast", peak, "the highest planned rate")
+	for _, x := range seen {
+		say(max(s.Forecast, peak), "the target", x.Rate, "the highest rate of "+x.Where)
+	}
+	for _, q := range s.Quotas {
+		if q.Per == 0 || q.Thing == unit.Bytes {
+			continue
+		}
+		target := max(s.Forecast, peak)
+		say(q.PerSecond(), "the quota "+q.ID, target, "the target")
+		if used := target / q.PerSecond(); target > 0 && used < overProvisioned {
+			out = append(out, fmt.Sprintf("the quota %s is %sx the target's arrivals: enough for %s of it each", q.ID, unit.Human(1/used), unit.HumanQuantity(math.Floor(1/used), q.Thing)))
+		}
+	}
+	return out
 }

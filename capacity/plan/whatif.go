@@ -9,6 +9,11 @@ import (
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
+// changes reports whether anything differs.
+func (w WhatIf) changes() bool {
+	return w.Tokens != nil || w.HitRatio != nil || w.Duration != nil || w.Mix != nil
+}
+
 // cost is what one arrival of the loads that charge a quota costs of it.
 type cost struct {
 	value   float64 // in the quota's unit; of a level in seconds

@@ -188,8 +188,12 @@ func (c *checker) thresholds() {
 		}
 	}
 	for i, t := range c.Stop {
+		path := fmt.Sprintf("stop[%d]", i)
 		if ofQuota(t) {
-			c.find(fmt.Sprintf("stop[%d]", i), t.Of)
+			c.find(path, t.Of)
+		}
+		if t.Metric == "cost" && !slices.ContainsFunc(c.candidates, func(k candidate) bool { return k.quota.ID == capacity.RequestTokens }) {
+			c.fault(path, "", "what a request costs is known of AppSync only, and nothing says that the target is")
 		}
 	}
 }

@@ -252,6 +252,12 @@ func Read(dir string) (*capacity.Run, error) {
 	return r.run, nil
 }
 
+// Manifest reads only the manifest of the record in dir.
+func Manifest(dir string) (capacity.Manifest, error) {
+	m, err := readManifest(dir)
+	return m.Manifest, err
+}
+
 func readManifest(dir string) (manifest, error) {
 	path := filepath.Join(dir, manifestFile)
 	b, err := os.ReadFile(path)

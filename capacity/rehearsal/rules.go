@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/price"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
@@ -17,6 +18,7 @@ type rules struct {
 	stop   []scenarios.Threshold
 	quotas []capacity.Quota
 	recent []measure.Row
+	spent  price.Ledger
 }
 
 // memory is how many seconds back the rules look: rows are additive, and the
@@ -28,12 +30,19 @@ func (r *rules) broken(rows []measure.Row) string {
 	if len(r.stop) == 0 {
 		return ""
 	}
+	r.spent.Add(rows)
 	r.recent = measure.Sum(append(r.recent, rows...))
 	if n := len(r.recent); n > 0 {
 		newest := r.recent[n-1].Second
 		r.recent = slices.DeleteFunc(r.recent, func(row measure.Row) bool { return row.Second < newest-memory })
 	}
 	for _, rule := range r.stop {
+		if rule.Metric == "cost" {
+			if rule.Holds(r.spent.USD) {
+				return fmt.Sprintf("stop rule %s: it was at least %.2f USD by list prices", rule.Text, r.spent.USD)
+			}
+			continue
+		}
 		figures := r.figures(rule)
 		for _, second := range slices.Sorted(maps.Keys(figures)) {
 			if v := figures[second]; rule.Holds(v) {

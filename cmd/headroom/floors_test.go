@@ -53,15 +53,16 @@ var rooms = []room{
 	{"capacity/sandbox/...", "the sandbox is a backend: it must not know what measures it", []string{"capacity/sandbox/...", "scenarios/unit", "scenarios/measure", "scenarios/strict", "scenarios/sdl", "capacity", "capacity/model/..."}, []string{"github.com/aws/smithy-go"}},
 	{"capacity/loads", "what a run plans is the same whether it is measured or simulated", append([]string{"scenarios/load", "capacity/quotas"}, floor5...), nil},
 	{"capacity/simulator", "a simulation knows no clock and no wire: only the schedule, the System and the record's values", append([]string{"scenarios/load", "capacity/loads", "capacity/quotas"}, floor5...), nil},
-	{"capacity/rehearsal", "a rehearsal gets its drivers and sources from the wiring", append([]string{"scenarios/load", "capacity/loads", "capacity/observe", "capacity/record", "capacity/quotas"}, floor5...), nil},
+	{"capacity/rehearsal", "a rehearsal gets its drivers and sources from the wiring", append([]string{"scenarios/load", "capacity/loads", "capacity/observe", "capacity/record", "capacity/quotas", "capacity/price"}, floor5...), nil},
 
+	{"capacity/price", "prices are a list and arithmetic", floor5, nil},
 	{"capacity/fit", "a System is fitted to runs alone", floor5, nil},
-	{"capacity/plan", "a plan is arithmetic from an assessed run", floor5, nil},
+	{"capacity/plan", "a plan is arithmetic from an assessed run", append([]string{"capacity/price"}, floor5...), nil},
 	{"capacity/search", "a search knows only rates and results", nil, nil},
 	{"capacity/calibration", "a calibration goes the way of a run, with drivers from the wiring", append([]string{"scenarios/load", "capacity/record", "capacity/rehearsal"}, floor5...), nil},
 
 	{"reports/plot", "figures are drawn from a run alone", floor5, []string{"gonum.org/v1/plot", "golang.org/x/image"}},
-	{"reports", "reports are made from a record alone, offline", append([]string{"reports/plot", "capacity/comparison", "capacity/plan"}, floor5...), nil},
+	{"reports", "reports are made from a record alone, offline", append([]string{"reports/plot", "capacity/comparison", "capacity/plan", "capacity/price"}, floor5...), nil},
 	{"reports/pack", "a request is made from a record alone, offline", append([]string{"reports", "capacity/plan", "capacity/record"}, floor5...), nil},
 	{"cmd/headroom", "the command line wires everything", []string{"scenarios/...", "capacity/...", "reports/..."}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2"}},
 }
@@ -88,6 +89,7 @@ var pure = map[string][]string{
 	"capacity/search":        {"os", "net", "net/http", "time"},
 	"capacity/plan":          {"os", "net", "net/http", "time"},
 	"capacity/fit":           {"os", "net", "net/http", "time"},
+	"capacity/price":         {"os", "net", "net/http"},
 	"reports":                {"net", "net/http"},
 	"reports/plot":           {"net", "net/http", "os"},
 }

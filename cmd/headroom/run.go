@@ -14,6 +14,7 @@ import (
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/observe"
+	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/capacity/quotas"
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/capacity/rehearsal"
@@ -122,6 +123,14 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 		Quotas: resolved.Quotas, Want: resolved.Want, Events: resolved.Events,
 		Source: t.source(), Settle: observe.Settle(x.scenario),
 		Notes: x.notes, Tool: tool(), Files: rehearsal.OpenFiles(), Calibration: x.calibration,
+	}
+	if !x.brief {
+		seen, events := history(ctx, c.Target, x.dir, t.remembers(), c.Want)
+		c.Events = append(c.Events, events...)
+		for _, doubt := range plan.Doubts(x.scenario, seen) {
+			fmt.Fprintf(a.stderr, "note: %s\n", doubt)
+			c.Notes = append(c.Notes, "pointed at before the first byte: "+doubt)
+		}
 	}
 	if !x.quiet {
 		shown := a.newProgress()

@@ -84,6 +84,15 @@ func (t *target) source() observe.Source {
 	return cloudwatch.New(*t.aws)
 }
 
+// remembers returns where the target's past is read from, or nil: a sandbox has
+// none.
+func (t *target) remembers() observe.Source {
+	if t.sandbox {
+		return nil
+	}
+	return t.source()
+}
+
 // applied returns where the account's applied quotas are looked up, or nil.
 func (t *target) applied() quotas.Applied {
 	if t.aws == nil || t.aws.Region == "" {

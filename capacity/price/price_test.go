@@ -1,0 +1,65 @@
+package price_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/price"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+func TestListIsDated(t *testing.T) {
+	for _, p := range price.Current().Prices {
+		if _, err := time.Parse(time.DateOnly, p.AsOf); err != nil || p.Source == "" || p.USD <= 0 || p.Per <= 0 {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+// A million requests through AppSync and Lambda, 50 ms each, ten reads each, 2 KB
+// back: every line by hand.
+func TestOf(t *testing.T) {
+	series := func(quota, role, unit string, sum float64) measure.Series {
+		return measure.Series{Quota: quota, Role: role, Statistic: "Sum", Unit: unit, Points: []measure.Point{{Value: sum / 2}, {Value: sum / 2}}}
+	}
+	run := &capacity.Run{
+		Manifest: capacity.Manifest{
+			Quotas:   []capacity.Quota{{ID: "appsync.request-tokens"}, {ID: "lambda.concurrency"}, {ID: "dynamodb.T.read"}, {ID: "momento.throughput"}},
+			Expected: make([]measure.Series, 6),
+		},
+		Rows: []measure.Row{{Sent: 1_000_010, GeneratorErrors: 10, BytesIn: 2e9}},
+		Series: []measure.Series{
+			series("lambda.concurrency", capacity.RoleRequests, "requests", 1e6), series("lambda.concurrency", capacity.RoleDuration, "ms", 5e7),
+			series("dynamodb.T.read", capacity.RoleUsage, "RCU", 1e7),
+		},
+	}
+	b := price.Of(run)
+	want := map[string]float64{
+		"AppSync requests": 4, "Lambda requests": 0.2, "Lambda duration": 0.833335, "DynamoDB reads of dynamodb.T.read": 1.25,
+		"data out": 0.18, "CloudWatch reads": 0.00012,
+	}
+	var sum float64
+	for _, l := range b.Lines {
+		if math.Abs(l.USD-want[l.What]) > 1e-9 {
+			t.Errorf("%s costs %v, want %v", l.What, l.USD, want[l.What])
+		}
+		sum += want[l.What]
+	}
+	if len(b.Lines) != len(want) || math.Abs(b.USD-sum) > 1e-9 {
+		t.Errorf("%d lines, %v USD, want %d and %v", len(b.Lines), b.USD, len(want), sum)
+	}
+	if len(b.Missing) != 1 || b.Missing[0] != "momento.throughput" {
+		t.Errorf("missing %v", b.Missing)
+	}
+	hour := b.PerHour(100, 1_000_000)
+	if math.Abs(hour.USD-0.36*(sum-0.00012)) > 1e-9 {
+		t.Errorf("an hour at 100/s costs %v", hour.USD)
+	}
+	var l price.Ledger
+	l.Add(run.Rows[:1])
+	if math.Abs(l.USD-4.00004-0.18) > 1e-9 {
+		t.Errorf("the ledger says %v", l.USD)
+	}
+}
