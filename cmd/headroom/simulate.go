@@ -90,7 +90,9 @@ makes of the record.`,
 			var err error
 			if recorded {
 				run, err = changes.again(args[0], against, o)
-			} else if run, err = simulator.Simulate(p.scenario, p.system, o); err != nil {
+			} else if run, err = simulator.Simulate(p.scenario, p.system, o); err != nil && rates {
+				err = usage(err) // it can be simulated without --fluid
+			} else if err != nil {
 				err = failure(err)
 			}
 			if err != nil {
