@@ -36,18 +36,19 @@ type operation struct {
 // step is one charge of an operation, with all that Serve needs of it in one
 // place. The gates of all charges on a limiter share its state.
 type step struct {
+	bucket *limiter.TokenBucket // in place of gate, being most of all charges
+	gate   gate
+	warm   time.Duration // instant from which the warm amount is charged
+	hold   bool
+	tokens bool
+	lambda *environments // gate, where an account is charged with it
 	amounts
+
+	after   time.Duration
 	limiter string
 	number  int       // of the limiter
 	share   float64   // of the requests that make the charge
 	chance  *rand.PCG // draws which ones
-	hold    bool
-	tokens  bool
-	warm    time.Duration // instant from which the warm amount is charged
-	after   time.Duration
-	gate    gate
-	lambda  *environments        // gate, where an account is charged with it
-	bucket  *limiter.TokenBucket // in place of gate, being most of all charges
 }
 
 // gate is a limiter as one operation charges it. It completes c, whose Amount

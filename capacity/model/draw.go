@@ -155,8 +155,8 @@ func (l *lognormal) draw() float64 {
 
 // amounts draws what the requests of an operation charge.
 type amounts struct {
+	drawn        bool // or else one of the next two
 	cold, warmed float64
-	drawn        bool // or else one of these two
 	mixture      []Part
 	mixed        chooser
 	random       *rand.PCG
