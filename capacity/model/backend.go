@@ -20,7 +20,8 @@ type Backend struct {
 	now        time.Duration
 	operations []operation // in the order of the System's
 	index      map[string]int
-	spilling   []*environments // those of which some are provisioned
+	spilling   []*environments              // those of which some are provisioned
+	levels     []func(at time.Duration) int // of the limiters that have one and are charged; else nil
 }
 
 // operation is an Operation with its state.
@@ -61,7 +62,7 @@ type gate interface {
 // Start returns the System with full buckets, idle environments and nothing
 // served. Equal seeds and equal calls of Serve give equal outcomes.
 func (s *System) Start(seed uint64) *Backend {
-	b := &Backend{index: make(map[string]int, len(s.Operations))}
+	b := &Backend{index: make(map[string]int, len(s.Operations)), levels: make([]func(time.Duration) int, len(s.Limiters))}
 	gates := make(map[string]func(ChargeSpec, *rand.PCG) gate, len(s.Limiters))
 	most := make(map[string]float64, len(s.Limiters))
 	accounts := map[string]*account{}
@@ -90,7 +91,11 @@ func (s *System) Start(seed uint64) *Backend {
 			if e, ok := x.gate.(*environments); ok && e.provisioned > 0 && !slices.Contains(b.spilling, e) {
 				b.spilling = append(b.spilling, e)
 			}
+			if e, ok := x.gate.(*environments); ok {
+				b.levels[x.number] = e.InUseAt
+			}
 			if e, ok := x.gate.(*environments); ok && e.account != nil {
+				b.levels[e.account.number] = e.account.Claimed
 				x.lambda, o.sparse = e, true
 				o.charged = append(o.charged, Charge{})
 			}
@@ -121,6 +126,16 @@ func (s *System) reserved(account string) (n int) {
 
 // never is after every instant of a run.
 const never = time.Duration(math.MaxInt64)
+
+// Level returns how much of a limiter, by its number in the System, is in use at an
+// instant, not before that of the last call: environments. Of limiters that have
+// no level, and of those that nothing charges, it is 0.
+func (b *Backend) Level(limiter int, at time.Duration) float64 {
+	if level := b.levels[limiter]; level != nil {
+		return float64(level(at))
+	}
+	return 0
+}
 
 // SpillOver is how many requests of a concurrency limiter with provisioned
 // environments ran in created ones because all of these were busy.

@@ -205,9 +205,7 @@ func (f *flow) close(second time.Duration) {
 	}
 	for i := range f.use {
 		u := &f.use[i]
-		if u.Requests+u.Throttled > 0 {
-			f.meters.flowed(second, i, u, float64(f.throttle[i].next(u.Throttled)))
-		}
+		f.meters.flowed(second, i, u, float64(f.throttle[i].next(u.Throttled)))
 		*u = fluid.Use{}
 	}
 }

@@ -12,9 +12,8 @@ import (
 )
 
 // meters adds up what a System charges to the series that a sandbox would
-// publish, a point for each period in which there was a request. A throttle
-// series has a zero where every charge was admitted: that nothing was throttled
-// is known, not missing.
+// publish. Every period has a point: where nothing was charged, that is known, and
+// so is how much was in use.
 type meters struct {
 	start    time.Time
 	period   time.Duration
@@ -82,6 +81,21 @@ func (m *meters) served(at time.Duration, out model.Outcome) {
 			l.usage.add(period, c.Level)
 		} else {
 			l.usage.add(period, c.Amount)
+		}
+	}
+}
+
+// passed makes points of the second that ends at an instant, whatever was charged in
+// it.
+func (m *meters) passed(at time.Duration, backend *model.Backend) {
+	period := m.start.Add(at-1).UnixNano() / int64(m.period)
+	for i := range m.limiters {
+		l := &m.limiters[i]
+		l.throttles.add(period, 0)
+		l.requests.add(period, 0)
+		l.duration.add(period, 0)
+		if l.usage != nil {
+			l.usage.add(period, backend.Level(i, at-1))
 		}
 	}
 }

@@ -212,6 +212,7 @@ func (x *simulation) drive() {
 		}
 	}
 	x.until(end + 1)
+	x.meters.passed(end+1, x.backend)
 	x.flush(end + 1)
 	x.run.Manifest.End = x.run.Manifest.Start.Add(end)
 }
@@ -222,6 +223,7 @@ func (x *simulation) until(at time.Duration) {
 	for x.flushed+time.Second <= at {
 		second := x.flushed + time.Second
 		x.answers(second)
+		x.meters.passed(second, x.backend)
 		x.flush(second)
 	}
 	x.answers(at)

@@ -64,6 +64,40 @@ func TestReady(t *testing.T) {
 	}
 }
 
+// A second in which nothing was charged is known to be one.
+func TestEverySecondHasItsPoint(t *testing.T) {
+	s, sys := load(t, `version: 1
+name: x
+limiters:
+  - {id: stock.lookups, kind: token_bucket, rate: 1000 ops/s}
+  - {id: lambda.concurrency, kind: concurrency, limit: 100}
+operations: [{name: get, service_time: 2500ms, charges: [{limiter: lambda.concurrency, hold: service_time, share: 50%}, {limiter: stock.lookups, amount: 1, share: 20%}]}]
+`, `
+  - name: clients
+    arrivals: uniform
+    profile: [{stage: steady, rate: 1/s, for: 40s}]
+    operations: [{name: get, graphql: {query: "query get { get }"}}]
+`)
+	run := simulate(t, s, sys)
+	for _, x := range run.Series {
+		if len(x.Points) < 40 {
+			t.Errorf("%s of %s has %d points", x.Metric, x.Quota, len(x.Points))
+		}
+		if x.Quota == "lambda.concurrency" && x.Role == capacity.RoleUsage {
+			var sum float64
+			for _, p := range x.Points {
+				sum += p.Value
+			}
+			if sum < 30 { // half of 40 requests, each of them in use in two seconds or three
+				t.Errorf("%v environment-seconds are in use", sum)
+			}
+		}
+	}
+	if a := capacity.Assess(run); a.Verdict.Status != capacity.Valid {
+		t.Errorf("%s: %+v", a.Verdict.Status, a.Verdict.Failed())
+	}
+}
+
 func TestSameSeedSameRun(t *testing.T) {
 	s, sys := ready(t, "premiere")
 	one, two := simulate(t, s, sys), simulate(t, s, sys)

@@ -92,6 +92,13 @@ func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok b
 // InUse returns the environments in use at the instant of the last Admit.
 func (c *Concurrency) InUse() int { return c.busy.n }
 
+// InUseAt returns the environments in use at an instant, not before that of the
+// last call.
+func (c *Concurrency) InUseAt(at time.Duration) int {
+	c.advance(at)
+	return c.busy.n
+}
+
 // Admitted returns how many requests ran so far.
 func (c *Concurrency) Admitted() int { return c.admitted }
 
