@@ -373,7 +373,7 @@ func TestAssessDrops(t *testing.T) {
 			t.Errorf("%s: binds at %+v", c.check, q.BindsAt)
 		}
 		if !c.keeps {
-			want := "no prediction: the run is INVALID (generator_drops); 5,000/s requires 1,000,000 tokens/s of appsync.request-tokens, 500x the quota"
+			want := "no prediction: the run is INVALID (generator_drops); the target answered at least 11.6 requests/s ok; 5,000/s requires 1,000,000 tokens/s of appsync.request-tokens, 500x the quota"
 			if a.FirstToBindReason != want {
 				t.Errorf("reason %q, want %q", a.FirstToBindReason, want)
 			}

@@ -105,6 +105,7 @@ const (
 	RoleThrottles   Role = "throttles"   // requests refused
 	RoleRequests    Role = "requests"    // requests that reached the service
 	RoleDuration    Role = "duration"    // how long a unit of a level is held, in seconds (Sum over requests)
+	RoleClaimed     Role = "claimed"     // a level in use together with what is set aside of it, which is what its limit is held against
 	RoleProvisioned Role = "provisioned" // the part of a level that was allocated in advance
 )
 

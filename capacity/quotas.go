@@ -367,6 +367,9 @@ func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
 			names = append(names, c.Name)
 		}
 		fmt.Fprintf(&b, "no prediction: the run is %s (%s)", v.Status, strings.Join(names, ", "))
+		if carried := a.carried(); v.Status == Invalid && carried > 0 {
+			fmt.Fprintf(&b, "; the target answered at least %s ok", a.rate(carried))
+		}
 		if q := tightest(sorted); q != nil {
 			b.WriteString(requires(q, " of "+q.ID))
 		}
@@ -395,6 +398,29 @@ func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
 		fmt.Fprintf(&b, "; not measured: %s", strings.Join(unknown, ", "))
 	}
 	return id, b.String()
+}
+
+// carriedOver is how many seconds a rate must last to count as carried.
+const carriedOver = 5
+
+// carried returns the highest rate of ok answers over five seconds. Where the
+// generator was the limit, it is all that can be said of the target.
+func (a *analysis) carried() (rate float64) {
+	ok := make([]float64, a.seconds)
+	for i := range a.run.Rows {
+		ok[a.run.Rows[i].Second] += float64(a.run.Rows[i].OK)
+	}
+	var sum float64
+	for s, n := range ok {
+		sum += n
+		if s >= carriedOver {
+			sum -= ok[s-carriedOver]
+		}
+		if s >= carriedOver-1 {
+			rate = max(rate, sum/carriedOver)
+		}
+	}
+	return rate
 }
 
 // tightest returns the quota of which the target requires most, or nil.

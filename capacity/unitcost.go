@@ -8,6 +8,7 @@ import (
 
 	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 const (
@@ -306,6 +307,11 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 			sums = blocks[0]
 		}
 	}
+	if role == RoleDuration {
+		if waited := a.inFlight(q); used > 1.05*waited && waited > 0 {
+			c.notes = append(c.notes, fmt.Sprintf("it was held for %s in all, while the client's requests waited for %s: others use it too, or a request holds more than one", unit.HumanSeconds(used), unit.HumanSeconds(waited)))
+		}
+	}
 	minutes := fmt.Sprintf("%d %s sums", len(sums.Num), short(series.period))
 	mean := used / requests
 	c.Estimate = Estimate{mean, mean, mean}
@@ -333,7 +339,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		c.Low, c.High = max(0, min(low, mean-half)), max(high, mean+half)
 		c.notes = append(c.notes, fmt.Sprintf("unit cost from %s, too few for an interval of their own: it supposes that single costs vary by no more than their mean", minutes))
 	}
-	if !a.run.Manifest.Sandbox {
+	if !a.run.Manifest.Sandbox && !c.apart(sums, series.period) {
 		c.notes = append(c.notes, "the cloud's sums hold everybody's use: the unit cost supposes that nothing else charged this quota in those minutes")
 	}
 	if fewer > 0 && fewer < requests {
@@ -354,9 +360,9 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		}
 	}
 	if count == 1 {
-		c.byOperation = []OperationCost{{Load: only.Load, Name: only.Name, UnitCost: mean}}
+		c.byOperation = []OperationCost{{Load: only.Load, Name: only.Name, UnitCost: c.Value}}
 	}
-	c.values = twoPoints(mean, sums, charging)
+	c.values = twoPoints(c.Value, sums, charging)
 	c.Value, c.Low, c.High, c.cold = c.Value*charging, c.Low*charging, c.High*charging, c.cold*charging
 	for d := range c.draws {
 		c.draws[d] *= charging
@@ -365,6 +371,45 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		c.notes = append(c.notes, "more than 1 % of the requests failed or timed out and may not have charged the quota: its unit cost may be higher")
 	}
 	return c, true
+}
+
+// inFlight returns how long, in seconds, the requests that charge q waited for
+// their answers together: the integral of those in flight.
+func (a *analysis) inFlight(q Quota) (sum float64) {
+	for i := range a.run.Rows {
+		if r := &a.run.Rows[i]; q.Charges(r.Load, r.Operation) {
+			sum += r.InFlight
+		}
+	}
+	return sum
+}
+
+// Others' use is told apart from the run's where the run's own varied by as much,
+// and where it is more than a small part of the whole.
+const (
+	apartRange = 1.5
+	apartShare = 0.05
+)
+
+// apart takes others' steady use out of a cost that stands on everybody's sums: a
+// robust line through the periods has the run's cost as its slope, and what
+// others use in each period where it crosses zero. It reports false where the
+// run's own requests vary too little to tell, or nothing speaks for others.
+func (c *cost) apart(sums stats.Ratio, period time.Duration) bool {
+	if len(sums.Den) == 0 || slices.Max(sums.Den) < apartRange*slices.Min(sums.Den) {
+		return false
+	}
+	line, ok := stats.TheilSen(sums.Den, sums.Num)
+	var used float64
+	for _, v := range sums.Num {
+		used += v
+	}
+	if !ok || line.Slope <= 0 || line.Intercept < apartShare*used/float64(len(sums.Num)) {
+		return false
+	}
+	c.Estimate, c.draws, c.cold = Estimate{line.Slope, max(line.Low, 0), line.High}, nil, line.Slope
+	c.notes = append(c.notes, fmt.Sprintf("others use about %s a second of it, told apart by a robust line through %d %s sums", unit.Human(line.Intercept/period.Seconds()), len(sums.Num), short(period)))
+	return true
 }
 
 // twoPoints returns single charges of the given mean that vary as much as sums of

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // peak is the highest use of a quota, where it was seen and how well.
@@ -53,6 +55,17 @@ func (a *analysis) cloudPeak(q Quota) (p peak, ok bool) {
 			}
 			if !ok || v > p.value {
 				p.value, p.at, ok = v, max(0, time.Unix(0, at).Sub(start).Seconds()), true
+			}
+		}
+		if claimed, there := a.series(q.ID, RoleClaimed); there && ok {
+			executing := p.value
+			for _, at := range claimed.at {
+				if v := claimed.values[at]; v > p.value {
+					p.value, p.at = v, max(0, time.Unix(0, at).Sub(start).Seconds())
+				}
+			}
+			if p.value > executing {
+				p.notes = append(p.notes, fmt.Sprintf("the limit counts what is claimed, reserved and provisioned parts included: %s were executing at most", unit.HumanQuantity(executing, q.Unit)))
 			}
 		}
 		return p, ok

@@ -18,6 +18,9 @@ func (f *fitter) file(name string) []byte {
 	for _, r := range f.runs {
 		fmt.Fprintf(&w, "#   %s\n", r)
 	}
+	if c := f.curve(); c != "" {
+		fmt.Fprintf(&w, "# %s\n", c)
+	}
 	fmt.Fprintf(&w, "version: 1\nname: %s\nas_of: %s\n", strconv.Quote(name), f.last)
 	var limiters []*quota
 	for _, id := range f.quotaOrder {

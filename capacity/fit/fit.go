@@ -70,6 +70,7 @@ type fitter struct {
 	order      []string // of the operations
 	quotas     map[string]*quota
 	quotaOrder []string
+	levels     []level // of all runs
 	warnings   []string
 }
 
@@ -105,6 +106,7 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 	date := m.Start.UTC().Format("2006-01-02")
 	f.runs = append(f.runs, fmt.Sprintf("%s, %s, %s, scenario %s", m.ID, m.Kind, date, short(m.Scenario.Digest)))
 	f.last = max(f.last, date)
+	f.levels = append(f.levels, levels(run)...)
 	served := map[measure.Operation]string{}
 	for _, l := range m.Loads {
 		for _, op := range l.Operations {

@@ -64,6 +64,7 @@ type metric struct {
 	Dimensions map[string]string `yaml:"dimensions"`
 	Unit       string            `yaml:"unit,required"` // as published; ms is read as seconds
 	Sandbox    bool              `yaml:"sandbox"`       // published by the sandbox alone
+	Cloud      bool              `yaml:"cloud"`         // not published by the sandbox
 }
 
 // amount is a limit as the catalogue writes it: a rate, or a level where Per is
@@ -189,7 +190,7 @@ func (e entry) measured() bool {
 func (e entry) series(id, resource string, sandbox bool) []measure.Series {
 	var want []measure.Series
 	for _, m := range e.Metrics {
-		if m.Sandbox && !sandbox {
+		if m.Sandbox && !sandbox || m.Cloud && sandbox {
 			continue
 		}
 		s := measure.Series{

@@ -16,7 +16,7 @@ func TestCatalogue(t *testing.T) {
 	if faults != nil {
 		t.Fatal(faults)
 	}
-	roles := []string{capacity.RoleUsage, capacity.RoleThrottles, capacity.RoleRequests, capacity.RoleDuration, capacity.RoleProvisioned}
+	roles := []string{capacity.RoleUsage, capacity.RoleThrottles, capacity.RoleRequests, capacity.RoleDuration, capacity.RoleProvisioned, capacity.RoleClaimed}
 	code := regexp.MustCompile(`^L-[0-9A-F]{8}$`)
 	for i, e := range entries {
 		if !slices.Contains([]string{graphqlPart, lambdaPart, dynamodbPart, momentoPart}, e.Part) {
@@ -51,7 +51,7 @@ func TestCatalogue(t *testing.T) {
 			if m.Role == capacity.RoleUsage && m.Unit != e.Defaults[0].Limit.Thing {
 				t.Errorf("%s: use is counted in %s and its limit in %s", e.ID, m.Unit, e.Defaults[0].Limit.Thing)
 			}
-			if (m.Statistic == "Maximum") != (m.Role == capacity.RoleUsage && e.Defaults[0].Limit.kind() == capacity.LevelQuota) {
+			if (m.Statistic == "Maximum") != ((m.Role == capacity.RoleUsage || m.Role == capacity.RoleClaimed) && e.Defaults[0].Limit.kind() == capacity.LevelQuota) {
 				t.Errorf("%s: %s can't be read by %s: a rate is a sum, a level a maximum", e.ID, m.Metric, m.Statistic)
 			}
 			for name, value := range m.Dimensions {

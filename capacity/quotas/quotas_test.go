@@ -151,7 +151,7 @@ func TestResolveOnAWS(t *testing.T) {
 	}
 	equal(t, "tokens", wanted(r, "appsync.request-tokens"), []string{"usage AWS/AppSync TokensConsumed Sum{GraphQLAPIId=*}", "requests AWS/AppSync Requests Sum{GraphQLAPIId=*}"})
 	equal(t, "lambda", wanted(r, "lambda.concurrency"), []string{
-		"usage AWS/Lambda ConcurrentExecutions Maximum{}", "throttles AWS/Lambda Throttles Sum{}",
+		"usage AWS/Lambda ConcurrentExecutions Maximum{}", "claimed AWS/Lambda ClaimedAccountConcurrency Maximum{}", "throttles AWS/Lambda Throttles Sum{}",
 		"requests AWS/Lambda Invocations Sum{}", "duration AWS/Lambda Duration Sum{}",
 	})
 	equal(t, "reads", wanted(r, "dynamodb.Ids.v2.read"), []string{"usage AWS/DynamoDB ConsumedReadCapacityUnits Sum{TableName=Ids.v2}", "throttles AWS/DynamoDB ReadThrottleEvents Sum{TableName=Ids.v2}"})

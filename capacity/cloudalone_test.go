@@ -1,0 +1,86 @@
+package capacity_test
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// inTheCloud is a run of ten minutes against a real account, whose rate climbs
+// from 10/s to 100/s, a step a minute. Each request charges 2 RCU and holds an
+// environment for 100 ms; others use what is given each minute.
+func inTheCloud(others, heldByOthers, claimed float64) *capacity.Run {
+	start := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	sum := func(quota, role, unit string) measure.Series {
+		return measure.Series{Source: "cloudwatch", Metric: quota + role, Quota: quota, Role: role, Statistic: "Sum", Unit: unit, Period: time.Minute}
+	}
+	use, held := sum("dynamodb.T.read", capacity.RoleUsage, "RCU"), sum("lambda.concurrency", capacity.RoleDuration, "ms")
+	executing := measure.Series{Source: "cloudwatch", Metric: "ConcurrentExecutions", Quota: "lambda.concurrency", Role: capacity.RoleUsage, Statistic: "Maximum", Unit: "environments", Period: time.Minute}
+	all := executing
+	all.Metric, all.Role = "ClaimedAccountConcurrency", capacity.RoleClaimed
+	run := &capacity.Run{Manifest: capacity.Manifest{
+		ID: "cloud", Kind: capacity.Measured, State: capacity.Complete, Start: start, End: start.Add(10 * time.Minute),
+		Loads: []capacity.Load{{Name: "users", Arrivals: "uniform", Operations: []capacity.Operation{{Name: "get", Kind: "graphql", Share: 1}}}},
+		Quotas: []capacity.Quota{
+			{ID: "dynamodb.T.read", Kind: capacity.RateQuota, Limit: 40_000, Unit: "RCU", Period: "s"},
+			{ID: "lambda.concurrency", Kind: capacity.LevelQuota, Limit: 1000, Unit: "environments"},
+		},
+	}}
+	for m := range 10 {
+		rate := int64(10 * (m + 1))
+		run.Manifest.Loads[0].Stages = append(run.Manifest.Loads[0].Stages, capacity.Stage{From: float64(rate), To: float64(rate), For: 60, Measure: true})
+		for s := range 60 {
+			row := measure.Row{Second: 60*m + s, Load: "users", Operation: "get", Measured: true, Planned: rate, Sent: rate, OK: rate, InFlight: 0.1 * float64(rate)}
+			for k := range row.SentSlots {
+				row.SentSlots[k], row.PlannedSlots[k] = rate/10, rate/10
+			}
+			run.Rows = append(run.Rows, row)
+			run.Manifest.Loads[0].Planned += rate
+		}
+		at := start.Add(time.Duration(m) * time.Minute)
+		wave := float64(m%3-1) * 20 // others' use is not quite steady
+		use.Points = append(use.Points, measure.Point{At: at, Value: 2*60*float64(rate) + others + wave})
+		held.Points = append(held.Points, measure.Point{At: at, Value: 100*60*float64(rate) + heldByOthers})
+		executing.Points = append(executing.Points, measure.Point{At: at, Value: 0.1 * float64(rate)})
+		all.Points = append(all.Points, measure.Point{At: at, Value: claimed})
+	}
+	run.Series = []measure.Series{use, held, executing, all}
+	return run
+}
+
+func said(q capacity.QuotaResult, what string) bool {
+	return slices.ContainsFunc(q.Notes, func(n string) bool { return strings.Contains(n, what) })
+}
+
+// What others use steadily is told apart from the run's own cost, and is said;
+// without others the cost is the plain ratio, and says what it supposes.
+func TestOthersUseIsToldApart(t *testing.T) {
+	q := quota(t, capacity.Assess(inTheCloud(60_000, 0, 0)), "dynamodb.T.read")
+	if math.Abs(q.UnitCost.Value-2) > 0.02 || q.UnitCost.Low > 2 || q.UnitCost.High < 2 || !said(q, "others use about 1,000 a second") {
+		t.Errorf("unit cost %+v, notes %q", q.UnitCost, q.Notes)
+	}
+	q = quota(t, capacity.Assess(inTheCloud(0, 0, 0)), "dynamodb.T.read")
+	if math.Abs(q.UnitCost.Value-2) > 0.02 || said(q, "others use about") || !said(q, "nothing else charged") {
+		t.Errorf("unit cost %+v, notes %q", q.UnitCost, q.Notes)
+	}
+}
+
+// The limit of concurrency is held against what is claimed, and environments that
+// are held for longer than the client's requests waited are somebody else's.
+func TestClaimedConcurrency(t *testing.T) {
+	q := quota(t, capacity.Assess(inTheCloud(0, 60_000_000, 700)), "lambda.concurrency")
+	if q.Peak == nil || *q.Peak != 700 || !said(q, "10.0 environments were executing at most") && !said(q, "10 environments were executing at most") {
+		t.Errorf("peak %v, notes %q", q.Peak, q.Notes)
+	}
+	if !said(q, "others use it too") {
+		t.Errorf("notes %q", q.Notes)
+	}
+	if q := quota(t, capacity.Assess(inTheCloud(0, 0, 0)), "lambda.concurrency"); said(q, "others use it too") || said(q, "claimed") {
+		t.Errorf("notes %q", q.Notes)
+	}
+}
