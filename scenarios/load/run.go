@@ -94,6 +94,7 @@ type runner struct {
 	handed   atomic.Int64  // shots that were handed to workers who didn't begin to send them yet
 	closed   bool
 	taken    chan struct{} // signalled when a shot leaves waiting
+	flights  flights       // of a driver whose requests are Starters
 	workers  sync.WaitGroup
 }
 
@@ -127,6 +128,10 @@ func (r *runner) run() {
 	var feeder sync.WaitGroup
 	feeder.Go(func() { r.feed(shots) })
 
+	landed := make(chan struct{})
+	var abandoning sync.WaitGroup
+	abandoning.Go(func() { r.abandon(landed) })
+
 	next := r.pace(shots)
 	r.settle()
 	r.skip(next)
@@ -141,6 +146,8 @@ func (r *runner) run() {
 	}
 	r.mu.Unlock()
 	r.workers.Wait()
+	close(landed)
+	abandoning.Wait()
 	feeder.Wait()
 }
 
@@ -204,6 +211,10 @@ func (r *runner) release(s shot, due time.Duration) {
 			Op: op, Measured: s.Measured, Intended: s.Intended, Sent: now, Done: now,
 			Outcome: measure.GeneratorError, Reason: s.err.Error(), Tokens: measure.NoTokens,
 		})
+		return
+	}
+	if _, ok := s.request.(Starter); ok {
+		r.begin(s)
 		return
 	}
 

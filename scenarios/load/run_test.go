@@ -36,7 +36,14 @@ func (d *target) Prepare(a Arrival) (Request, error) {
 	return request{d}, nil
 }
 
-func (d *target) Close() error { return nil }
+func (d *target) Close() error          { return nil }
+func (d *target) begin(start time.Time) { d.start = start }
+
+// driven is a driver that is told when the run begins.
+type driven interface {
+	Driver
+	begin(start time.Time)
+}
 
 func (r request) Send(ctx context.Context, s *measure.Sample) {
 	r.target.mu.Lock()
@@ -69,7 +76,7 @@ type outcome struct {
 
 // drive runs loads, each against its target, and checks that no arrival is lost
 // or counted twice.
-func drive(t *testing.T, ctx context.Context, abort <-chan struct{}, loads []scenarios.Load, targets []*target) outcome {
+func drive[D driven](t *testing.T, ctx context.Context, abort <-chan struct{}, loads []scenarios.Load, targets []D) outcome {
 	t.Helper()
 	var ops []measure.Operation
 	var plans []Plan
@@ -83,7 +90,7 @@ func drive(t *testing.T, ctx context.Context, abort <-chan struct{}, loads []sce
 		}
 		plans = append(plans, p)
 		planned += p.Schedule.Len()
-		targets[i].start = start
+		targets[i].begin(start)
 	}
 	rec := measure.NewRecorder(ops, 2)
 	Run(ctx, abort, start, plans, rec)
