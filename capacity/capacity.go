@@ -208,11 +208,13 @@ type RatePoint struct {
 // Operation is one operation of a load's mix.
 type Operation struct {
 	Name  string  `json:"name"`
-	Kind  string  `json:"kind"`  // "graphql"
+	Kind  string  `json:"kind"`  // "graphql", "kafka"
 	Share float64 `json:"share"` // of the load's arrivals
 	// Served is the name by which the target knows the operation, where that is
 	// another: the operation's name in a GraphQL document.
 	Served string `json:"served,omitempty"`
+	// Record is how the operation's records are produced, of Kafka operations.
+	Record *Producer `json:"record,omitempty"`
 }
 
 // ServedAs returns the name by which the target knows the operation.

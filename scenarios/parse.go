@@ -50,6 +50,8 @@ func ParseFile(fsys fs.FS, name string, env func(string) (string, bool)) (*Scena
 		named:     map[string][]byte{},
 		loads:     map[string]bool{},
 		operation: map[string]*operationUse{},
+
+		environment: map[string]bool{},
 	}
 	src, err := readFile(fsys, name, strict.MaxSize)
 	if err != nil {
@@ -59,10 +61,11 @@ func ParseFile(fsys fs.FS, name string, env func(string) (string, bool)) (*Scena
 	p.doc, p.faults = strict.Options{Expand: func(at, text string) (string, error) {
 		e, err := expand(text, env, dataPath.MatchString(at))
 		for _, column := range e.columns {
-			operation, _, _ := strings.Cut(at, ".variables")
+			operation := operationPath.FindString(at)
 			p.columns[operation] = append(p.columns[operation], columnUse{at, column})
 		}
 		p.private[at] = e.environment
+		p.environment[at] = strings.Contains(text, "${")
 		if at == "target.graphql.endpoint" {
 			p.literalHost = !strings.Contains(authority.FindString(text), "${")
 		}
@@ -83,7 +86,9 @@ func ParseFile(fsys fs.FS, name string, env func(string) (string, bool)) (*Scena
 
 var (
 	// dataPath matches the scalars that may hold ${row.x}.
-	dataPath = regexp.MustCompile(`^loads\[\d+\]\.operations\[\d+\]\.graphql\.variables\b`)
+	dataPath = regexp.MustCompile(`^loads\[\d+\]\.operations\[\d+\]\.(?:graphql\.variables\b|kafka\.value\.template$)`)
+	// operationPath matches the path of what an operation sends.
+	operationPath = regexp.MustCompile(`^loads\[\d+\]\.operations\[\d+\]\.(?:graphql|kafka)`)
 	// authority matches a URL up to the end of its host and port.
 	authority = regexp.MustCompile(`^[^/]*(?://[^/?#]*)?`)
 )
@@ -93,10 +98,12 @@ type parser struct {
 	doc      *strict.Document
 	faults   strict.Faults
 	scenario *Scenario
-	// columns holds the ${row.x} of each operation's path, and private the paths
-	// of scalars with a value that only the environment has.
+	// columns holds the ${row.x} of each operation's path, private the paths of
+	// scalars with a value that only the environment has, and environment those
+	// of scalars with any placeholder.
 	columns     map[string][]columnUse
 	private     map[string]bool
+	environment map[string]bool
 	literalHost bool
 	// named is the content of each file that the scenario names.
 	named     map[string][]byte
@@ -192,10 +199,10 @@ func (p *parser) quote(path, value string) string { return p.doc.Quote(path, val
 func (p *parser) target(f *targetFile) {
 	t := &p.scenario.Target
 	switch {
-	case f.Sandbox != nil && (f.AWS != nil || f.GraphQL != nil):
+	case f.Sandbox != nil && (f.AWS != nil || f.GraphQL != nil || f.Kafka != nil):
 		p.fault("target", "names both a sandbox and a real endpoint", "keep sandbox, or keep the rest")
-	case f.Sandbox == nil && f.GraphQL == nil && p.fine("target"):
-		p.fault("target", "names nothing to send to", "write sandbox: premiere, or graphql with an endpoint")
+	case f.Sandbox == nil && f.GraphQL == nil && f.Kafka == nil && p.fine("target"):
+		p.fault("target", "names nothing to send to", "write sandbox: premiere, graphql with an endpoint, or kafka with brokers")
 	}
 	if f.Sandbox != nil {
 		t.Sandbox = string(*f.Sandbox)
@@ -209,6 +216,9 @@ func (p *parser) target(f *targetFile) {
 	}
 	if f.GraphQL != nil {
 		t.GraphQL = p.endpoint("target.graphql", f.GraphQL)
+	}
+	if f.Kafka != nil {
+		t.Kafka = p.kafka("target.kafka", f.Kafka)
 	}
 }
 
@@ -361,7 +371,27 @@ func (p *parser) load(at string, f *loadFile) (Load, float64) {
 	if len(f.Operations) == 0 {
 		p.fault(at+".operations", "has no operation", "a load sends at least one")
 	}
+	p.oneKind(at+".operations", l.Operations)
 	return l, arrivals
+}
+
+// oneKind checks that the operations of a load are of one kind, and that the
+// target takes it.
+func (p *parser) oneKind(at string, operations []Operation) {
+	t := p.scenario.Target
+	for i, o := range operations {
+		path := fmt.Sprintf("%s[%d]", at, i)
+		switch {
+		case !p.fine(path) || !p.fine("target"):
+		case (o.Kafka != nil) != (operations[0].Kafka != nil) && (o.Kafka != nil || o.GraphQL != nil):
+			p.fault(path, "is not of the same kind as the load's first operation", "GraphQL requests and Kafka records are loads of their own, on one clock")
+		case t.Sandbox != "":
+		case o.Kafka != nil && t.Kafka == nil:
+			p.fault(path+".kafka", "has no broker to go to", "write target.kafka")
+		case o.GraphQL != nil && t.GraphQL == nil:
+			p.fault(path+".graphql", "has no endpoint to go to", "write target.graphql")
+		}
+	}
 }
 
 func (p *parser) positive(path string, d *unit.Duration) time.Duration {
@@ -519,10 +549,14 @@ func (p *parser) loadOperation(at string, f *operationFile, measured bool) Opera
 		}
 	}
 	switch {
+	case f.GraphQL != nil && f.Kafka != nil:
+		p.fault(at, "is both a GraphQL request and a Kafka record", "keep one")
 	case f.GraphQL != nil:
 		o.GraphQL = p.graphqlOperation(at+".graphql", f.GraphQL)
+	case f.Kafka != nil:
+		o.Kafka = p.kafkaOperation(at+".kafka", f.Kafka)
 	case p.fine(at):
-		p.fault(at, "doesn't say what to send", "write graphql: with a query or a document")
+		p.fault(at, "doesn't say what to send", "write graphql: with a query or a document, or kafka: with a topic")
 	}
 	return o
 }
@@ -615,6 +649,15 @@ func (p *parser) read(path, name string) []byte {
 	return src
 }
 
+// readSecret does so for a file whose content must not even enter the digest.
+func (p *parser) readSecret(path, name string) []byte {
+	src, err := readFile(p.folder, name, maxFile)
+	if err != nil {
+		p.fault(path, "file "+p.quote(path, name)+" "+err.Error(), "paths start from the scenario's folder")
+	}
+	return src
+}
+
 func (p *parser) observe(files []observeFile) {
 	seen := map[Observe]bool{}
 	for i, f := range files {
@@ -624,7 +667,7 @@ func (p *parser) observe(files []observeFile) {
 		for _, k := range []struct {
 			from *text[label]
 			to   *string
-		}{{f.Lambda, &o.Lambda}, {f.DynamoDB, &o.DynamoDB}, {f.Momento, &o.Momento}} {
+		}{{f.Lambda, &o.Lambda}, {f.DynamoDB, &o.DynamoDB}, {f.Momento, &o.Momento}, {f.KafkaGroup, &o.KafkaGroup}} {
 			if k.from != nil {
 				*k.to = string(*k.from)
 				named++
@@ -633,7 +676,7 @@ func (p *parser) observe(files []observeFile) {
 		switch {
 		case !p.fine(path):
 		case named != 1:
-			p.fault(path, "must name one thing to observe", "write lambda, dynamodb or momento, each as an item of its own")
+			p.fault(path, "must name one thing to observe", "write lambda, dynamodb, momento or kafka_group, each as an item of its own")
 		case seen[o]:
 			p.fault(path, "is listed twice", "")
 		}

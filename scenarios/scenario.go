@@ -66,6 +66,7 @@ type Target struct {
 	Sandbox string
 	AWS     AWS
 	GraphQL *GraphQL
+	Kafka   *Kafka
 }
 
 // AWS says which account's quotas and metrics belong to the target. Region ""
@@ -144,7 +145,8 @@ type Load struct {
 	Profile    []Stage
 	Operations []Operation
 	// InFlight bounds the requests that wait for an answer; 0: sized from the
-	// plan (peak rate x 5 s within 64 and 20,000).
+	// plan (peak rate x 5 s within 64 and 20,000; of Kafka records x Timeout
+	// within 64 and 200,000).
 	InFlight int
 	Late     Late
 	Lateness time.Duration
@@ -222,11 +224,13 @@ func (s *Stage) Arrivals() float64 {
 	return (s.From + s.To) / 2 * s.For.Seconds()
 }
 
-// Operation is one kind of request in a load's mix.
+// Operation is one kind of request in a load's mix: either a GraphQL request or
+// a Kafka record.
 type Operation struct {
 	Name    string
 	Weight  float64 // share within the load is Weight over the load's sum
 	GraphQL *GraphQLOperation
+	Kafka   *KafkaOperation
 }
 
 // GraphQLOperation is a GraphQL request.
@@ -258,6 +262,8 @@ type Observe struct {
 	Lambda   string // function name
 	DynamoDB string // table name
 	Momento  string // cache name
+	// KafkaGroup is the name of a consumer group.
+	KafkaGroup string
 }
 
 // QuotaOverride is a quota set by the scenario: an amount for a level, an

@@ -104,6 +104,12 @@ func schemaOf(t reflect.Type) *schema {
 	switch v := reflect.New(t).Interface().(type) {
 	case *unit.Duration:
 		return notation(unit.DurationPattern)
+	case *unit.Size:
+		return notation(unit.SizePattern)
+	case *tlsChoice:
+		return &schema{AnyOf: []*schema{{Const: true}, schemaOf(reflect.TypeOf(v.files))}}
+	case *keyChoice:
+		return &schema{AnyOf: []*schema{schemaOf(reflect.TypeOf(v.word)), schemaOf(reflect.TypeOf(v.keys))}}
 	case patterned:
 		return notation(v.pattern())
 	case *variables:
@@ -188,8 +194,8 @@ func (*scenarioFile) constrain(s *schema) {
 
 func (*targetFile) constrain(s *schema) {
 	s.OneOf = []*schema{
-		{Required: []string{"sandbox"}, Not: &schema{AnyOf: []*schema{has("aws"), has("graphql")}}},
-		{Required: []string{"graphql"}, Not: has("sandbox")},
+		{Required: []string{"sandbox"}, Not: &schema{AnyOf: []*schema{has("aws"), has("graphql"), has("kafka")}}},
+		{AnyOf: []*schema{has("graphql"), has("kafka")}, Not: has("sandbox")},
 	}
 }
 
@@ -226,7 +232,7 @@ func (*spikeFile) constrain(s *schema) {
 
 func (*operationFile) constrain(s *schema) {
 	s.property("weight").AnyOf[0].ExclusiveMinimum = at(0)
-	s.AnyOf = []*schema{has("graphql")}
+	s.OneOf = []*schema{has("graphql"), has("kafka")}
 }
 
 func (*graphqlOperationFile) constrain(s *schema) {

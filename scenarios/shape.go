@@ -31,6 +31,7 @@ type (
 		Sandbox *text[file]  `yaml:"sandbox" doc:"A ready-made System, or the path of a System file; nothing else is set beside it." eg:"premiere"`
 		AWS     *awsFile     `yaml:"aws" doc:"The account that the quotas and metrics are read from; no AWS API is asked where left out."`
 		GraphQL *graphqlFile `yaml:"graphql" doc:"A GraphQL endpoint over HTTP."`
+		Kafka   *kafkaFile   `yaml:"kafka" doc:"A Kafka cluster."`
 	}
 	awsFile struct {
 		Region  text[region]    `yaml:"region,required" doc:"AWS region." eg:"ap-northeast-1"`
@@ -86,6 +87,7 @@ type (
 		Name    text[name]            `yaml:"name,required" doc:"Unique in the file; a sandbox finds its operation by it." eg:"listPrograms"`
 		Weight  *float64              `yaml:"weight" doc:"Share within the load, against the other weights; 1 where left out." eg:"9"`
 		GraphQL *graphqlOperationFile `yaml:"graphql" doc:"A GraphQL request."`
+		Kafka   *kafkaOperationFile   `yaml:"kafka" doc:"A record that is produced to Kafka."`
 	}
 	graphqlOperationFile struct {
 		Query     *text[document]    `yaml:"query" doc:"The document, inline. Either this or document." eg:"\"query getProgram($id: ID!) { getProgram(id: $id) { title } }\""`
@@ -96,9 +98,10 @@ type (
 		Headers   strict.Map[string] `yaml:"headers" doc:"HTTP headers of this request, which override the target's."`
 	}
 	observeFile struct {
-		Lambda   *text[label] `yaml:"lambda" doc:"A Lambda function's name." eg:"programs"`
-		DynamoDB *text[label] `yaml:"dynamodb" doc:"A DynamoDB table's name." eg:"Episodes"`
-		Momento  *text[label] `yaml:"momento" doc:"A Momento cache's name." eg:"programs-cache"`
+		Lambda     *text[label] `yaml:"lambda" doc:"A Lambda function's name." eg:"programs"`
+		DynamoDB   *text[label] `yaml:"dynamodb" doc:"A DynamoDB table's name." eg:"Episodes"`
+		Momento    *text[label] `yaml:"momento" doc:"A Momento cache's name." eg:"programs-cache"`
+		KafkaGroup *text[label] `yaml:"kafka_group" doc:"A Kafka consumer group, whose lag is read each second." eg:"view-consumer"`
 	}
 )
 

@@ -39,6 +39,9 @@ func Plan(s *scenarios.Scenario, files int) (kept []capacity.Load, plans []load.
 			plan.Ops = append(plan.Ops, len(operations))
 			operations = append(operations, measure.Operation{Load: l.Name, Name: op.Name})
 			k := capacity.Operation{Name: op.Name, Kind: "graphql", Share: op.Weight / weights}
+			if op.Kafka != nil {
+				k.Kind, k.Record = "kafka", producer(op.Kafka)
+			}
 			if served, ok := quotas.ServedAs(op); ok && served != op.Name {
 				k.Served = served
 			}
@@ -48,6 +51,15 @@ func Plan(s *scenarios.Scenario, files int) (kept []capacity.Load, plans []load.
 		kept = append(kept, info)
 	}
 	return kept, plans, operations
+}
+
+// producer returns how records are produced, as records of runs keep it.
+func producer(o *scenarios.KafkaOperation) *capacity.Producer {
+	p := o.Producer
+	return &capacity.Producer{
+		Topic: o.Topic, Acks: p.Acks, Linger: p.Linger.Seconds(), BatchBytes: p.BatchBytes, Compression: p.Compression,
+		Idempotence: p.Idempotence, BufferBytes: p.BufferBytes, MetadataAge: scenarios.MetadataAge.Seconds(), Key: o.Key.String(), Value: o.Value.String(),
+	}
 }
 
 // stage returns a stage as records keep it.
@@ -109,10 +121,13 @@ func Back(m *capacity.Manifest) *scenarios.Scenario {
 			out.Profile = append(out.Profile, stage)
 		}
 		for _, op := range l.Operations {
-			out.Operations = append(out.Operations, scenarios.Operation{
-				Name: op.Name, Weight: op.Share,
-				GraphQL: &scenarios.GraphQLOperation{Document: "query " + op.ServedAs() + " { __typename }"},
-			})
+			back := scenarios.Operation{Name: op.Name, Weight: op.Share}
+			if op.Record != nil {
+				back.Kafka = &scenarios.KafkaOperation{Topic: op.Record.Topic}
+			} else {
+				back.GraphQL = &scenarios.GraphQLOperation{Document: "query " + op.ServedAs() + " { __typename }"}
+			}
+			out.Operations = append(out.Operations, back)
 		}
 		s.Loads = append(s.Loads, out)
 	}

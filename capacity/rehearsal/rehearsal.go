@@ -13,8 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
-	"net/url"
 	"strings"
 	"time"
 
@@ -307,34 +305,4 @@ func stageAt(s *scenarios.Scenario, now time.Duration) string {
 		return "draining"
 	}
 	return strings.Join(names, ", ")
-}
-
-// Guard refuses a target that the scenario does not name. Loopback hosts, the
-// hosts written out in the scenario and those in allow are let through; a host
-// that came from an environment variable is not named, because the same file
-// would reach somewhere else tomorrow.
-func Guard(s *scenarios.Scenario, allow []string) error {
-	if s.Target.GraphQL == nil {
-		return nil
-	}
-	u, err := url.Parse(s.Target.GraphQL.Endpoint)
-	if err != nil {
-		return err
-	}
-	host := strings.ToLower(u.Hostname())
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return nil
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	if s.Target.GraphQL.Literal {
-		return nil
-	}
-	for _, a := range allow {
-		if strings.EqualFold(a, host) {
-			return nil
-		}
-	}
-	return fmt.Errorf("the scenario doesn't name the host %s that it would send load to: write it in target.graphql.endpoint, or pass --allow-host %s", host, host)
 }

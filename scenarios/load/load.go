@@ -72,12 +72,21 @@ type Plan struct {
 // process's limit of open files (0: not known), less what the scenario says of
 // other loads; where that is too little, they share what goes beyond 64 in
 // proportion. Each gets at least one.
+//
+// Kafka records wait in memory rather than on connections: what the scenario
+// doesn't bound is the peak rate times the timeout, within 64 and 200,000.
 func InFlightLimits(loads []scenarios.Load, files int) []int {
-	const least, most = 64, 20_000
+	const least, most, mostRecords = 64, 20_000, 200_000
 	limits := make([]int, len(loads))
 	left, wanted, n := files/2, 0, 0
 	for i, l := range loads {
-		if limits[i] = l.InFlight; l.InFlight > 0 {
+		if limits[i] = l.InFlight; l.Kafka() {
+			if l.InFlight == 0 {
+				limits[i] = int(min(max(math.Ceil(l.PeakRate()*l.Timeout.Seconds()), least), mostRecords))
+			}
+			continue
+		}
+		if l.InFlight > 0 {
 			left -= l.InFlight
 			continue
 		}
@@ -88,7 +97,7 @@ func InFlightLimits(loads []scenarios.Load, files int) []int {
 	if files > 0 && n > 0 && wanted > left {
 		base := min(least, max(left, 0)/n)
 		for i, l := range loads {
-			if l.InFlight > 0 {
+			if l.InFlight > 0 || l.Kafka() {
 				continue
 			}
 			if limits[i] -= base; limits[i] > 0 {
