@@ -2,7 +2,7 @@
 GO ?= go
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check race honesty fuzz bench bench-peers interop schema clean
+.PHONY: help build demo test check race honesty fuzz bench bench-peers interop kafka-up kafka-down kafka-stories schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,15 @@ bench-peers: build ## measure beside vegeta, k6, wrk and h2load (the last two fr
 
 interop: build ## run against a GraphQL server and AWS SDKs written by others; needs node and npm
 	cd .ci/interop && npm ci --ignore-scripts --no-audit --no-fund && node interop.mjs
+
+kafka-up: ## start an Apache Kafka broker on loopback (KAFKA=3.9: the older version); needs Java 17 and Maven
+	.ci/kafka/up
+
+kafka-down: ## end that broker
+	.ci/kafka/down
+
+kafka-stories: build ## rehearse against an Apache Kafka broker that is started for it; takes three minutes; needs kcat too
+	.ci/kafka/stories
 
 schema: ## write the JSON Schema of scenario files anew
 	$(GO) generate ./scenarios

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/headroom-load/headroom/capacity"
@@ -37,7 +38,13 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-func failure(err error) error { return &exitError{code: exitFailure, err: err} }
+// failure ends the program with exit code 1, unless err has a better one.
+func failure(err error) error {
+	if e := (*exitError)(nil); errors.As(err, &e) {
+		return e
+	}
+	return &exitError{code: exitFailure, err: err}
+}
 
 func usage(err error) error { return &exitError{code: exitUsage, err: err} }
 
