@@ -12,7 +12,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +116,12 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		start:    start,
 		total:    total(c.Scenario),
 		rules:    &rules{stop: c.Scenario.Stop, quotas: c.Quotas},
+		watchers: map[string]load.Watcher{},
+	}
+	for _, p := range plans {
+		if d, ok := p.Driver.(load.Watcher); ok {
+			x.watchers[p.Load.Name] = d
+		}
 	}
 	err = errors.Join(w.Event(c.Events...), w.Event(loads.Stages(c.Scenario)...))
 	if err == nil {
@@ -165,6 +173,7 @@ type execution struct {
 	cpu      cpuMeter
 	strain   strainMeter
 	flushed  time.Duration
+	watchers map[string]load.Watcher // of the loads that have one
 }
 
 // drive sends the load and writes each second until every request has its
@@ -227,7 +236,8 @@ func (x *execution) second(stop context.CancelFunc) error {
 				Points: []measure.Point{{At: at, Value: used}},
 			})
 		}
-		err = errors.Join(err, x.writer.Series(series...))
+		seen, events := x.watch(at, now-x.flushed)
+		err = errors.Join(err, x.writer.Series(append(series, seen...)...), x.writer.Event(events...))
 	}
 	x.flushed = now
 	if reason := x.rules.broken(win.Rows); reason != "" && x.manifest.State == capacity.Running {
@@ -238,6 +248,21 @@ func (x *execution) second(stop context.CancelFunc) error {
 		x.config.Progress(x.progress(now, win.Rows))
 	}
 	return err
+}
+
+// watch returns what the drivers saw of their targets in the last second.
+func (x *execution) watch(at time.Time, period time.Duration) (series []measure.Series, events []capacity.Event) {
+	for _, name := range slices.Sorted(maps.Keys(x.watchers)) {
+		seen, notices := x.watchers[name].Watch(at, period)
+		for _, s := range seen {
+			s.Labels["load"] = name
+			series = append(series, s)
+		}
+		for _, n := range notices {
+			events = append(events, capacity.Event{At: n.At.Sub(x.start).Seconds(), Kind: n.Kind, Text: name + ": " + n.Text})
+		}
+	}
+	return series, events
 }
 
 func (x *execution) progress(now time.Duration, rows []measure.Row) Progress {

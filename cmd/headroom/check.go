@@ -52,7 +52,7 @@ quota, unless --above-quota is given.`,
 			if p.system != nil {
 				c.Target = "sandbox " + p.scenario.Target.Sandbox
 			} else {
-				c.Target = redactURL(p.scenario.Target.GraphQL.Endpoint)
+				c.Target = targetName(p.scenario.Target)
 			}
 			fmt.Fprintln(a.stdout, rehearsal.Summary(c))
 			for _, w := range plan.Doubts(p.scenario, nil) {

@@ -37,6 +37,7 @@ var rooms = []room{
 	{"scenarios/load", "the schedule and the runner know no protocol", floor1, nil},
 	{"scenarios/graphql/http1", "the client for load knows only bytes and the network", nil, nil},
 	{"scenarios/graphql", "a driver reaches its target over the wire alone", append([]string{"scenarios/load", "scenarios/graphql/http1"}, floor1...), []string{"github.com/tsenart/vegeta/v12", "github.com/aws/aws-sdk-go-v2"}},
+	{"scenarios/kafka", "a driver reaches its target over the wire alone", append([]string{"scenarios/load"}, floor1...), []string{"github.com/twmb/franz-go", "github.com/aws/aws-sdk-go-v2"}},
 
 	{"capacity/model/limiter", "a limiter is arithmetic in explicit time", floor1, nil},
 	{"capacity/model", "the model is the one truth of sandbox and simulator, so it knows neither", append([]string{"capacity/model/limiter"}, floor1...), nil},

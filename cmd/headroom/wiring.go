@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -21,6 +22,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/sandbox"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/graphql"
+	"github.com/headroom-load/headroom/scenarios/kafka"
 	"github.com/headroom-load/headroom/scenarios/load"
 )
 
@@ -30,6 +32,7 @@ type target struct {
 	name    string // for readers, without secrets
 	sandbox bool
 	graphql scenarios.GraphQL
+	kafka   scenarios.Kafka
 	// aws is how the account's quotas and metrics are reached; nil: not at all.
 	aws   *aws.Config
 	close func() error
@@ -51,8 +54,14 @@ func (a app) connect(ctx context.Context, p *prepared) (*target, error) {
 			aws:     sandboxConfig(e), close: child.close,
 		}, nil
 	}
-	t := &target{name: redactURL(s.Target.GraphQL.Endpoint), graphql: *s.Target.GraphQL, close: func() error { return nil }}
-	if s.Target.AWS.Region == "" && !s.Target.GraphQL.Auth.IAM {
+	t := &target{name: targetName(s.Target), close: func() error { return nil }}
+	if s.Target.GraphQL != nil {
+		t.graphql = *s.Target.GraphQL
+	}
+	if s.Target.Kafka != nil {
+		t.kafka = *s.Target.Kafka
+	}
+	if s.Target.AWS.Region == "" && !t.graphql.Auth.IAM && t.kafka.SASL.Mechanism != scenarios.MSKIAM {
 		return t, nil
 	}
 	var options []func(*config.LoadOptions) error
@@ -69,6 +78,13 @@ func (a app) connect(ctx context.Context, p *prepared) (*target, error) {
 
 // driver makes the driver of a load.
 func (t *target) driver(l scenarios.Load, inFlight int) (load.Driver, error) {
+	if l.Kafka() {
+		c := kafka.Config{Target: t.kafka, Load: l, InFlight: inFlight, Version: tool().Version}
+		if t.aws != nil {
+			c.Credentials = t.aws.Credentials
+		}
+		return kafka.New(context.Background(), c)
+	}
 	c := graphql.Config{Target: t.graphql, Load: l, InFlight: inFlight, UserAgent: userAgent()}
 	if t.graphql.Auth.IAM {
 		c.Credentials, c.Region = t.aws.Credentials, t.aws.Region
@@ -126,6 +142,18 @@ func sandboxConfig(e sandbox.Endpoints) *aws.Config {
 		}),
 		BaseEndpoint: aws.String(e.AWS),
 	}
+}
+
+// targetName says for readers where the load goes, without secrets.
+func targetName(t scenarios.Target) string {
+	var names []string
+	if t.GraphQL != nil {
+		names = append(names, redactURL(t.GraphQL.Endpoint))
+	}
+	if t.Kafka != nil {
+		names = append(names, "kafka "+strings.Join(t.Kafka.Brokers, ", "))
+	}
+	return strings.Join(names, " and ")
 }
 
 // redactURL prints a URL without its user, query and fragment, where secrets

@@ -1,0 +1,203 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/aws"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/headroom-load/headroom/scenarios"
+)
+
+const (
+	// connectEvery keeps new connections to a host below the rate at which
+	// brokers refuse them: MSK lets an m5 or m7g broker have 100 a second with
+	// IAM, and a t3.small 4 (Amazon MSK, quotas).
+	connectEvery = 300 * time.Millisecond
+	connectWait  = 10 * time.Second
+	// metadataMost is how long the knowledge of a cluster lasts without an error.
+	metadataMost = time.Minute
+	// inFlightRequests per broker without idempotence, as the Java client has it.
+	inFlightRequests = 5
+)
+
+func newClient(cfg Config, p scenarios.Producer, m *meter) (*kgo.Client, error) {
+	dial, err := dialer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	// A request that is not answered is given up early enough for the record's
+	// own timeout to count.
+	request := min(max(cfg.Load.Timeout/2, time.Second), 10*time.Second)
+	options := []kgo.Opt{
+		kgo.SeedBrokers(cfg.Target.Brokers...),
+		kgo.ClientID(ClientID),
+		kgo.SoftwareNameAndVersion(ClientID, softwareVersion(cfg.Version)),
+		kgo.Dialer(dial),
+		kgo.WithHooks(m),
+		kgo.MetadataMinAge(scenarios.MetadataAge),
+		kgo.MetadataMaxAge(metadataMost),
+
+		kgo.ProducerLinger(p.Linger),
+		kgo.ProducerBatchMaxBytes(int32(p.BatchBytes)),
+		kgo.ProducerBatchCompression(codec(p.Compression)),
+		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(64<<10, true, true, nil)), // keys by murmur2, as the Java client does
+		// The runner bounds the records; the producer counts each for a moment
+		// longer.
+		kgo.MaxBufferedRecords(2*cfg.InFlight + 1000),
+		kgo.MaxBufferedBytes(int(p.BufferBytes)),
+		kgo.RecordDeliveryTimeout(max(cfg.Load.Timeout, time.Second)),
+		kgo.ProduceRequestTimeout(request),
+		kgo.RequestTimeoutOverhead(request),
+	}
+	if p.Acks == "all" {
+		options = append(options, kgo.RequiredAcks(kgo.AllISRAcks()))
+	} else {
+		options = append(options, kgo.RequiredAcks(kgo.LeaderAck()))
+	}
+	if p.Idempotence {
+		options = append(options, kgo.AllowIdempotentProduceCancellation()) // nothing is produced again
+	} else {
+		options = append(options, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(inFlightRequests))
+	}
+	mechanism, err := mechanism(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if mechanism != nil {
+		options = append(options, kgo.SASL(mechanism))
+	}
+	client, err := kgo.NewClient(options...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	return client, nil
+}
+
+// softwareVersion is a version as brokers accept it.
+func softwareVersion(v string) string {
+	if v == "" {
+		return "dev"
+	}
+	b := []byte(v)
+	for i, c := range b {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '.' {
+			b[i] = '-'
+		}
+	}
+	return "v" + string(b)
+}
+
+func codec(compression string) kgo.CompressionCodec {
+	switch compression {
+	case "gzip":
+		return kgo.GzipCompression()
+	case "snappy":
+		return kgo.SnappyCompression()
+	case "lz4":
+		return kgo.Lz4Compression()
+	case "zstd":
+		return kgo.ZstdCompression()
+	}
+	return kgo.NoCompression()
+}
+
+func mechanism(cfg Config) (sasl.Mechanism, error) {
+	s := cfg.Target.SASL
+	switch s.Mechanism {
+	case "":
+		return nil, nil
+	case scenarios.Plain:
+		return plain.Auth{User: s.User, Pass: s.Password}.AsMechanism(), nil
+	case scenarios.ScramSHA256:
+		return scram.Auth{User: s.User, Pass: s.Password}.AsSha256Mechanism(), nil
+	case scenarios.ScramSHA512:
+		return scram.Auth{User: s.User, Pass: s.Password}.AsSha512Mechanism(), nil
+	case scenarios.MSKIAM:
+		if cfg.Credentials == nil {
+			return nil, errors.New("kafka: msk_iam needs AWS credentials")
+		}
+		return aws.ManagedStreamingIAM(func(ctx context.Context) (aws.Auth, error) {
+			c, err := cfg.Credentials.Retrieve(ctx)
+			if err != nil {
+				return aws.Auth{}, errors.New("no AWS credentials")
+			}
+			return aws.Auth{AccessKey: c.AccessKeyID, SecretKey: c.SecretAccessKey, SessionToken: c.SessionToken, UserAgent: ClientID}, nil
+		}), nil
+	}
+	return nil, fmt.Errorf("kafka: unknown SASL mechanism %q", s.Mechanism)
+}
+
+// dialer returns how connections are opened, each some time after the one
+// before to the same host.
+func dialer(cfg Config) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	dial := (&net.Dialer{Timeout: connectWait}).DialContext
+	switch t := cfg.Target.TLS; {
+	case cfg.Dial != nil:
+		dial = cfg.Dial
+	case t != nil:
+		c := &tls.Config{MinVersion: tls.VersionTLS12}
+		if len(t.CA) > 0 {
+			c.RootCAs = x509.NewCertPool()
+			if !c.RootCAs.AppendCertsFromPEM(t.CA) {
+				return nil, errors.New("kafka: the file of certificate authorities holds none")
+			}
+		}
+		if len(t.Cert) > 0 {
+			pair, err := tls.X509KeyPair(t.Cert, t.Key)
+			if err != nil {
+				return nil, errors.New("kafka: the client's certificate and key don't belong together")
+			}
+			c.Certificates = []tls.Certificate{pair}
+		}
+		dial = (&tls.Dialer{NetDialer: &net.Dialer{Timeout: connectWait}, Config: c}).DialContext
+	}
+	p := &pace{next: map[string]time.Time{}}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if err := p.wait(ctx, address); err != nil {
+			return nil, err
+		}
+		return dial(ctx, network, address)
+	}, nil
+}
+
+// burst is how many connections to a host are opened without waiting.
+const burst = 3
+
+// pace keeps connections to a host apart in time.
+type pace struct {
+	mu   sync.Mutex
+	next map[string]time.Time // when the next connection to an address is due
+}
+
+func (p *pace) wait(ctx context.Context, address string) error {
+	p.mu.Lock()
+	now := time.Now()
+	due := p.next[address]
+	if earliest := now.Add(-burst * connectEvery); due.Before(earliest) {
+		due = earliest
+	}
+	p.next[address] = due.Add(connectEvery)
+	p.mu.Unlock()
+	if due.Sub(now) <= 0 {
+		return nil
+	}
+	t := time.NewTimer(due.Sub(now))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,212 @@
+package kafka
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/headroom-load/headroom/scenarios/load"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// Metrics of the series of a load, which say in their labels of which broker or
+// partition they are.
+const (
+	ThrottleCount = "throttles"            // answers that told to wait
+	ThrottleMax   = "throttle-time"        // the longest of them, in seconds
+	ProducedBytes = "produce-bytes"        // of whole produce requests, as a byte rate quota counts them
+	Acknowledged  = "acknowledged-records" // of a partition
+	Requests      = "produce-requests"     // to a broker
+	source        = "kafka-client"         //
+	produceKey    = 0                      // of the Kafka protocol
+)
+
+// meter counts what the producers of a load see of the cluster, for each second.
+type meter struct {
+	mu      sync.Mutex
+	closed  bool
+	brokers map[int32]*broker
+	topics  map[string]*topic
+	notices []load.Notice
+	noticed map[string]bool // in this second
+}
+
+type broker struct {
+	throttles       int64
+	longest         time.Duration
+	bytes, requests int64
+	down            bool
+}
+
+type topic struct {
+	acknowledged []int64
+	leaders      map[int32]int32
+}
+
+var (
+	_ kgo.HookBrokerThrottle   = (*meter)(nil)
+	_ kgo.HookBrokerConnect    = (*meter)(nil)
+	_ kgo.HookBrokerDisconnect = (*meter)(nil)
+	_ kgo.HookBrokerWrite      = (*meter)(nil)
+)
+
+func newMeter() *meter {
+	return &meter{brokers: map[int32]*broker{}, topics: map[string]*topic{}, noticed: map[string]bool{}}
+}
+
+func (m *meter) closing() {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+}
+
+// broker returns the counts of a broker. m.mu is held.
+func (m *meter) broker(id int32) *broker {
+	b := m.brokers[id]
+	if b == nil {
+		b = new(broker)
+		m.brokers[id] = b
+	}
+	return b
+}
+
+// topic returns the counts of a topic. m.mu is held.
+func (m *meter) topic(name string) *topic {
+	t := m.topics[name]
+	if t == nil {
+		t = &topic{leaders: map[int32]int32{}}
+		m.topics[name] = t
+	}
+	return t
+}
+
+// notice notes an event, once in a second. m.mu is held.
+func (m *meter) notice(kind, text string) {
+	if m.closed || m.noticed[text] {
+		return
+	}
+	m.noticed[text] = true
+	m.notices = append(m.notices, load.Notice{At: time.Now(), Kind: kind, Text: text})
+}
+
+// acknowledged counts a record.
+func (m *meter) acknowledged(name string, partition int32) {
+	m.mu.Lock()
+	t := m.topic(name)
+	for int(partition) >= len(t.acknowledged) {
+		t.acknowledged = append(t.acknowledged, 0)
+	}
+	t.acknowledged[partition]++
+	m.mu.Unlock()
+}
+
+// led notes who leads a partition.
+func (m *meter) led(name string, partition, leader int32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.topic(name)
+	if before, ok := t.leaders[partition]; ok && before != leader {
+		m.notice("leader", fmt.Sprintf("partition %d of %s: leader %d after %d", partition, name, leader, before))
+	}
+	t.leaders[partition] = leader
+}
+
+// OnBrokerThrottle implements kgo.HookBrokerThrottle.
+func (m *meter) OnBrokerThrottle(meta kgo.BrokerMetadata, interval time.Duration, _ bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.broker(meta.NodeID)
+	b.throttles++
+	b.longest = max(b.longest, interval)
+}
+
+// OnBrokerWrite implements kgo.HookBrokerWrite.
+func (m *meter) OnBrokerWrite(meta kgo.BrokerMetadata, key int16, bytes int, _, _ time.Duration, err error) {
+	if key != produceKey || err != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.broker(meta.NodeID)
+	b.bytes += int64(bytes)
+	b.requests++
+}
+
+// OnBrokerConnect implements kgo.HookBrokerConnect.
+func (m *meter) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if meta.NodeID < 0 {
+		return // an address to find the cluster by, not a broker yet
+	}
+	b := m.broker(meta.NodeID)
+	switch {
+	case err != nil && !b.down:
+		m.notice("broker", fmt.Sprintf("broker %d can't be reached: %s", meta.NodeID, network(err)))
+	case err == nil && b.down:
+		m.notice("broker", fmt.Sprintf("broker %d is connected again", meta.NodeID))
+	}
+	b.down = err != nil
+}
+
+// OnBrokerDisconnect implements kgo.HookBrokerDisconnect.
+func (m *meter) OnBrokerDisconnect(meta kgo.BrokerMetadata, _ net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if meta.NodeID < 0 {
+		return
+	}
+	m.notice("broker", fmt.Sprintf("broker %d: a connection was closed", meta.NodeID))
+	m.broker(meta.NodeID).down = true
+}
+
+// Watch implements load.Watcher.
+func (d *Driver) Watch(at time.Time, period time.Duration) ([]measure.Series, []load.Notice) {
+	m := d.meter
+	for _, o := range d.operations {
+		m.mu.Lock()
+		partitions := slices.Sorted(maps.Keys(m.topic(o.topic).leaders))
+		m.mu.Unlock()
+		for _, p := range partitions {
+			if leader, _, err := o.producer.PartitionLeader(o.topic, p); err == nil && leader >= 0 {
+				m.led(o.topic, p, leader)
+			}
+		}
+	}
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []measure.Series
+	add := func(metric, statistic, unit string, labels map[string]string, v float64) {
+		all = append(all, measure.Series{
+			Source: source, Metric: metric, Labels: maps.Clone(labels), Statistic: statistic, Unit: unit, Period: period,
+			Points: []measure.Point{{At: at, Value: v}},
+		})
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.brokers)) {
+		b := m.brokers[id]
+		labels := map[string]string{"broker": strconv.Itoa(int(id))}
+		add(ThrottleCount, "Sum", "count", labels, float64(b.throttles))
+		add(ThrottleMax, "Maximum", "seconds", labels, b.longest.Seconds())
+		add(ProducedBytes, "Sum", "bytes", labels, float64(b.bytes))
+		add(Requests, "Sum", "count", labels, float64(b.requests))
+		*b = broker{down: b.down}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
+		t := m.topics[name]
+		for p, n := range t.acknowledged {
+			add(Acknowledged, "Sum", "records", map[string]string{"topic": name, "partition": strconv.Itoa(p)}, float64(n))
+			t.acknowledged[p] = 0
+		}
+	}
+	notices := m.notices
+	m.notices = nil
+	clear(m.noticed)
+	return all, notices
+}

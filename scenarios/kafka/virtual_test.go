@@ -1,0 +1,97 @@
+//go:build synctests
+
+package kafka
+
+import (
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// virtual runs f with a cluster in virtual time.
+func virtual(t *testing.T, f func(t *testing.T, c *kfake.Cluster, cfg Config)) {
+	synctest.Test(t, func(t *testing.T) {
+		var network kfake.VirtualNetwork
+		c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(9092), kfake.SeedTopics(4, "views"), kfake.ListenFn(network.Listen))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		f(t, c, Config{Target: scenarios.Kafka{Brokers: []string{"127.0.0.1:9092"}}, Dial: network.DialContext})
+	})
+}
+
+// TestVirtualTenMinutes is a launch of ten minutes: calm, doubled within ten seconds,
+// held. A broker that answers at once leaves nothing but the linger.
+func TestVirtualTenMinutes(t *testing.T) {
+	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
+		l := views(68, 0)
+		l.Profile = []scenarios.Stage{
+			{Name: "calm", From: 68, To: 68, For: 3 * time.Minute, Measure: true},
+			{Name: "double", Ramp: true, From: 68, To: 135, For: 10 * time.Second, Measure: true},
+			{Name: "hold", From: 135, To: 135, For: 410 * time.Second, Measure: true},
+		}
+		cfg.Load = l
+		sum, times, _ := run(t, cfg)
+		if sum.OK != sum.Planned || written(c) != sum.OK || math.Abs(float64(sum.Planned)-(68*180+101.5*10+135*410)) > 1500 {
+			t.Errorf("ok %d of %d, written %d", sum.OK, sum.Planned, written(c))
+		}
+		response, lag := times[measure.ResponseTimes], times[measure.Lags]
+		if lag.Max() != 0 || response.Max() > 5000+1 || response.Quantile(0.5) < 2500 {
+			t.Errorf("lag up to %v us, response time %v to %v us", lag.Max(), response.Quantile(0.5), response.Max())
+		}
+	})
+}
+
+// TestVirtualStall is the closed form of a broker that is silent for D = 3 s in T = 60
+// s: quantile p of the response time is D - (1-p)T, give or take the linger.
+func TestVirtualStall(t *testing.T) {
+	stall := func(c *kfake.Cluster) {
+		from := time.Now().Add(20 * time.Second)
+		c.ControlKey(0, func(kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			if now := time.Now(); now.After(from) && now.Before(from.Add(3*time.Second)) {
+				c.SleepControl(func() { time.Sleep(from.Add(3 * time.Second).Sub(now)) })
+			}
+			return nil, nil, false
+		})
+	}
+	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
+		stall(c)
+		cfg.Load = views(1000, time.Minute)
+		sum, times, _ := run(t, cfg)
+		response := times[measure.ResponseTimes]
+		if sum.OK != sum.Planned || written(c) != sum.OK {
+			t.Errorf("ok %d of %d, written %d", sum.OK, sum.Planned, written(c))
+		}
+		if got := response.Quantile(0.99) / 1e6; math.Abs(got/2.4-1) > 0.05 {
+			t.Errorf("p99 is %.3f s, want 2.4", got)
+		}
+	})
+	// With room for 100 records the rest of the stall is dropped, and counted.
+	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
+		stall(c)
+		cfg.Load, cfg.InFlight = views(1000, time.Minute), 100
+		sum, _, _ := run(t, cfg)
+		if written(c) != sum.OK || sum.DroppedGenerator != 0 || sum.DroppedSaturation < 2500 || sum.DroppedSaturation > 3000 {
+			t.Errorf("ok %d of %d, written %d, dropped %d", sum.OK, sum.Planned, written(c), sum.DroppedSaturation)
+		}
+	})
+	// And so it is where the bytes that may wait are what is full.
+	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
+		stall(c)
+		cfg.Load = views(1000, time.Minute)
+		cfg.Load.Operations[0].Kafka.Producer.BufferBytes = 20_000
+		sum, _, _ := run(t, cfg)
+		if written(c) != sum.OK || sum.DroppedGenerator != 0 || sum.DroppedSaturation < 2500 || sum.DroppedSaturation > 3000 {
+			t.Errorf("ok %d of %d, written %d, dropped %d", sum.OK, sum.Planned, written(c), sum.DroppedSaturation)
+		}
+	})
+}
