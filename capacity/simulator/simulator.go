@@ -174,6 +174,7 @@ type simulation struct {
 	first    attempt   // the one in hand
 	streams  []*stream // that have an arrival left
 	all      []*stream
+	passed   time.Duration // the last whole second
 	flushed  time.Duration
 	// The histograms so far, in the order in which they were begun; step is how
 	// long each of those of response times lasts.
@@ -220,11 +221,13 @@ func (x *simulation) drive() {
 // until takes in every answer up to an instant, and flushes each second that is
 // over by then.
 func (x *simulation) until(at time.Duration) {
-	for x.flushed+time.Second <= at {
-		second := x.flushed + time.Second
-		x.answers(second)
-		x.meters.passed(second, x.backend)
-		x.flush(second)
+	for x.passed+time.Second <= at {
+		x.passed += time.Second
+		x.answers(x.passed)
+		x.meters.passed(x.passed, x.backend)
+		if x.passed%x.step == 0 {
+			x.flush(x.passed)
+		}
 	}
 	x.answers(at)
 }
@@ -242,9 +245,10 @@ func (x *simulation) answers(at time.Duration) {
 
 // maxSteps is how many histograms of response times a Run has at most; each
 // takes 188 kB.
-const maxSteps = 512
+const maxSteps = 256
 
-// flush closes the second that ends at an instant.
+// flush closes the step that ends at an instant. Rows are by the second anyway;
+// to flush more often would cost a histogram each time.
 func (x *simulation) flush(at time.Duration) {
 	w := x.recorder.Flush(at)
 	x.flushed = at

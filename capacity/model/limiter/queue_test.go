@@ -23,10 +23,10 @@ func meanWait(n, servers int, rate float64, service func(*rand.Rand) float64) fl
 func TestQueueWait(t *testing.T) {
 	exponential := func(r *rand.Rand) float64 { return r.ExpFloat64() }
 	constant := func(*rand.Rand) float64 { return 1 }
-	// Of a squared coefficient of variation of 4.
-	lognormal := func(r *rand.Rand) float64 {
-		s2 := math.Log(1 + 4.0)
-		return math.Exp(math.Sqrt(s2)*r.NormFloat64() - s2/2)
+	// Of a squared coefficient of variation.
+	lognormal := func(cv2 float64) func(*rand.Rand) float64 {
+		s2 := math.Log(1 + cv2)
+		return func(r *rand.Rand) float64 { return math.Exp(math.Sqrt(s2)*r.NormFloat64() - s2/2) }
 	}
 	for _, c := range []struct {
 		name    string
@@ -38,7 +38,8 @@ func TestQueueWait(t *testing.T) {
 	}{
 		{"M/M/1", 2_000_000, 1, 0.8, exponential, 4, 0.02},
 		{"M/D/1", 2_000_000, 1, 0.8, constant, 2, 0.02},
-		{"M/G/1, CV² 4", 4_000_000, 1, 0.8, lognormal, 10, 0.05},
+		{"M/G/1, CV² 4", 4_000_000, 1, 0.8, lognormal(4), 10, 0.05},
+		{"M/G/1, CV² 16", 12_000_000, 1, 0.8, lognormal(16), 34, 0.05},
 		{"M/M/10", 2_000_000, 10, 8, exponential, 0.204590, 0.03},
 		{"M/M/100", 2_000_000, 100, 90, exponential, 0.021694, 0.03},
 	} {

@@ -1,0 +1,90 @@
+package load
+
+import (
+	"context"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// silent answers after the service time, but nothing between two instants.
+func silent(d *target, from, to, service time.Duration) func(context.Context, *measure.Sample) {
+	return func(ctx context.Context, s *measure.Sample) {
+		wait := service
+		if now := time.Since(d.start); now >= from && now < to {
+			wait = to - now + service
+		}
+		after(wait)(ctx, s)
+	}
+}
+
+// Pauses of a target whose quantiles are known in closed form or published: what a
+// user waits counts from when the request should have been sent.
+func TestPauses(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		rate          float64
+		during        time.Duration
+		from, to      time.Duration
+		service       time.Duration
+		mean          float64 // seconds; 0: not stated
+		p50, p95, p99 float64
+		within        float64
+	}{
+		// Gil Tene's example: 100 s at 1 ms, then nothing for 100 s (R01). Corrected,
+		// the mean is 25.003 s, half of all take 1 ms and 1 % more than 98 s.
+		{"Tene", 100, 200 * time.Second, 100 * time.Second, 200 * time.Second, time.Millisecond, 25.003, 0.001, 90, 98, 0.005},
+		// The second example of wrk2's README: a pause of 1.42 s in 19.75 s at 2,000/s
+		// (R42), by the model, which leaves out the time to drain.
+		{"wrk2", 2000, 19750 * time.Millisecond, 10 * time.Second, 11420 * time.Millisecond, 500 * time.Microsecond, 0, 0.0005, 0.4325, 1.2225, 0.02},
+	} {
+		in(t, func(t *testing.T, ctx context.Context) {
+			l := uniform(hold(c.rate, c.during))
+			l.InFlight, l.Timeout = 20_000, 10*time.Minute
+			d := &target{}
+			d.answer = silent(d, c.from, c.to, c.service)
+			o := drive(t, ctx, nil, []scenarios.Load{l}, []*target{d})
+			if o.OK != o.Planned {
+				t.Errorf("%s: %d ok of %d", c.name, o.OK, o.Planned)
+			}
+			for p, want := range map[float64]float64{0.5: c.p50, 0.95: c.p95, 0.99: c.p99} {
+				if got := o.response.Quantile(p) / 1e6; math.Abs(got/want-1) > c.within {
+					t.Errorf("%s: p%g is %.4f s, want %v", c.name, 100*p, got, want)
+				}
+			}
+			if got := o.response.Mean() / 1e6; c.mean > 0 && math.Abs(got/c.mean-1) > c.within {
+				t.Errorf("%s: mean %.3f s, want %v", c.name, got, c.mean)
+			}
+		})
+	}
+}
+
+// A stall of 1 s in 6 s at 200/s, with ten in flight at most (R03): what can't be
+// sent in time is dropped and counted, and never a run that looks fast.
+func TestStallWithTenInFlight(t *testing.T) {
+	in(t, func(t *testing.T, ctx context.Context) {
+		l := uniform(hold(200, 6*time.Second))
+		l.InFlight = 10
+		d := &target{}
+		d.answer = silent(d, 2*time.Second, 3*time.Second, time.Millisecond)
+		o := drive(t, ctx, nil, []scenarios.Load{l}, []*target{d})
+		// All but the ten that are in flight and the 20 of the last 100 ms.
+		if o.DroppedSaturation < 165 || o.DroppedSaturation > 175 || o.DroppedGenerator != 0 {
+			t.Errorf("%d dropped by saturation, %d by the generator", o.DroppedSaturation, o.DroppedGenerator)
+		}
+	})
+	in(t, func(t *testing.T, ctx context.Context) {
+		l := uniform(hold(200, 6*time.Second))
+		d := &target{}
+		d.answer = silent(d, 2*time.Second, 3*time.Second, time.Millisecond)
+		o := drive(t, ctx, nil, []scenarios.Load{l}, []*target{d})
+		for p, want := range map[float64]float64{0.9: 0.4, 0.99: 0.94} {
+			if got := o.response.Quantile(p) / 1e6; math.Abs(got/want-1) > 0.05 {
+				t.Errorf("p%g is %.3f s, want %v", 100*p, got, want)
+			}
+		}
+	})
+}
