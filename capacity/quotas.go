@@ -184,8 +184,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	if !known {
 		return r
 	}
-	if q.ID == RequestTokens && throttled != nil && float64(*throttled) > 0.01*float64(a.total.Sent) && len(c.values) > len(c.byOperation) {
-		note("refused requests told no tokens, and a bucket refuses dear requests first: the unit cost may be higher")
+	if refused := a.refusedShare(q, throttled); refused > 0 && q.Kind == RateQuota && c.dear > c.Value*(1+maxDifference) {
+		// What was refused told no charge, and a limit refuses dear requests first.
+		c.High = max(c.High, c.High*(1-refused)+refused*c.dear)
+		note("a limit refuses dear requests first, and these told no charge: the interval covers refused ones that cost %s", unit.HumanQuantity(c.dear, q.Unit))
 	}
 	r.UnitCost, r.ColdCost = &c.Estimate, &c.cold
 	if c.byOperation != nil {
@@ -269,6 +271,20 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		note("it refused requests below its safe rate: others use it, its true limit is lower, or keys are skewed")
 	}
 	return r
+}
+
+// refusedShare returns which part of the requests that charge q it refused.
+func (a *analysis) refusedShare(q Quota, throttled *int64) float64 {
+	if throttled == nil || *throttled == 0 {
+		return 0
+	}
+	var sent int64
+	for _, op := range a.ops {
+		if q.Charges(op.Load, op.Name) {
+			sent += op.all.Sent
+		}
+	}
+	return min(1, float64(*throttled)/float64(max(sent, 1)))
 }
 
 // bucketOf returns what makes full token buckets.

@@ -77,6 +77,8 @@ type cost struct {
 	draws       []float64
 	cold        float64
 	byOperation []OperationCost
+	// dear is what a single request may charge, as far as is known.
+	dear float64
 	// values is the distribution of single charges where answers told them; nil:
 	// every charge counts as the mean.
 	values []weighted
@@ -133,9 +135,8 @@ func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
 	}
 	if blocks := a.inBlocks(series, answered); blocks != nil {
 		r := a.resample(len(blocks[0].Num))
-		c.Value, c.draws = r.Ratios(blocks, weights)
-		iv := r.Interval(c.draws)
-		c.Low, c.High = iv.Low, iv.High
+		value, draws, iv := r.Ratios(blocks, weights)
+		c.Value, c.draws, c.Low, c.High = value, draws, max(0, iv.Low), iv.High
 	} else {
 		for i, o := range c.byOperation {
 			c.Value += weights[i] * o.UnitCost
@@ -143,6 +144,9 @@ func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
 		half := 1.96 * math.Sqrt(independent)
 		c.Low, c.High = max(0, c.Value-half), c.Value+half
 		c.notes = append(c.notes, "answers came in too few seconds for an interval of their own: that of the unit cost takes them as independent of each other")
+	}
+	for _, v := range c.values {
+		c.dear = max(c.dear, v.value)
 	}
 	c.atLeastFloor()
 	c.cold = max(c.cold, c.Value)
@@ -331,9 +335,8 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 	}
 	if len(sums.Num) >= minBlocks {
 		r := a.resample(len(sums.Num))
-		_, c.draws = r.Ratios([]stats.Ratio{sums}, []float64{1})
-		iv := r.Interval(c.draws)
-		c.Low, c.High = iv.Low, iv.High
+		_, draws, iv := r.Ratios([]stats.Ratio{sums}, []float64{1})
+		c.draws, c.Low, c.High = draws, max(0, iv.Low), iv.High
 	} else {
 		half := 1.96 * mean / math.Sqrt(requests)
 		c.Low, c.High = max(0, min(low, mean-half)), max(high, mean+half)
@@ -362,7 +365,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 	if count == 1 {
 		c.byOperation = []OperationCost{{Load: only.Load, Name: only.Name, UnitCost: c.Value}}
 	}
-	c.values = twoPoints(c.Value, sums, charging)
+	c.values, c.dear = twoPoints(c.Value, sums, charging)
 	c.Value, c.Low, c.High, c.cold = c.Value*charging, c.Low*charging, c.High*charging, c.cold*charging
 	for d := range c.draws {
 		c.draws[d] *= charging
@@ -413,9 +416,9 @@ func (c *cost) apart(sums stats.Ratio, period time.Duration) bool {
 }
 
 // twoPoints returns single charges of the given mean that vary as much as sums of
-// them do: two values of equal weight, of which the lower is not below 0. Too few
-// sums tell no variation.
-func twoPoints(mean float64, sums stats.Ratio, weight float64) []weighted {
+// them do: two values of equal weight, of which the lower is not below 0, and three
+// standard deviations above the mean. Too few sums tell no variation.
+func twoPoints(mean float64, sums stats.Ratio, weight float64) (values []weighted, dear float64) {
 	var squares, n float64
 	for i, den := range sums.Den {
 		d := sums.Num[i] - mean*den
@@ -423,15 +426,15 @@ func twoPoints(mean float64, sums stats.Ratio, weight float64) []weighted {
 		n += den
 	}
 	if len(sums.Num) < minBlocks || n == 0 {
-		return []weighted{{mean, weight}}
+		return []weighted{{mean, weight}}, mean
 	}
 	sd := math.Sqrt(squares / n)
 	if sd <= mean {
-		return []weighted{{mean - sd, weight / 2}, {mean + sd, weight / 2}}
+		return []weighted{{mean - sd, weight / 2}, {mean + sd, weight / 2}}, mean + 3*sd
 	}
 	// One in so many charges is all there is.
 	share := mean * mean / (mean*mean + sd*sd)
-	return []weighted{{0, weight * (1 - share)}, {mean / share, weight * share}}
+	return []weighted{{0, weight * (1 - share)}, {mean / share, weight * share}}, mean + 3*sd
 }
 
 // unsure returns the share of sent requests of which it isn't known whether

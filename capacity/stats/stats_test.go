@@ -118,8 +118,8 @@ func TestBlockLength(t *testing.T) {
 // ratioOfSums is a figure with its interval from a bootstrap of its own.
 func ratioOfSums(series []Ratio, weights []float64, draws int, seed uint64) (float64, Interval) {
 	r := NewResample(len(series[0].Num), draws, seed)
-	v, d := r.Ratios(series, weights)
-	return v, r.Interval(d)
+	v, _, iv := r.Ratios(series, weights)
+	return v, iv
 }
 
 func TestRatioOfSums(t *testing.T) {
