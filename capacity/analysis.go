@@ -20,7 +20,8 @@ type analysis struct {
 	by      map[measure.Operation]*operation
 	total   measure.Row // of everything, measured or not
 
-	resamples map[int]*stats.Resample // of the bootstrap, by the number of blocks
+	resamples map[int]*stats.Resample   // of the bootstrap, by the number of blocks
+	flows     map[string]map[int64]flow // by period and what charges the quota
 }
 
 // operation is one operation's part of a run.
@@ -206,6 +207,21 @@ func floorTo(v, step int64) int64 {
 		r += step
 	}
 	return v - r
+}
+
+// arrivalsOf returns the arrivals of what charges a quota. Quotas that the same
+// operations charge share them.
+func (a *analysis) arrivalsOf(q Quota, period time.Duration) map[int64]flow {
+	key := period.String() + "\x00" + strings.Join(q.Loads, "\x01") + "\x00" + strings.Join(q.Operations, "\x01")
+	flows, ok := a.flows[key]
+	if !ok {
+		if a.flows == nil {
+			a.flows = make(map[string]map[int64]flow)
+		}
+		flows = a.arrivals(period, q.Charges)
+		a.flows[key] = flows
+	}
+	return flows
 }
 
 // arrivals counts, for each period of the given length and by the sent instant

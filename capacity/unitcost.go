@@ -274,7 +274,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		return c, false
 	}
 	atLeast, atMost := a.refusedBefore(q)
-	flows := a.arrivals(series.period, q.Charges)
+	flows := a.arrivalsOf(q, series.period)
 	served := func(f flow, refused float64) float64 { return max(0, f.sent-f.lost-refused*f.throttled) }
 
 	var used, requests, fewer, largest float64

@@ -607,7 +607,7 @@ func (a *analysis) coverage(quota string, role Role) (share float64, ok bool) {
 		period = time.Minute
 	}
 	there, all := 0, 0
-	for at, f := range a.arrivals(period, quotaOf(a.run, quota).Charges) {
+	for at, f := range a.arrivalsOf(quotaOf(a.run, quota), period) {
 		if f.sent == 0 {
 			continue
 		}
