@@ -5,7 +5,7 @@ GO ?= go
 .PHONY: help build demo test check race honesty fuzz bench bench-peers interop kafka-up kafka-down kafka-stories schema clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/headroom
 	$(GO) build -trimpath -o bin/headroom ./cmd/headroom
@@ -60,6 +60,18 @@ kafka-down: ## end that broker
 
 kafka-stories: build ## rehearse against an Apache Kafka broker that is started for it; takes three minutes; needs kcat too
 	.ci/kafka/stories
+
+KAFKA ?= 4.x
+kafka-up: ## start a real Kafka broker on loopback, KAFKA=4.x or 3.9; needs java 17 and mvn
+	$(GO) build -o bin/kafka ./.ci/kafka
+	bin/kafka up $(KAFKA)
+
+kafka-down: ## stop that broker and delete its data
+	$(GO) build -o bin/kafka ./.ci/kafka
+	bin/kafka down
+
+kafka-stories: build kafka-up ## hold runs against that broker to what it holds itself; needs kcat, takes minutes
+	bin/kafka stories; code=$$?; bin/kafka down; exit $$code
 
 schema: ## write the JSON Schema of scenario files anew
 	$(GO) generate ./scenarios
