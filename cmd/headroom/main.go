@@ -37,9 +37,9 @@ func run(ctx context.Context, args []string, a app) int {
 	root := &cobra.Command{
 		Use:   "headroom",
 		Short: "Rehearse a spike and see which quota stops it first",
-		Long: `headroom drives GraphQL load at a target rate (open loop) from a scenario file,
-relates it to the quotas it uses up, and reports which one binds first, at what
-rate, and what the launch requires.`,
+		Long: `headroom drives GraphQL and Kafka load at a target rate (open loop) from a
+scenario file, relates it to the quotas it uses up, and reports which one binds
+first, at what rate, and what the launch requires.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
