@@ -52,16 +52,6 @@ bench-peers: build ## measure beside vegeta, k6, wrk and h2load (the last two fr
 interop: build ## run against a GraphQL server and AWS SDKs written by others; needs node and npm
 	cd .ci/interop && npm ci --ignore-scripts --no-audit --no-fund && node interop.mjs
 
-kafka-up: ## start an Apache Kafka broker on loopback (KAFKA=3.9: the older version); needs Java 17 and Maven
-	.ci/kafka/up
-
-kafka-down: ## end that broker
-	.ci/kafka/down
-
-kafka-stories: build ## rehearse against an Apache Kafka broker that is started for it; takes three minutes; needs kcat too
-	.ci/kafka/stories
-
-KAFKA ?= 4.x
 kafka-up: ## start a real Kafka broker on loopback, KAFKA=4.x or 3.9; needs java 17 and mvn
 	$(GO) build -o bin/kafka ./.ci/kafka
 	bin/kafka up $(KAFKA)
