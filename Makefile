@@ -52,6 +52,8 @@ bench-peers: build ## measure beside vegeta, k6, wrk and h2load (the last two fr
 interop: build ## run against a GraphQL server and AWS SDKs written by others; needs node and npm
 	cd .ci/interop && npm ci --ignore-scripts --no-audit --no-fund && node interop.mjs
 
+KAFKA ?= 4.x
+
 kafka-up: ## start a real Kafka broker on loopback, KAFKA=4.x or 3.9; needs java 17 and mvn
 	$(GO) build -o bin/kafka ./.ci/kafka
 	bin/kafka up $(KAFKA)

@@ -36,7 +36,7 @@ func New(run *capacity.Run, a capacity.Assessment) *Report {
 	r.Sections = []Section{
 		headroomSection(a),
 		{ID: "figures", Title: "Figures", Detail: true, Blocks: figures(run, a)},
-		operationsSection(a),
+		operationsSection(run, a),
 		tokensSection(run, a),
 		thresholdsSection(run, a),
 		checksSection(a),
@@ -315,7 +315,7 @@ func costOf(v float64, q capacity.QuotaResult) string {
 	return plot.UnitCost(q)
 }
 
-func operationsSection(a capacity.Assessment) Section {
+func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 	s := Section{ID: "operations", Title: "Operations"}
 	if len(a.Operations) == 0 {
 		return s
@@ -405,6 +405,7 @@ func operationsSection(a capacity.Assessment) Section {
 	if len(reasons.Rows) > 0 {
 		s.Blocks = append(s.Blocks, reasons)
 	}
+	s.Blocks = append(s.Blocks, producedBlocks(run)...)
 	return s
 }
 

@@ -19,7 +19,6 @@ import (
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/record"
-	"github.com/headroom-load/headroom/scenarios/kafka"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -179,10 +178,10 @@ var all = []story{
 		name: "quota", rate: 2000, length: 30 * time.Second, quotaBytes: quotaLimit,
 		check: func(o *told) error {
 			throttled := 0.0
-			for _, v := range o.series(kafka.ThrottleCount) {
+			for _, v := range o.series(measure.KafkaThrottles) {
 				throttled += v
 			}
-			bytes := o.series(kafka.ProducedBytes)
+			bytes := o.series(measure.KafkaProducedBytes)
 			if throttled == 0 || len(bytes) < 25 {
 				return errors.New("no throttle time was seen")
 			}

@@ -89,7 +89,7 @@ func TestConservation(t *testing.T) {
 		t.Errorf("sent %d, ok %d, written %d", sum.Sent, sum.OK, written(c))
 	}
 	for _, s := range series {
-		if s.Metric != Acknowledged {
+		if s.Metric != measure.KafkaAcknowledged {
 			continue
 		}
 		var p int32

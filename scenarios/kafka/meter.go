@@ -15,17 +15,8 @@ import (
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
-// Metrics of the series of a load, which say in their labels of which broker or
-// partition they are.
-const (
-	ThrottleCount = "throttles"            // answers that told to wait
-	ThrottleMax   = "throttle-time"        // the longest of them, in seconds
-	ProducedBytes = "produce-bytes"        // of whole produce requests, as a byte rate quota counts them
-	Acknowledged  = "acknowledged-records" // of a partition
-	Requests      = "produce-requests"     // to a broker
-	source        = "kafka-client"         //
-	produceKey    = 0                      // of the Kafka protocol
-)
+// produceKey is the produce request's in the Kafka protocol.
+const produceKey = 0
 
 // meter counts what the producers of a load see of the cluster, for each second.
 type meter struct {
@@ -185,23 +176,23 @@ func (d *Driver) Watch(at time.Time, period time.Duration) ([]measure.Series, []
 	var all []measure.Series
 	add := func(metric, statistic, unit string, labels map[string]string, v float64) {
 		all = append(all, measure.Series{
-			Source: source, Metric: metric, Labels: maps.Clone(labels), Statistic: statistic, Unit: unit, Period: period,
+			Source: measure.KafkaClient, Metric: metric, Labels: maps.Clone(labels), Statistic: statistic, Unit: unit, Period: period,
 			Points: []measure.Point{{At: at, Value: v}},
 		})
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.brokers)) {
 		b := m.brokers[id]
 		labels := map[string]string{"broker": strconv.Itoa(int(id))}
-		add(ThrottleCount, "Sum", "count", labels, float64(b.throttles))
-		add(ThrottleMax, "Maximum", "seconds", labels, b.longest.Seconds())
-		add(ProducedBytes, "Sum", "bytes", labels, float64(b.bytes))
-		add(Requests, "Sum", "count", labels, float64(b.requests))
+		add(measure.KafkaThrottles, "Sum", "count", labels, float64(b.throttles))
+		add(measure.KafkaThrottleTime, "Maximum", "seconds", labels, b.longest.Seconds())
+		add(measure.KafkaProducedBytes, "Sum", "bytes", labels, float64(b.bytes))
+		add(measure.KafkaRequests, "Sum", "count", labels, float64(b.requests))
 		*b = broker{down: b.down}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
 		t := m.topics[name]
 		for p, n := range t.acknowledged {
-			add(Acknowledged, "Sum", "records", map[string]string{"topic": name, "partition": strconv.Itoa(p)}, float64(n))
+			add(measure.KafkaAcknowledged, "Sum", "records", map[string]string{"topic": name, "partition": strconv.Itoa(p)}, float64(n))
 			t.acknowledged[p] = 0
 		}
 	}

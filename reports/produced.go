@@ -1,0 +1,88 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// producedBlocks says of Kafka operations how their records were produced, which
+// shapes their response times, how brokers throttled them, and how they fell on
+// partitions.
+func producedBlocks(run *capacity.Run) (blocks []Block) {
+	for _, l := range run.Manifest.Loads {
+		for _, op := range l.Operations {
+			if op.Record != nil {
+				blocks = append(blocks, Text(op.Name+" was produced to "+op.Record.String()+". Its response time ends with the acknowledgement, and includes the linger."))
+			}
+		}
+	}
+	if blocks == nil {
+		return nil
+	}
+	throttles, longest := map[string]float64{}, map[string]float64{}
+	partitions := map[string]map[int]float64{}
+	for _, s := range run.Series {
+		if s.Source != measure.KafkaClient {
+			continue
+		}
+		for _, p := range s.Points {
+			switch s.Metric {
+			case measure.KafkaThrottles:
+				throttles[s.Labels["broker"]] += p.Value
+			case measure.KafkaThrottleTime:
+				longest[s.Labels["broker"]] = max(longest[s.Labels["broker"]], p.Value)
+			case measure.KafkaAcknowledged:
+				topic := s.Labels["topic"]
+				if partitions[topic] == nil {
+					partitions[topic] = map[int]float64{}
+				}
+				if n, err := strconv.Atoi(s.Labels["partition"]); err == nil {
+					partitions[topic][n] += p.Value
+				}
+			}
+		}
+	}
+	for _, broker := range slices.Sorted(maps.Keys(throttles)) {
+		if throttles[broker] > 0 {
+			blocks = append(blocks, Text(fmt.Sprintf("Broker %s throttled %.0f answers, for at most %s each: the time belongs to its quota, and the records are ok.",
+				broker, throttles[broker], unit.HumanSeconds(longest[broker]))))
+		}
+	}
+	for _, topic := range slices.Sorted(maps.Keys(partitions)) {
+		blocks = append(blocks, skew(topic, partitions[topic]))
+	}
+	return blocks
+}
+
+// mostPartitions is how many partitions of a topic a report lists.
+const mostPartitions = 10
+
+// skew tells how acknowledged records fell on the partitions of a topic.
+func skew(topic string, counts map[int]float64) Block {
+	var sum float64
+	for _, n := range counts {
+		sum += n
+	}
+	if sum == 0 {
+		return Text("No record of " + topic + " was acknowledged.")
+	}
+	mean := sum / float64(len(counts))
+	order := slices.SortedFunc(maps.Keys(counts), func(x, y int) int { return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y)) })
+	t := &Table{
+		Caption: fmt.Sprintf("Acknowledged records of %s by partition", topic),
+		Columns: []Column{{"partition", false}, {"records", true}, {"share", true}, {"of the mean", true}},
+	}
+	for _, p := range order[:min(len(order), mostPartitions)] {
+		t.Rows = append(t.Rows, []Cell{
+			{Text: strconv.Itoa(p)}, {Text: whole(int64(counts[p]))}, {Text: unit.HumanShare(counts[p] / sum)}, {Text: fmt.Sprintf("%.2fx", counts[p]/mean)},
+		})
+	}
+	return t
+}
