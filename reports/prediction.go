@@ -96,8 +96,10 @@ func Cost(b price.Bill, what string) *Section {
 		t.Rows = append(t.Rows, []Cell{{Text: m}, {}, t.missing("no price of it is known here")})
 	}
 	t.Rows = append(t.Rows, []Cell{{Text: "together"}, {}, {Text: money(b.USD)}})
-	return &Section{ID: "cost", Title: "Cost of " + what, Blocks: []Block{t,
-		Text(fmt.Sprintf("By list prices of %s, first tier, the oldest read on %s: an order of magnitude, not a bill.", b.Region, b.AsOf))}}
+	return &Section{ID: "cost", Title: "Cost of " + what, Blocks: []Block{
+		t,
+		Text(fmt.Sprintf("By list prices of %s, first tier, the oldest read on %s: an order of magnitude, not a bill.", b.Region, b.AsOf)),
+	}}
 }
 
 func money(usd float64) string {

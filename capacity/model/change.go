@@ -64,7 +64,7 @@ func (s *System) Change(c Change) (*System, error) {
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("System %s has no operation %q", s.Name, c.Operation)
+		return nil, fmt.Errorf("the System %s has no operation %q", s.Name, c.Operation)
 	}
 	for id := range c.Amounts {
 		if !charged[id] {

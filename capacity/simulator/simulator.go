@@ -125,7 +125,7 @@ func (x *frame) prepare(s *scenarios.Scenario, sys *model.System, o Options) ([]
 			name, _ := quotas.ServedAs(op)
 			i := slices.IndexFunc(sys.Operations, func(o model.Operation) bool { return o.Name == name })
 			if i < 0 {
-				return nil, nil, fmt.Errorf("System %s has no operation %q, which %s of load %s asks for", sys.Name, name, op.Name, p.Load.Name)
+				return nil, nil, fmt.Errorf("the System %s has no operation %q, which %s of load %s asks for", sys.Name, name, op.Name, p.Load.Name)
 			}
 			served = append(served, i)
 		}

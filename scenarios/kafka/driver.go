@@ -133,8 +133,7 @@ type request struct {
 	driver  *Driver
 	op      *operation
 	record  kgo.Record
-	key     []byte // room for what is made anew each time
-	value   []byte
+	key     []byte                   // room for what is made anew each time
 	promise func(*kgo.Record, error) // acknowledged
 	sample  *measure.Sample
 	done    func(sent bool)
