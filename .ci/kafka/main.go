@@ -4,7 +4,7 @@
 //	go run ./.ci/kafka up 4.x        # or 3.9; jars by mvn, data under bin/
 //	go run ./.ci/kafka topic NAME PARTITIONS
 //	go run ./.ci/kafka quota BYTES   # a second, for headroom's client id; 0: none
-//	go run ./.ci/kafka stories
+//	go run ./.ci/kafka stories [NAME...]
 //	go run ./.ci/kafka down
 package main
 
@@ -57,8 +57,8 @@ func run(args []string) error {
 			return err
 		}
 		return quota(n)
-	case len(args) == 1 && args[0] == "stories":
-		return stories()
+	case len(args) > 0 && args[0] == "stories":
+		return stories(args[1:])
 	}
 	return errors.New("up VERSION, down, topic NAME PARTITIONS, quota BYTES or stories")
 }

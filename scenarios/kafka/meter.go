@@ -44,7 +44,7 @@ var (
 	_ kgo.HookBrokerThrottle   = (*meter)(nil)
 	_ kgo.HookBrokerConnect    = (*meter)(nil)
 	_ kgo.HookBrokerDisconnect = (*meter)(nil)
-	_ kgo.HookBrokerWrite      = (*meter)(nil)
+	_ kgo.HookBrokerE2E        = (*meter)(nil)
 )
 
 func newMeter() *meter {
@@ -117,15 +117,16 @@ func (m *meter) OnBrokerThrottle(meta kgo.BrokerMetadata, interval time.Duration
 	b.longest = max(b.longest, interval)
 }
 
-// OnBrokerWrite implements kgo.HookBrokerWrite.
-func (m *meter) OnBrokerWrite(meta kgo.BrokerMetadata, key int16, bytes int, _, _ time.Duration, err error) {
-	if key != produceKey || err != nil {
+// OnBrokerE2E implements kgo.HookBrokerE2E. A request counts when it is answered:
+// what was written to a broker that throttles may wait there, unread.
+func (m *meter) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if key != produceKey || e2e.Err() != nil {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := m.broker(meta.NodeID)
-	b.bytes += int64(bytes)
+	b.bytes += int64(e2e.BytesWritten)
 	b.requests++
 }
 
