@@ -94,3 +94,17 @@ func TestSpreadOfModels(t *testing.T) {
 		t.Errorf("notes %q and %q", ramp.Notes, hold.Notes)
 	}
 }
+
+// A Kafka quota refuses nothing: at 1.5 times its rate requests wait longer and
+// longer, and none is throttled.
+func TestKafkaQuotaHoldsBack(t *testing.T) {
+	a := simulated(t, "[{stage: hold, rate: 150/s, for: 18s}]", "  - {id: kafka.producer-byte-rate, kind: kafka_quota, rate: 20KB/s}\n",
+		"  - name: list\n    service_time: 2ms\n    charges:\n      - {limiter: kafka.producer-byte-rate, amount: 200}\n")
+	op := a.Operations[0]
+	if op.Throttled != 0 || op.OK == 0 || op.ResponseTime.Max == nil || *op.ResponseTime.Max < 2 {
+		t.Errorf("%+v, at most %v s", op, op.ResponseTime.Max)
+	}
+	if q := quota(t, a, "kafka.producer-byte-rate"); math.Abs(q.UnitCost.Value-200) > 1 || q.BindsAt == nil || math.Abs(*q.BindsAt.Rate-100) > 1 {
+		t.Errorf("unit cost %+v, binds at %+v", q.UnitCost, q.BindsAt)
+	}
+}

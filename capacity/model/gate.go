@@ -68,6 +68,8 @@ func (l Limiter) start(number, reserved int, accounts map[string]*account) func(
 		g = onDemand{limiter.NewOnDemand(l.Limit, l.Most)}
 	case ItemSize:
 		g = itemSize(l.Limit)
+	case KafkaQuota:
+		g = kafkaQuota{limiter.NewKafkaQuota(l.Limit)}
 	default:
 		g = bucket{limiter.NewTokenBucket(l.Limit, l.Burst)}
 	}
@@ -76,6 +78,7 @@ func (l Limiter) start(number, reserved int, accounts map[string]*account) func(
 
 type (
 	bucket     struct{ *limiter.TokenBucket }
+	kafkaQuota struct{ *limiter.KafkaQuota }
 	window     struct{ *limiter.Window }
 	onDemand   struct{ *limiter.OnDemand }
 	itemSize   float64
@@ -112,6 +115,11 @@ func (b bucket) admit(at, _ time.Duration, c *Charge) bool { return b.Admit(at, 
 func (w window) admit(at, _ time.Duration, c *Charge) bool { return w.Admit(at, c.Amount) }
 
 func (o onDemand) admit(at, _ time.Duration, c *Charge) bool { return o.Admit(at, c.Amount) }
+
+func (k kafkaQuota) admit(at, _ time.Duration, c *Charge) bool {
+	c.Wait = k.Admit(at, c.Amount)
+	return true
+}
 
 func (l itemSize) admit(_, _ time.Duration, c *Charge) bool {
 	return c.Amount <= float64(l)

@@ -44,6 +44,7 @@ const (
 	OnDemand    Kind = "on_demand"
 	Queue       Kind = "queue"
 	ItemSize    Kind = "item_size"
+	KafkaQuota  Kind = "kafka_quota"
 )
 
 // Limiter is one limit of a System with its parameters. Which of them are set

@@ -130,6 +130,7 @@ var kindKeys = map[Kind][]string{
 	OnDemand:    {"rate", "most"},
 	Queue:       {"rate", "nodes", "servers", "longest"},
 	ItemSize:    {"largest"},
+	KafkaQuota:  {"rate"},
 }
 
 // allKeys lists the keys of all kinds.
@@ -144,7 +145,7 @@ var allKeys = slices.Sorted(maps.Keys(func() map[string]bool {
 }()))
 
 // kinds is in the order in which hints list them.
-var kinds = []string{string(TokenBucket), string(Window), string(Concurrency), string(Partitions), string(OnDemand), string(Queue), string(ItemSize)}
+var kinds = []string{string(TokenBucket), string(Window), string(Concurrency), string(Partitions), string(OnDemand), string(Queue), string(ItemSize), string(KafkaQuota)}
 
 var (
 	limiterID     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
