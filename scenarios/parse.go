@@ -385,6 +385,8 @@ func (p *parser) oneKind(at string, operations []Operation) {
 		case !p.fine(path) || !p.fine("target"):
 		case (o.Kafka != nil) != (operations[0].Kafka != nil) && (o.Kafka != nil || o.GraphQL != nil):
 			p.fault(path, "is not of the same kind as the load's first operation", "GraphQL requests and Kafka records are loads of their own, on one clock")
+		case o.Kafka != nil && t.Sandbox != "":
+			p.fault(path+".kafka", "has no broker to go to: a sandbox has none", "write target.kafka with the brokers of a cluster; make kafka-up starts one")
 		case t.Sandbox != "":
 		case o.Kafka != nil && t.Kafka == nil:
 			p.fault(path+".kafka", "has no broker to go to", "write target.kafka")
@@ -667,7 +669,7 @@ func (p *parser) observe(files []observeFile) {
 		for _, k := range []struct {
 			from *text[label]
 			to   *string
-		}{{f.Lambda, &o.Lambda}, {f.DynamoDB, &o.DynamoDB}, {f.Momento, &o.Momento}, {f.KafkaGroup, &o.KafkaGroup}} {
+		}{{f.Lambda, &o.Lambda}, {f.DynamoDB, &o.DynamoDB}, {f.Momento, &o.Momento}} {
 			if k.from != nil {
 				*k.to = string(*k.from)
 				named++
@@ -676,7 +678,7 @@ func (p *parser) observe(files []observeFile) {
 		switch {
 		case !p.fine(path):
 		case named != 1:
-			p.fault(path, "must name one thing to observe", "write lambda, dynamodb, momento or kafka_group, each as an item of its own")
+			p.fault(path, "must name one thing to observe", "write lambda, dynamodb or momento, each as an item of its own")
 		case seen[o]:
 			p.fault(path, "is listed twice", "")
 		}

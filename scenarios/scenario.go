@@ -262,8 +262,6 @@ type Observe struct {
 	Lambda   string // function name
 	DynamoDB string // table name
 	Momento  string // cache name
-	// KafkaGroup is the name of a consumer group.
-	KafkaGroup string
 }
 
 // QuotaOverride is a quota set by the scenario: an amount for a level, an

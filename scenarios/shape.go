@@ -98,10 +98,9 @@ type (
 		Headers   strict.Map[string] `yaml:"headers" doc:"HTTP headers of this request, which override the target's."`
 	}
 	observeFile struct {
-		Lambda     *text[label] `yaml:"lambda" doc:"A Lambda function's name." eg:"programs"`
-		DynamoDB   *text[label] `yaml:"dynamodb" doc:"A DynamoDB table's name." eg:"Episodes"`
-		Momento    *text[label] `yaml:"momento" doc:"A Momento cache's name." eg:"programs-cache"`
-		KafkaGroup *text[label] `yaml:"kafka_group" doc:"A Kafka consumer group, whose lag is read each second." eg:"view-consumer"`
+		Lambda   *text[label] `yaml:"lambda" doc:"A Lambda function's name." eg:"programs"`
+		DynamoDB *text[label] `yaml:"dynamodb" doc:"A DynamoDB table's name." eg:"Episodes"`
+		Momento  *text[label] `yaml:"momento" doc:"A Momento cache's name." eg:"programs-cache"`
 	}
 )
 
