@@ -83,7 +83,11 @@ func (t *target) driver(l scenarios.Load, inFlight int) (load.Driver, error) {
 		if t.aws != nil {
 			c.Credentials = t.aws.Credentials
 		}
-		return kafka.New(context.Background(), c)
+		d, err := kafka.New(context.Background(), c)
+		if err != nil {
+			return nil, &exitError{code: exitInput, err: fmt.Errorf("nothing was sent: load %s: %w", l.Name, err)}
+		}
+		return d, nil
 	}
 	c := graphql.Config{Target: t.graphql, Load: l, InFlight: inFlight, UserAgent: userAgent()}
 	if t.graphql.Auth.IAM {
