@@ -260,7 +260,8 @@ func (c Polyline) Rate(at time.Duration) float64 {
 	if to.At <= from.At {
 		return to.Rate
 	}
-	return from.Rate + (to.Rate-from.Rate)*float64(at-from.At)/float64(to.At-from.At)
+	x := float64(at-from.At) / float64(to.At-from.At)
+	return from.Rate*(1-x) + to.Rate*x // between the two, whatever the rounding
 }
 
 // Expected implements Curve.

@@ -234,3 +234,19 @@ func FuzzCounts(f *testing.F) {
 		}
 	})
 }
+
+// A line that falls to nothing ends at nothing, and not below it.
+func TestPolylineEndsAtItsCorners(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rates := rapid.Float64Range(0, 1e6)
+		p := Polyline{[]RatePoint{{0, rates.Draw(t, "from")}, {time.Second, rates.Draw(t, "to")}}}
+		at := time.Duration(rapid.Int64Range(0, int64(time.Second)).Draw(t, "at"))
+		low, high := min(p.Corners[0].Rate, p.Corners[1].Rate), max(p.Corners[0].Rate, p.Corners[1].Rate)
+		if r := p.Rate(at); r < low*(1-1e-15) || r > high*(1+1e-15) {
+			t.Fatalf("Rate(%v) = %v, from %v to %v", at, r, low, high)
+		}
+		if r := p.Rate(time.Second); r != p.Corners[1].Rate {
+			t.Fatalf("ends at %v instead of %v", r, p.Corners[1].Rate)
+		}
+	})
+}
