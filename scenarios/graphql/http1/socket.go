@@ -80,7 +80,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		return s.readNow(p)
 	}
 	for {
-		n, err := s.Conn.Read(p)
+		n, err := s.read(p)
 		if n == 0 && err != nil && s.moved(err) {
 			continue
 		}

@@ -14,6 +14,7 @@ type poller struct {
 	raw     syscall.RawConn // nil: the connection has no file descriptor
 	step    func(fd uintptr) bool
 	peek    func(fd uintptr) bool
+	get     func(fd uintptr) bool
 	written bool
 	err     error
 	into    []byte
@@ -22,7 +23,7 @@ type poller struct {
 
 func (s *socket) init(c net.Conn) {
 	s.Conn, s.raw = c, rawConn(c)
-	s.step, s.peek = s.writeOnce, s.readOnce
+	s.step, s.peek, s.get = s.writeOnce, s.readOnce, s.readSome
 }
 
 // writeAndWait writes s.out and waits until there is something to read, or
@@ -52,7 +53,7 @@ func (s *socket) writeOnce(fd uintptr) bool {
 	}
 	s.written = true
 	for len(s.out) > 0 {
-		n, err := syscall.Write(int(fd), s.out)
+		n, err := write(fd, s.out)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
@@ -66,6 +67,23 @@ func (s *socket) writeOnce(fd uintptr) bool {
 		}
 	}
 	return false
+}
+
+// read reads what is there, for which it waits.
+func (s *socket) read(p []byte) (int, error) {
+	if s.raw == nil {
+		return s.Conn.Read(p)
+	}
+	s.into, s.n, s.err = p, 0, nil
+	if err := s.raw.Read(s.get); err != nil {
+		return 0, err
+	}
+	return s.n, s.err
+}
+
+func (s *socket) readSome(fd uintptr) bool {
+	s.err = nil
+	return s.readOnce(fd) && s.err != wouldBlock
 }
 
 // readNow reads what is there already.
@@ -82,7 +100,7 @@ func (s *socket) readNow(p []byte) (int, error) {
 
 func (s *socket) readOnce(fd uintptr) bool {
 	for {
-		n, err := syscall.Read(int(fd), s.into)
+		n, err := read(fd, s.into)
 		switch {
 		case err == syscall.EINTR:
 			continue
