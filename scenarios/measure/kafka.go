@@ -11,3 +11,19 @@ const (
 	KafkaRequests      = "produce-requests"     // that a broker answered
 	KafkaAcknowledged  = "acknowledged-records" // of a partition
 )
+
+// KafkaBroker is the source of the series that are read from the brokers each
+// second, of the topics that the run produces to and of the consumer groups that
+// the scenario observes. Their labels are topic, partition and, of a group's,
+// group; a second that could not be read is absent. These are their metrics.
+const (
+	KafkaBroker    = "kafka-broker"
+	KafkaLag       = "consumer-lag"      // records of a partition that a group has not committed
+	KafkaLagTime   = "consumer-lag-time" // of a topic, the longest of its partitions: seconds since the committed offset was the end
+	KafkaEnd       = "end-offset"        // of a partition: that of the next record
+	KafkaCommitted = "committed-offset"  // of a partition, by a group
+)
+
+// KafkaByteRate is the id of the quota of bytes a second that a client may
+// produce to each broker.
+const KafkaByteRate = "kafka.producer-byte-rate"
