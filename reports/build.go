@@ -40,6 +40,7 @@ func New(run *capacity.Run, a capacity.Assessment) *Report {
 		tokensSection(run, a),
 		thresholdsSection(run, a),
 		checksSection(a),
+		{ID: "connections", Title: "Connections", Detail: true, Blocks: connectionBlocks(run)},
 		planSection(run),
 		provenanceSection(run),
 		{ID: "glossary", Title: "How this was measured", Detail: true, Blocks: glossary},
@@ -659,8 +660,9 @@ func quotaSources(quotas []capacity.Quota) *Table {
 	return t
 }
 
-// seriesTable lists what was read from outside, and what was asked for and
-// never came.
+// seriesTable lists what was read from outside and of the generator, and what was
+// asked for and never came. What a driver saw of its connections and brokers has
+// tables of its own.
 func seriesTable(run *capacity.Run) *Table {
 	t := &Table{Caption: "Metrics read", Columns: []Column{{"metric", false}, {"of", false}, {"source", false}, {"statistic", false}, {"points", true}, {"coverage", true}}}
 	name := func(s measure.Series) string {
@@ -680,6 +682,9 @@ func seriesTable(run *capacity.Run) *Table {
 		return []Cell{{Text: name(s)}, {Text: of}, {Text: s.Source}, {Text: fmt.Sprintf("%s of %s", s.Statistic, unit.FormatDuration(s.Period))}}
 	}
 	for _, s := range run.Series {
+		if s.Source == measure.HTTPClient || s.Source == measure.KafkaClient {
+			continue
+		}
 		c := capacity.Coverage(run, s)
 		coverage := Cell{Text: unit.HumanShare(c)}
 		if math.IsNaN(c) {

@@ -103,6 +103,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		defer d.Close()
 		plans[i].Driver = d
 	}
+	warming := time.Now()
 	warm(ctx, plans)
 	start := time.Now().Add(lead)
 	m.Start = start.Round(0)
@@ -123,7 +124,9 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 			x.watchers[p.Load.Name] = d
 		}
 	}
-	err = errors.Join(w.Event(c.Events...), w.Event(loads.Stages(c.Scenario)...))
+	// What was opened ahead stands in the record before the start.
+	opened, events := x.watch(warming.UTC().Round(0), time.Since(warming))
+	err = errors.Join(w.Series(opened...), w.Event(slices.Concat(c.Events, events, loads.Stages(c.Scenario))...))
 	if err == nil {
 		err = x.drive(ctx, abort, plans)
 	}
@@ -155,10 +158,14 @@ func warm(ctx context.Context, plans []load.Plan) {
 	defer cancel()
 	for _, p := range plans {
 		if d, ok := p.Driver.(load.Warmer); ok {
-			n := min(p.InFlight, int(math.Ceil(p.Load.PeakRate()*warmAnswer.Seconds())))
-			_ = d.Warm(ctx, n, warmPerSecond)
+			_ = d.Warm(ctx, ahead(p), warmPerSecond)
 		}
 	}
+}
+
+// ahead is how many connections of a load are to be opened before it begins.
+func ahead(p load.Plan) int {
+	return min(p.InFlight, int(math.Ceil(p.Load.PeakRate()*warmAnswer.Seconds())), int(warmPerSecond*warmUp.Seconds()))
 }
 
 // execution is a run while it goes on. Its methods are called by one goroutine.
@@ -252,6 +259,7 @@ func (x *execution) second(stop context.CancelFunc) error {
 
 // watch returns what the drivers saw of their targets in the last second.
 func (x *execution) watch(at time.Time, period time.Duration) (series []measure.Series, events []capacity.Event) {
+	period = max(period.Round(time.Second), time.Second) // points of one period make one series
 	for _, name := range slices.Sorted(maps.Keys(x.watchers)) {
 		seen, notices := x.watchers[name].Watch(at, period)
 		for _, s := range seen {

@@ -184,6 +184,43 @@ func TestWarm(t *testing.T) {
 	}
 }
 
+// watched is a driver whose connections are opened ahead and then more of them.
+type watched struct {
+	warming
+	opened *int64
+}
+
+func (w watched) Watch(at time.Time, period time.Duration) ([]measure.Series, []load.Notice) {
+	*w.opened++
+	return []measure.Series{{
+		Source: measure.HTTPClient, Metric: measure.HTTPOpened, Statistic: "Sum", Labels: map[string]string{}, Period: period,
+		Points: []measure.Point{{At: at, Value: float64(*w.opened)}},
+	}}, nil
+}
+
+// What a driver sees of its target is one series for each load, whose first point
+// lies before the run: it is of what was opened ahead.
+func TestWatch(t *testing.T) {
+	c := config(50, 3*time.Second, backend{time.Millisecond})
+	c.Driver = func(scenarios.Load, int) (load.Driver, error) {
+		return watched{warming{backend{time.Millisecond}, make(chan int, 1)}, new(int64)}, nil
+	}
+	run := rehearse(t, c, nil)
+	var found []measure.Series
+	for _, s := range run.Series {
+		if s.Source == measure.HTTPClient {
+			found = append(found, s)
+		}
+	}
+	if len(found) != 1 || found[0].Labels["load"] != "viewers" {
+		t.Fatalf("got %+v", found)
+	}
+	points := found[0].Points
+	if len(points) < 4 || !points[0].At.Before(run.Manifest.Start) || points[0].Value != 1 || points[1].At.Before(run.Manifest.Start) || points[3].Value != 4 {
+		t.Errorf("run from %s: got %+v", run.Manifest.Start, points)
+	}
+}
+
 func TestGuard(t *testing.T) {
 	for _, c := range []struct {
 		endpoint string

@@ -20,6 +20,13 @@ func Summary(c Config) string {
 		peak := plans[i].Load.PeakRate()
 		fmt.Fprintf(&b, "  %s: up to %s/s = %s/min, %s requests in all, %s arrivals, at most %s in flight\n",
 			l.Name, unit.Human(peak), unit.Human(peak*60), unit.Human(float64(l.Planned)), l.Arrivals, unit.Human(float64(l.InFlight)))
+		if peak > 0 { // by Little's law
+			b.WriteString("    which is room for answers of " + unit.HumanSeconds(float64(l.InFlight)/peak) + " on average at the peak")
+			if !plans[i].Load.Kafka() {
+				fmt.Fprintf(&b, ", and as many connections; opened ahead, at %d/s: %d", warmPerSecond, ahead(plans[i]))
+			}
+			b.WriteString("\n")
+		}
 		for _, st := range plans[i].Load.Profile {
 			fmt.Fprintf(&b, "    %-12s %8s  %s\n", st.Name, unit.FormatDuration(st.For), stageRate(st))
 		}

@@ -9,6 +9,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/headroom-load/headroom/scenarios/graphql/http1"
+	"github.com/headroom-load/headroom/scenarios/load"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -16,32 +17,38 @@ import (
 // by default, so that no request meets a closing one.
 const idleTimeout = 50 * time.Second
 
-// Stats is what a driver's connections have done since it was made.
-type Stats struct {
-	Opened     int64 // TCP connections
-	Closed     int64
-	Open       int64 // now
-	Reused     int64 // requests over a connection that had one before
-	Dead       int64 // idle connections that the server had closed
-	Handshakes int64 // TLS handshakes
-	Resumed    int64 // of them, those that resumed a session
-	Resets     int64 // requests that ended with a reset
-	// UnreadableTokens counts token headers that hold no whole number. Such an
-	// answer's tokens are not measured.
-	UnreadableTokens int64
-	// ConnectTime and HandshakeTime are of every connection, FirstByteTime (from
-	// sending to the answer's first byte) of a sample of requests.
-	ConnectTime, HandshakeTime, FirstByteTime http1.Timing
-}
-
-// Stats returns what the driver's connections have done until now.
-func (d *Driver) Stats() Stats {
+// Watch implements load.Watcher: it returns what the driver's connections did
+// since the call before.
+func (d *Driver) Watch(at time.Time, period time.Duration) (all []measure.Series, _ []load.Notice) {
 	s := d.client.Stats()
-	return Stats{
-		Opened: s.Opened, Closed: s.Closed, Open: s.Open, Reused: s.Reused, Dead: s.Dead,
-		Handshakes: s.Handshakes, Resumed: s.Resumed, Resets: s.Resets, UnreadableTokens: d.unreadable.Load(),
-		ConnectTime: s.ConnectTime, HandshakeTime: s.HandshakeTime, FirstByteTime: s.FirstByteTime,
+	add := func(metric, statistic, unit string, v float64) {
+		all = append(all, measure.Series{
+			Source: measure.HTTPClient, Metric: metric, Labels: map[string]string{}, Statistic: statistic, Unit: unit, Period: period,
+			Points: []measure.Point{{At: at, Value: v}},
+		})
 	}
+	sum := func(metric string, n int64) { add(metric, "Sum", "count", float64(n)) }
+	times := func(metric string, t http1.Timing) {
+		add(metric, "SampleCount", "count", float64(t.N))
+		add(metric, "Sum", "seconds", t.Total.Seconds())
+		if t.N > 0 {
+			add(metric, "Maximum", "seconds", t.Max.Seconds())
+		}
+	}
+	add(measure.HTTPOpen, "Last", "count", float64(s.Open))
+	sum(measure.HTTPOpened, s.Opened)
+	sum(measure.HTTPClosed, s.Closed)
+	sum(measure.HTTPDead, s.Dead)
+	sum(measure.HTTPReused, s.Reused)
+	sum(measure.HTTPResets, s.Resets)
+	sum(measure.HTTPUnreadable, d.unreadable.Swap(0))
+	times(measure.HTTPConnectTime, s.ConnectTime)
+	times(measure.HTTPFirstByteTime, s.FirstByteTime)
+	if d.secure {
+		sum(measure.HTTPResumed, s.Resumed)
+		times(measure.HTTPHandshakeTime, s.HandshakeTime)
+	}
+	return all, nil
 }
 
 // newClient makes the client of a driver. Loopback hosts are never reached by a

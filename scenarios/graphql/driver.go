@@ -67,16 +67,18 @@ type Driver struct {
 	timeout     time.Duration
 	operations  []operation
 	client      *http1.Client
+	secure      bool // the endpoint has TLS
 	signer      *v4.Signer
 	credentials aws.CredentialsProvider // nil: nothing is signed
 	region      string
 	reasons     reasons
-	unreadable  atomic.Int64 // token headers
+	unreadable  atomic.Int64 // token headers since Watch was called
 }
 
 var (
-	_ load.Driver = (*Driver)(nil)
-	_ load.Warmer = (*Driver)(nil)
+	_ load.Driver  = (*Driver)(nil)
+	_ load.Warmer  = (*Driver)(nil)
+	_ load.Watcher = (*Driver)(nil)
 )
 
 // operation is an operation made ready: what all of its requests have in
@@ -108,7 +110,7 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{timeout: cfg.Load.Timeout, client: client}
+	d := &Driver{timeout: cfg.Load.Timeout, client: client, secure: endpoint.Scheme == "https"}
 	if cfg.Target.Auth.IAM {
 		if cfg.Credentials == nil || cfg.Region == "" {
 			return nil, errors.New("signing for AppSync needs AWS credentials and a region")

@@ -166,7 +166,7 @@ func TestOutcomes(t *testing.T) {
 					t.Errorf("%d tokens without a header", s.Tokens)
 				}
 			}
-			if n := d.Stats().Opened; n != 1 {
+			if n := d.client.Stats().Opened; n != 1 {
 				t.Errorf("opened %d connections for two requests in turn, want 1", n)
 			}
 		})
@@ -220,7 +220,7 @@ func TestCounts(t *testing.T) {
 	if counted.Load() != tokens.Load() {
 		t.Errorf("%d tokens counted, %d charged", counted.Load(), tokens.Load())
 	}
-	if s := d.Stats(); s.Opened > 64 {
+	if s := d.client.Stats(); s.Opened > 64 {
 		t.Errorf("opened %d connections, the limit is 64", s.Opened)
 	}
 }
@@ -233,8 +233,8 @@ func TestTokens(t *testing.T) {
 	}{{"0", 0, 0}, {"200", 200, 0}, {"", measure.NoTokens, 1}, {"1.5", measure.NoTokens, 1}, {"-1", measure.NoTokens, 1}, {"many", measure.NoTokens, 1}} {
 		for _, name := range []string{"x-amzn-appsync-TokensConsumed", "X-AMZN-APPSYNC-TOKENSCONSUMED", "x-amzn-appsync-tokensconsumed"} {
 			d := serve(t, respond(429, "", name, c.value))
-			if s := send(t, t.Context(), d, load.Arrival{}); s.Tokens != c.want || d.Stats().UnreadableTokens != c.bad {
-				t.Errorf("%s: %q: got %d and %d unreadable, want %d and %d", name, c.value, s.Tokens, d.Stats().UnreadableTokens, c.want, c.bad)
+			if s := send(t, t.Context(), d, load.Arrival{}); s.Tokens != c.want || d.unreadable.Load() != c.bad {
+				t.Errorf("%s: %q: got %d and %d unreadable, want %d and %d", name, c.value, s.Tokens, d.unreadable.Load(), c.want, c.bad)
 			}
 		}
 	}
@@ -466,8 +466,68 @@ func TestTLS(t *testing.T) {
 			t.Fatalf("%v %q", s.Outcome, s.Reason)
 		}
 	}
-	if got, want := d.Stats(), (Stats{Opened: 3, Closed: 3, Handshakes: 3, Resumed: 2}); got.Opened != want.Opened || got.Handshakes != want.Handshakes || got.Resumed != want.Resumed {
-		t.Errorf("got %+v, want %+v", got, want)
+	got := watched(d)
+	for key, want := range map[string]float64{
+		"open-connections Last": 0, "opened-connections Sum": 3, "closed-connections Sum": 3, "dead-connections Sum": 0,
+		"reused-connections Sum": 0, "connection-resets Sum": 0, "resumed-tls Sum": 2, "tls-handshake-time SampleCount": 3, "connect-time SampleCount": 3,
+		"unreadable-tokens Sum": 0, "time-to-first-byte SampleCount": 0,
+	} {
+		if v, ok := got[key]; !ok || v != want {
+			t.Errorf("%s: got %v (%v), want %v", key, v, ok, want)
+		}
+	}
+	if sum, most := got["tls-handshake-time Sum"], got["tls-handshake-time Maximum"]; most <= 0 || sum < most || sum > 3*most {
+		t.Errorf("three handshakes took %v s, at most %v s", sum, most)
+	}
+	if v, ok := got["time-to-first-byte Maximum"]; ok {
+		t.Errorf("no first byte was timed, but one took %v s", v)
+	}
+	if again := watched(d); again["opened-connections Sum"] != 0 || again["tls-handshake-time SampleCount"] != 0 {
+		t.Errorf("what was seen is seen again: %v", again)
+	}
+}
+
+// watched returns what Watch tells, by metric and statistic.
+func watched(d *Driver) map[string]float64 {
+	seen := map[string]float64{}
+	series, _ := d.Watch(time.Unix(1, 0), time.Second)
+	for _, s := range series {
+		seen[s.Metric+" "+s.Statistic] = s.Points[0].Value
+	}
+	return seen
+}
+
+// Connections that the server resets, and tokens that can't be read, are counted.
+func TestWatch(t *testing.T) {
+	url, _ := raw(t, func(c *net.TCPConn, n int) bool {
+		if n == 2 {
+			c.SetLinger(0)
+			return false
+		}
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nX-Amzn-Appsync-Tokensconsumed: many\r\nContent-Length: %d\r\n\r\n%s", len(clean200), clean200)
+		return true
+	})
+	d := driver(t, config(url))
+	for n := range 4 {
+		want := measure.OK
+		if n == 1 {
+			want = measure.Failed
+		}
+		if s := send(t, t.Context(), d, load.Arrival{}); s.Outcome != want {
+			t.Fatalf("%d: %v %q", n, s.Outcome, s.Reason)
+		}
+	}
+	got := watched(d)
+	for key, want := range map[string]float64{
+		"open-connections Last": 1, "opened-connections Sum": 2, "closed-connections Sum": 1,
+		"reused-connections Sum": 2, "connection-resets Sum": 1, "unreadable-tokens Sum": 3,
+	} {
+		if got[key] != want {
+			t.Errorf("%s: got %v, want %v", key, got[key], want)
+		}
+	}
+	if _, secure := got["resumed-tls Sum"]; secure {
+		t.Error("a plain connection tells of TLS")
 	}
 }
 

@@ -198,7 +198,7 @@ func TestDeadConnection(t *testing.T) {
 		if _, _, err := ask(t.Context(), c, post(t, u, ""), time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		if s := c.Stats(); s.Opened != 2 || s.Dead != 1 {
+		if s := c.Stats(); s.Opened != 1 || s.Dead != 1 || s.Open != 1 {
 			t.Errorf("got %+v", s)
 		}
 	})
@@ -609,15 +609,18 @@ func TestWarm(t *testing.T) {
 		if took := time.Since(began); took != 49*10*time.Millisecond+300*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
-		if err := c.Warm(t.Context(), 50, 100); err != nil || c.Stats().Open != 50 {
-			t.Errorf("again: %v, %d open", err, c.Stats().Open)
+		if err := c.Warm(t.Context(), 50, 100); err != nil {
+			t.Errorf("again: %v", err)
+		}
+		if s := c.Stats(); s.Opened != 50 || s.Open != 50 {
+			t.Errorf("got %+v", s)
 		}
 		for range 60 {
 			if _, body, err := ask(t.Context(), c, post(t, u, ""), time.Minute); err != nil || body != "{}" {
 				t.Fatal(body, err)
 			}
 		}
-		if s := c.Stats(); s.Opened != 50 || s.Reused != 59 {
+		if s := c.Stats(); s.Opened != 0 || s.Open != 50 || s.Reused != 59 {
 			t.Errorf("got %+v", s)
 		}
 

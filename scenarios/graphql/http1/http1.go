@@ -61,7 +61,7 @@ type Client struct {
 	stats   Stats
 }
 
-// Stats is what a client's connections have done since it was made.
+// Stats is what a client's connections have done in some time.
 type Stats struct {
 	Opened, Closed int64 // TCP connections that came about, and that ended
 	Open           int64 // now
@@ -226,11 +226,12 @@ func (c *Client) Warm(ctx context.Context, n int, perSecond float64) error {
 	return context.Cause(ctx)
 }
 
-// Stats returns what the connections have done until now.
+// Stats returns what the connections have done since the call before.
 func (c *Client) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
+	c.stats = Stats{}
 	s.Open = int64(len(c.open))
 	return s
 }
