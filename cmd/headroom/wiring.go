@@ -33,6 +33,8 @@ type target struct {
 	sandbox bool
 	graphql scenarios.GraphQL
 	kafka   scenarios.Kafka
+	// accounts are what the cluster's brokers count of all the Kafka loads.
+	accounts *kafka.Accounts
 	// aws is how the account's quotas and metrics are reached; nil: not at all.
 	aws   *aws.Config
 	close func() error
@@ -59,7 +61,7 @@ func (a app) connect(ctx context.Context, p *prepared) (*target, error) {
 		t.graphql = *s.Target.GraphQL
 	}
 	if s.Target.Kafka != nil {
-		t.kafka = *s.Target.Kafka
+		t.kafka, t.accounts = *s.Target.Kafka, kafka.NewAccounts()
 	}
 	if s.Target.AWS.Region == "" && !t.graphql.Auth.IAM && t.kafka.SASL.Mechanism != scenarios.MSKIAM {
 		return t, nil
@@ -79,7 +81,7 @@ func (a app) connect(ctx context.Context, p *prepared) (*target, error) {
 // driver makes the driver of a load.
 func (t *target) driver(l scenarios.Load, inFlight int) (load.Driver, error) {
 	if l.Kafka() {
-		c := kafka.Config{Target: t.kafka, Load: l, InFlight: inFlight, Version: tool().Version}
+		c := kafka.Config{Target: t.kafka, Load: l, InFlight: inFlight, Version: tool().Version, Accounts: t.accounts}
 		if t.aws != nil {
 			c.Credentials = t.aws.Credentials
 		}

@@ -39,6 +39,8 @@ type Config struct {
 	Version  string // of the program, which brokers are told
 	// Credentials are those of the AWS chain, for msk_iam.
 	Credentials awssdk.CredentialsProvider
+	// Accounts are shared by the drivers of one cluster; nil: the driver's own.
+	Accounts *Accounts
 	// Dial replaces the network where it is not nil; with TLS it returns a
 	// connection that is encrypted already.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -69,7 +71,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if cfg.Load.Timeout <= 0 || cfg.InFlight <= 0 {
 		return nil, fmt.Errorf("load %q has no timeout or no in-flight limit", cfg.Load.Name)
 	}
-	d := &Driver{timeout: cfg.Load.Timeout, meter: newMeter()}
+	d := &Driver{timeout: cfg.Load.Timeout, meter: newMeter(cfg.Accounts)}
 	var known []scenarios.Producer
 	for _, op := range cfg.Load.Operations {
 		if op.Kafka == nil {

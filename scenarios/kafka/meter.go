@@ -20,6 +20,8 @@ const produceKey = 0
 
 // meter counts what the producers of a load see of the cluster, for each second.
 type meter struct {
+	accounts *Accounts
+
 	mu      sync.Mutex
 	closed  bool
 	brokers map[int32]*broker
@@ -31,6 +33,7 @@ type meter struct {
 type broker struct {
 	throttles       int64
 	longest         time.Duration
+	quotas          []float64 // bytes a second that throttles tell of
 	bytes, requests int64
 	down            bool
 }
@@ -47,8 +50,11 @@ var (
 	_ kgo.HookBrokerE2E        = (*meter)(nil)
 )
 
-func newMeter() *meter {
-	return &meter{brokers: map[int32]*broker{}, topics: map[string]*topic{}, noticed: map[string]bool{}}
+func newMeter(accounts *Accounts) *meter {
+	if accounts == nil {
+		accounts = NewAccounts()
+	}
+	return &meter{accounts: accounts, brokers: map[int32]*broker{}, topics: map[string]*topic{}, noticed: map[string]bool{}}
 }
 
 func (m *meter) closing() {
@@ -110,11 +116,15 @@ func (m *meter) led(name string, partition, leader int32) {
 
 // OnBrokerThrottle implements kgo.HookBrokerThrottle.
 func (m *meter) OnBrokerThrottle(meta kgo.BrokerMetadata, interval time.Duration, _ bool) {
+	quota := m.accounts.quota(meta.NodeID, time.Now(), interval)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := m.broker(meta.NodeID)
 	b.throttles++
 	b.longest = max(b.longest, interval)
+	if quota > 0 {
+		b.quotas = append(b.quotas, quota)
+	}
 }
 
 // OnBrokerE2E implements kgo.HookBrokerE2E. A request counts when it is answered:
@@ -123,6 +133,7 @@ func (m *meter) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2
 	if key != produceKey || e2e.Err() != nil {
 		return
 	}
+	m.accounts.count(meta.NodeID, time.Now(), e2e.BytesWritten)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := m.broker(meta.NodeID)
@@ -186,6 +197,10 @@ func (d *Driver) Watch(at time.Time, period time.Duration) ([]measure.Series, []
 		labels := map[string]string{"broker": strconv.Itoa(int(id))}
 		add(measure.KafkaThrottles, "Sum", "count", labels, float64(b.throttles))
 		add(measure.KafkaThrottleTime, "Maximum", "seconds", labels, b.longest.Seconds())
+		if len(b.quotas) > 0 {
+			slices.Sort(b.quotas)
+			add(measure.KafkaThrottledTo, "p50", "bytes per second", labels, b.quotas[len(b.quotas)/2])
+		}
 		add(measure.KafkaProducedBytes, "Sum", "bytes", labels, float64(b.bytes))
 		add(measure.KafkaRequests, "Sum", "count", labels, float64(b.requests))
 		*b = broker{down: b.down}

@@ -7,6 +7,7 @@ const (
 	KafkaClient        = "kafka-client"
 	KafkaThrottles     = "throttles"            // answers of a broker that told to wait
 	KafkaThrottleTime  = "throttle-time"        // the longest of them, in seconds
+	KafkaThrottledTo   = "throttled-to"         // the byte rate quota that a broker's throttles tell of, in bytes a second; no point without a throttle
 	KafkaProducedBytes = "produce-bytes"        // of whole produce requests that a broker answered, as a byte rate quota counts them
 	KafkaRequests      = "produce-requests"     // that a broker answered
 	KafkaAcknowledged  = "acknowledged-records" // of a partition
