@@ -58,6 +58,7 @@ type assessed struct {
 	binds float64   // whether it is printed or not; NaN where unknown
 	draws []float64 // of the unit cost; nil where there are none
 	loads []Load
+	early string // why it refused requests far below its safe rate, or ""
 }
 
 // ratio orders quotas: how far the binding rate lies from the tested one.
@@ -268,7 +269,11 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	case throttled != nil && *throttled == 0 && r.TestedRate > 1.2*r.binds:
 		note("the run sent %s without a refusal, more than the binding rate: the true limit is higher than the stated one, or its bucket larger", unit.HumanRate(r.TestedRate, unit.Arrivals))
 	case throttled != nil && *throttled > 0 && r.TestedRate < 0.8*safe:
-		note("it refused requests below its safe rate: others use it, its true limit is lower, or keys are skewed")
+		r.early = "others use it, its true limit is lower, or keys are skewed"
+		if q.Kind == LevelQuota {
+			r.early = "the level fits, so units were needed faster than they are created, or a function's own limit is lower"
+		}
+		note("it refused requests below its safe rate: %s", r.early)
 	}
 	return r
 }
@@ -405,6 +410,11 @@ func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
 			if q.ID != first.ID && q.BindsFirst != nil && *q.BindsFirst >= 0.01 {
 				fmt.Fprintf(&b, "; %s may bind first, with a probability of %s", q.ID, unit.HumanShare(*q.BindsFirst))
 			}
+		}
+	}
+	for i := range sorted {
+		if q := &sorted[i]; q.early != "" {
+			fmt.Fprintf(&b, "; %s refused %s all the same: %s", q.ID, unit.HumanQuantity(float64(*q.Throttled), unit.Requests), q.early)
 		}
 	}
 	if first != nil && len(withheld) > 0 {

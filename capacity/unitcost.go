@@ -329,7 +329,8 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		}
 		m := sums.Num[i] / n
 		low, high = min(low, m), max(high, m)
-		if m > mean*(1+maxDifference) {
+		// Chance, and answers counted in the next period, move the mean of few.
+		if m-mean > max(maxDifference*mean, 3*mean/math.Sqrt(n)) {
 			c.cold = max(c.cold, m)
 		}
 	}

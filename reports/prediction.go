@@ -2,7 +2,10 @@ package reports
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/price"
@@ -16,6 +19,7 @@ func Prediction(run *capacity.Run, a capacity.Assessment) *Report {
 	r := &Report{
 		Title: "Predicted, by " + run.Manifest.Target,
 		Facts: []string{"simulated in virtual time; nothing was sent"},
+		Lead:  foreseen(run, a),
 	}
 	t := &Table{Columns: []Column{{"quota", false}, {"limit", true}, {"peak", true}, {"used", true}, {"refused", true}, {"first in second", true}}}
 	for _, q := range a.Quotas {
@@ -42,10 +46,89 @@ func Prediction(run *capacity.Run, a capacity.Assessment) *Report {
 	if len(t.Rows) > 0 {
 		r.Sections = append(r.Sections, Section{ID: "use", Title: "Use", Blocks: []Block{t, Text(reasonOf(a))}})
 	}
+	if s := wire(run); s != nil {
+		r.Sections = append(r.Sections, *s)
+	}
 	if s := Cost(price.Of(run), "this rehearsal"); s != nil {
 		r.Sections = append(r.Sections, *s)
 	}
 	return r
+}
+
+// Unserved returns how many requests of a run were throttled, and how many arrivals
+// were not sent for want of a place.
+func Unserved(run *capacity.Run) (throttled, dropped float64) {
+	for i := range run.Rows {
+		throttled += float64(run.Rows[i].Throttled)
+		dropped += float64(run.Rows[i].Dropped())
+	}
+	return throttled, dropped
+}
+
+// foreseen says in a sentence what of the plan would not be served.
+func foreseen(run *capacity.Run, a capacity.Assessment) string {
+	var planned float64
+	for i := range run.Rows {
+		planned += float64(run.Rows[i].Planned)
+	}
+	var parts []string
+	throttled, dropped := Unserved(run)
+	if throttled > 0 {
+		first, by := math.MaxInt, ""
+		for _, q := range a.Quotas {
+			if n, second := refusals(run, q); n > 0 && second < first {
+				first, by = second, q.ID
+			}
+		}
+		part := fmt.Sprintf("%s of %s requests (%s) would be refused", unit.Human(throttled), unit.Human(planned), unit.HumanShare(throttled/planned))
+		if by != "" {
+			part += fmt.Sprintf(", first by %s in second %d", by, first)
+		}
+		parts = append(parts, part)
+	}
+	if dropped > 0 {
+		parts = append(parts, fmt.Sprintf("%s would not be sent in time, since in_flight allows no more requests at once", unit.Human(dropped)))
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("No request of %s would be refused.", unit.Human(planned))
+	}
+	return sentence(strings.Join(parts, "; "))
+}
+
+// wire is the section of what the load takes of the generator's network, or nil
+// where the System says nothing of it.
+func wire(run *capacity.Run) *Section {
+	waiting, back := make(map[int]float64), make(map[int]float64)
+	for i := range run.Rows {
+		r := &run.Rows[i]
+		waiting[r.Second] += r.InFlight
+		back[r.Second] += float64(r.BytesIn)
+	}
+	busiest := func(seconds map[int]float64) (second int, most float64) {
+		for _, s := range slices.Sorted(maps.Keys(seconds)) {
+			if seconds[s] > most {
+				second, most = s, seconds[s]
+			}
+		}
+		return second, most
+	}
+	limit := 0
+	for _, l := range run.Manifest.Loads {
+		limit += l.InFlight
+	}
+	t := &Table{Columns: []Column{{"what", false}, {"at most", true}, {"in second", true}, {"limit", true}}}
+	if second, most := busiest(waiting); most > 0 {
+		c := Cell{Text: "connections", Notes: []int{t.note("one for each request that waits for its answer, as the mean of a second; the limit is in_flight of all loads together")}}
+		t.Rows = append(t.Rows, []Cell{c, {Text: unit.Human(math.Ceil(most))}, {Text: fmt.Sprint(second)}, {Text: unit.Human(float64(limit))}})
+	}
+	if second, most := busiest(back); most > 0 {
+		c := Cell{Text: "bandwidth", Notes: []int{t.note("of the answers' bodies, as the System says")}}
+		t.Rows = append(t.Rows, []Cell{c, {Text: unit.HumanRate(most, unit.Bytes), Sub: unit.Human(most*8/1e6) + " Mbit/s"}, {Text: fmt.Sprint(second)}, {}})
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return &Section{ID: "wire", Title: "On the wire", Blocks: []Block{t}}
 }
 
 func reasonOf(a capacity.Assessment) string { return sentence(a.FirstToBindReason) }

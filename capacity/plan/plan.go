@@ -73,8 +73,9 @@ type Plan struct {
 	Enough   []Need   `json:"enough"`
 	Unknown  []string `json:"unknown"`
 	Warnings []string `json:"warnings"`
-	// PerHour is what an hour at the target costs by list prices, in US dollars,
-	// each part in proportion to the run's; nil where nothing of it has a price.
+	// PerHour is what an hour at the target costs by list prices, in US dollars, no
+	// request being refused any more: each part in proportion to the run's, at the
+	// mean costs that are supposed; nil where nothing of it has a price.
 	PerHour *price.Bill `json:"per_hour"`
 }
 
@@ -171,20 +172,17 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 		if i+1 < len(needs) {
 			reaches = min(reaches, needs[i+1].Carries)
 		}
-		p.Steps = append(p.Steps, Step{Need: n, Reaches: reaches, Redesign: redesign(n), LeadTime: leadTime(n)})
+		p.Steps = append(p.Steps, Step{Need: n, Reaches: reaches, Redesign: redesign(n, costs[n.Quota].value), LeadTime: leadTime(n)})
 	}
-	var arrivals int64
-	for i := range run.Rows {
-		arrivals += run.Rows[i].Sent
+	lacking := slope(run, a, r, costs)
+	if lacking.environments > 0 {
+		p.Warnings = append(p.Warnings, lacking.String())
 	}
-	if b := price.Of(run).PerHour(r.Rate, arrivals); len(b.Lines) > 0 {
-		p.PerHour = &b
-		if r.WhatIf.changes() {
-			p.Warnings = append(p.Warnings, "the cost per hour is that of the run's requests, not of what is supposed")
+	if b := price.Of(run).PerHour(r.Rate, supposedCosts(a, costs)); len(b.Lines) > 0 {
+		if lacking.environments > 0 {
+			b.Provision(lacking.environments)
 		}
-	}
-	if s := slope(run, a, r, costs); s != "" {
-		p.Warnings = append(p.Warnings, s)
+		p.PerHour = &b
 	}
 	if w := units(r.Rate, p.Tested, run.Manifest.Scenario.Forecast); w != "" {
 		p.Warnings = append(p.Warnings, w)

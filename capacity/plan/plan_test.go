@@ -153,8 +153,40 @@ func TestSlope(t *testing.T) {
 	}) {
 		t.Errorf("warnings %q", p.Warnings)
 	}
+	if lines := p.PerHour.Lines; lines[len(lines)-1].What != "2,000 environments provisioned" || !near(lines[len(lines)-1].USD, 2000*3600*0.0000041667) {
+		t.Errorf("an hour costs %+v", lines)
+	}
 	if p := planned(t, run, plan.Request{Rate: 9000, WhatIf: plan.WhatIf{Duration: &tenth}}); slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "faster than Lambda") }) {
 		t.Errorf("900 environments at once: %q", p.Warnings)
+	}
+}
+
+// What an hour costs once nothing is refused any more doesn't depend on how much
+// the run's limits refused, and follows what is supposed.
+func TestPerHour(t *testing.T) {
+	const charges = "      - {limiter: appsync.request-tokens, amount: 200}\n      - {limiter: dynamodb.T.read, amount: 50}\n"
+	hour := func(tokens int, r plan.Request) map[string]float64 {
+		run := simulated(t, 20, fmt.Sprintf("  - {id: appsync.request-tokens, kind: token_bucket, rate: %d tokens/s, burst: %[1]d tokens}\n  - {id: dynamodb.T.read, kind: token_bucket, rate: 9000 RCU/s, burst: 9000 RCU}\n", tokens), charges)
+		usd := make(map[string]float64)
+		for _, l := range planned(t, run, r).PerHour.Lines {
+			usd[l.What] = l.USD
+		}
+		return usd
+	}
+	hit := 0.9
+	for _, c := range []struct {
+		tokens int
+		r      plan.Request
+		reads  float64
+	}{
+		{20_000, plan.Request{Rate: 1000}, 3_600_000 * 50 * 0.125e-6},
+		{2000, plan.Request{Rate: 1000}, 3_600_000 * 50 * 0.125e-6}, // half of it is refused
+		{2000, plan.Request{Rate: 1000, WhatIf: plan.WhatIf{HitRatio: &hit}}, 3_600_000 * 5 * 0.125e-6},
+	} {
+		usd := hour(c.tokens, c.r)
+		if !near(usd["AppSync requests"], 3.6*4) || !near(usd["DynamoDB reads of dynamodb.T.read"], c.reads) {
+			t.Errorf("with %d tokens/s an hour at 1,000/s costs %v, want 14.4 and %v", c.tokens, usd, c.reads)
+		}
 	}
 }
 

@@ -1,6 +1,10 @@
 package plan
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/headroom-load/headroom/capacity"
+)
 
 // remedies are what takes a limit out of the way where asking for more doesn't,
 // by the quota's id. They are design advice, not facts of a service: the team
@@ -18,9 +22,12 @@ var remedies = []struct{ prefix, suffix, text string }{
 	{"kafka.", "", "spread keys over more partitions, batch and compress records"},
 }
 
-// redesign returns the remedy for a quota, or "" where the limit can simply be
-// raised.
-func redesign(n Need) string {
+// redesign returns the remedy for a quota of which an arrival costs so much, or ""
+// where there is none but to raise the limit.
+func redesign(n Need, cost float64) string {
+	if n.Quota == capacity.RequestTokens && cost <= 1 {
+		return "" // less than a token a request doesn't cost
+	}
 	for _, r := range remedies {
 		if strings.HasPrefix(n.Quota, r.prefix) && strings.HasSuffix(n.Quota, r.suffix) {
 			return r.text

@@ -18,13 +18,25 @@ const (
 	createdPerSecond = 100.0
 )
 
-// slope says whether the run's profile, scaled to the target, needs environments
-// faster than Lambda creates them, although their number may be allowed; ""
-// where it doesn't.
-func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string]cost) string {
+// lack is how many environments are missing at most, because they are needed
+// faster than Lambda creates them.
+type lack struct {
+	environments, second float64
+	rate                 float64 // of the target
+}
+
+func (l lack) String() string {
+	return fmt.Sprintf("with the run's profile, scaled to %s, environments are needed faster than Lambda creates them (1,000 at once, then 100 a second, per function), whatever lambda.concurrency allows: in second %.0f, %s are missing. Provision at least so many before the launch, or ramp more slowly",
+		rate(l.rate), l.second, unit.HumanQuantity(l.environments, unit.Environments))
+}
+
+// slope returns what the run's profile, scaled to the target, lacks of the
+// environments that it needs, although their number may be allowed.
+func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string]cost) lack {
+	none := lack{}
 	i := slices.IndexFunc(a.Quotas, func(q capacity.QuotaResult) bool { return q.ID == "lambda.concurrency" })
 	if i < 0 {
-		return ""
+		return none
 	}
 	held := costs["lambda.concurrency"].value
 	var end, peak float64
@@ -46,7 +58,7 @@ func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string
 		peak = max(peak, at(t))
 	}
 	if peak == 0 || held == 0 {
-		return ""
+		return none
 	}
 	// The level that each instant's rate would settle at is needed at that instant,
 	// which is early by no more than a service time.
@@ -69,8 +81,7 @@ func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string
 		}
 	}
 	if short < 1 {
-		return ""
+		return none
 	}
-	return fmt.Sprintf("with the run's profile, scaled to %s, environments are needed faster than Lambda creates them (1,000 at once, then 100 a second, per function): in second %.0f %s are missing, whatever lambda.concurrency allows. Provision at least so many before the launch, or ramp more slowly",
-		rate(r.Rate), when, unit.HumanQuantity(math.Ceil(short), unit.Environments))
+	return lack{math.Ceil(short), when, r.Rate}
 }

@@ -9,14 +9,10 @@ import (
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
-// changes reports whether anything differs.
-func (w WhatIf) changes() bool {
-	return w.Tokens != nil || w.HitRatio != nil || w.Duration != nil || w.Mix != nil
-}
-
 // cost is what one arrival of the loads that charge a quota costs of it.
 type cost struct {
 	value   float64 // in the quota's unit; of a level in seconds
+	mean    float64 // of many arrivals, where value allows for the dear ones
 	why     string
 	foreign float64 // factor by which the quota's use exceeds the run's own
 }
@@ -41,12 +37,12 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 		if q.UnitCost == nil {
 			continue
 		}
-		c := cost{value: q.UnitCost.Value, why: "mean of the run"}
+		c := cost{value: q.UnitCost.Value, mean: q.UnitCost.Value, why: "mean of the run"}
 		if q.ColdCost != nil && *q.ColdCost > c.value*(1+1e-9) {
-			c = cost{value: *q.ColdCost, why: fmt.Sprintf("of the run's dearest stretch, since a launch begins cold; its mean is %s", amount(q.UnitCost.Value, q))}
+			c.value, c.why = *q.ColdCost, fmt.Sprintf("of the run's dearest stretch, since a launch begins cold; its mean is %s", amount(q.UnitCost.Value, q))
 		}
 		if p.Margin > 0 && q.UnitCost.High > c.value*(1+known) {
-			c = cost{value: q.UnitCost.High, why: fmt.Sprintf("upper end of its 95 %% interval; the run's mean is %s", amount(q.UnitCost.Value, q))}
+			c.value, c.why = q.UnitCost.High, fmt.Sprintf("upper end of its 95 %% interval; the run's mean is %s", amount(q.UnitCost.Value, q))
 		}
 		costs[q.ID] = c
 	}
@@ -78,7 +74,7 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	}
 	if w.Tokens != nil {
 		if err := change("--tokens", func(q capacity.QuotaResult) bool { return q.ID == capacity.RequestTokens }, func(c cost) cost {
-			return cost{value: *w.Tokens, why: "supposed", foreign: c.foreign}
+			return cost{*w.Tokens, *w.Tokens, "supposed", c.foreign}
 		}); err != nil {
 			return nil, err
 		}
@@ -86,7 +82,8 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	}
 	if w.HitRatio != nil {
 		if err := change("--hit-ratio", func(q capacity.QuotaResult) bool { return strings.HasPrefix(q.ID, "dynamodb.") }, func(c cost) cost {
-			return cost{value: c.value * (1 - *w.HitRatio), why: fmt.Sprintf("%s of the run's: the cache's misses", unit.HumanShare(1-*w.HitRatio)), foreign: c.foreign}
+			misses := 1 - *w.HitRatio
+			return cost{c.value * misses, c.mean * misses, fmt.Sprintf("%s of the run's: the cache's misses", unit.HumanShare(misses)), c.foreign}
 		}); err != nil {
 			return nil, err
 		}
@@ -94,13 +91,25 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	}
 	if w.Duration != nil {
 		if err := change("--duration", func(q capacity.QuotaResult) bool { return q.Kind == capacity.LevelQuota }, func(c cost) cost {
-			return cost{value: *w.Duration, why: "supposed", foreign: c.foreign}
+			return cost{*w.Duration, *w.Duration, "supposed", c.foreign}
 		}); err != nil {
 			return nil, err
 		}
 		suppose("a request holds an environment for %s", unit.HumanSeconds(*w.Duration))
 	}
 	return costs, nil
+}
+
+// supposedCosts returns how many times the run's mean cost of a quota is supposed,
+// where it is another.
+func supposedCosts(a capacity.Assessment, costs map[string]cost) map[string]float64 {
+	times := make(map[string]float64)
+	for _, q := range a.Quotas {
+		if c, ok := costs[q.ID]; ok && q.UnitCost.Value > 0 {
+			times[q.ID] = c.mean / q.UnitCost.Value
+		}
+	}
+	return times
 }
 
 // remix weighs the operations' own costs anew.
@@ -133,7 +142,7 @@ func (w WhatIf) remix(run *capacity.Run, a capacity.Assessment, costs map[string
 				return fmt.Errorf("--mix: the run doesn't tell what %s alone costs of %s: rehearse it alone", name, q.ID)
 			}
 		}
-		c.value, c.why = value, "mean of the operations' own costs at the supposed mix"
+		c.value, c.mean, c.why = value, value, "mean of the operations' own costs at the supposed mix"
 		costs[q.ID] = c
 	}
 	return nil

@@ -5,6 +5,9 @@ package price
 
 import (
 	_ "embed"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/strict"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 //go:embed prices.yaml
@@ -44,6 +48,16 @@ var Current = sync.OnceValue(func() List {
 	return l
 })
 
+// oldest returns the date of the price that was read first.
+func oldest() (date string) {
+	for _, p := range Current().Prices {
+		if date == "" || p.AsOf < date {
+			date = p.AsOf
+		}
+	}
+	return date
+}
+
 // of returns what an amount costs in US dollars.
 func of(id string, amount float64) float64 {
 	for _, p := range Current().Prices {
@@ -61,7 +75,18 @@ type Line struct {
 	Unit   string  `json:"unit"`
 	USD    float64 `json:"usd"`
 	Note   string  `json:"note,omitempty"`
+	basis  basis
+	quota  string // of a use: the quota whose unit cost it grows with, or ""
 }
+
+// basis is what a line of a bill grows with.
+type basis int
+
+const (
+	once   basis = iota // the run itself, such as the reading of metrics
+	sent                // requests, served or refused
+	served              // requests that no quota refused
+)
 
 // Bill is what a run's use costs.
 type Bill struct {
@@ -71,55 +96,67 @@ type Bill struct {
 	Missing []string `json:"missing"`
 	Region  string   `json:"region"` // of the prices
 	AsOf    string   `json:"as_of"`  // of the oldest of them
+	// arrivals is how many were sent, and served the share of the requests to
+	// AppSync that no quota refused.
+	arrivals, served float64
 }
 
 // Of returns the bill of a run: of its requests, and of what its series say was
 // used behind them. Lambda's durations are billed for each GB of memory, which no
 // record knows.
 func Of(run *capacity.Run) Bill {
-	b := Bill{Region: Current().Region}
-	for _, p := range Current().Prices {
-		if b.AsOf == "" || p.AsOf < b.AsOf {
-			b.AsOf = p.AsOf
-		}
-	}
-	add := func(id, what string, amount float64, unit, note string) {
-		if amount > 0 {
-			usd := of(id, amount)
-			b.Lines = append(b.Lines, Line{what, amount, unit, usd, note})
-			b.USD += usd
-		}
-	}
-	var sent, bytes float64
+	b := Bill{Region: Current().Region, AsOf: oldest()}
+	appsync := slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == capacity.RequestTokens })
+	var requests, refused, bytes float64 // to AppSync, or all where it isn't the target
 	for i := range run.Rows {
-		sent += float64(run.Rows[i].Sent - run.Rows[i].GeneratorErrors)
-		bytes += float64(run.Rows[i].BytesIn)
+		r := &run.Rows[i]
+		n := float64(r.Sent - r.GeneratorErrors)
+		b.arrivals += n
+		if appsync < 0 || run.Manifest.Quotas[appsync].Charges(r.Load, r.Operation) {
+			requests += n
+			refused += float64(r.Throttled)
+			bytes += float64(r.BytesIn)
+		}
 	}
-	appsync := false
+	if requests > 0 {
+		b.served = 1 - refused/requests
+	}
+	add := func(id string, l Line) {
+		if l.Amount > 0 {
+			l.USD = of(id, l.Amount)
+			b.add(l)
+		}
+	}
 	for _, q := range run.Manifest.Quotas {
 		service, _, _ := strings.Cut(q.ID, ".")
 		switch {
 		case q.ID == capacity.RequestTokens:
-			appsync = true
-			add("appsync.requests", "AppSync requests", sent, "requests", "")
+			add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", basis: sent})
 		case q.ID == "lambda.concurrency":
-			add("lambda.requests", "Lambda requests", total(run, q.ID, capacity.RoleRequests), "requests", "")
-			add("lambda.duration", "Lambda duration", total(run, q.ID, capacity.RoleDuration), "GB-s", "for each GB of memory")
+			add("lambda.requests", Line{What: "Lambda requests", Amount: total(run, q.ID, capacity.RoleRequests), Unit: "requests", basis: served})
+			add("lambda.duration", Line{What: "Lambda duration", Amount: total(run, q.ID, capacity.RoleDuration), Unit: "GB-s", Note: forEachGB, basis: served, quota: q.ID})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".read"):
-			add("dynamodb.read", "DynamoDB reads of "+q.ID, total(run, q.ID, capacity.RoleUsage), "RCU", "on demand")
+			add("dynamodb.read", Line{What: "DynamoDB reads of " + q.ID, Amount: total(run, q.ID, capacity.RoleUsage), Unit: "RCU", Note: "on demand", basis: served, quota: q.ID})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".write"):
-			add("dynamodb.write", "DynamoDB writes of "+q.ID, total(run, q.ID, capacity.RoleUsage), "WCU", "on demand")
+			add("dynamodb.write", Line{What: "DynamoDB writes of " + q.ID, Amount: total(run, q.ID, capacity.RoleUsage), Unit: "WCU", Note: "on demand", basis: served, quota: q.ID})
 		case service != "lambda" && service != "dynamodb":
 			b.Missing = append(b.Missing, q.ID)
 		}
 	}
-	if appsync {
-		add("data.out", "data out", bytes, "B", "")
+	if appsync >= 0 {
+		add("data.out", Line{What: "data out", Amount: bytes, Unit: "B", basis: served})
 	}
 	if !run.Manifest.Sandbox {
-		add("cloudwatch.metrics", "CloudWatch reads", float64(reads*len(run.Manifest.Expected)), "metrics", "")
+		add("cloudwatch.metrics", Line{What: "CloudWatch reads", Amount: float64(reads * len(run.Manifest.Expected)), Unit: "metrics"})
 	}
 	return b
+}
+
+const forEachGB = "for each GB of memory"
+
+func (b *Bill) add(l Line) {
+	b.Lines = append(b.Lines, l)
+	b.USD += l.USD
 }
 
 // reads is how often each series is read: until two reads agree.
@@ -142,33 +179,62 @@ func total(run *capacity.Run, quota string, role capacity.Role) (sum float64) {
 	return sum
 }
 
-// PerHour returns the bill of an hour at a rate, where the run had so many
-// arrivals: every line in proportion, and without what reading metrics costs.
-func (b Bill) PerHour(rate float64, arrivals int64) Bill {
-	if arrivals == 0 {
-		return Bill{}
-	}
-	scale := rate * time.Hour.Seconds() / float64(arrivals)
+// PerHour returns the bill of an hour at a rate, of which no quota refuses any
+// more: what stands behind the quotas grows with the requests that they let
+// through in the run, what stands before them with all that were sent, and the
+// reading of metrics is left out. costs is how many times the run's cost of a
+// quota is supposed, where it is another.
+func (b Bill) PerHour(rate float64, costs map[string]float64) Bill {
 	out := b
 	out.Lines, out.USD = nil, 0
 	for _, l := range b.Lines {
-		if l.What == "CloudWatch reads" {
+		scale := rate * time.Hour.Seconds() / b.arrivals
+		if l.basis == served {
+			scale /= b.served
+		}
+		if l.basis == once || math.IsInf(scale, 0) || math.IsNaN(scale) {
 			continue
 		}
+		if times, ok := costs[l.quota]; ok {
+			scale *= times
+		}
 		l.Amount, l.USD = l.Amount*scale, l.USD*scale
-		out.Lines = append(out.Lines, l)
-		out.USD += l.USD
+		if l.Amount > 0 {
+			out.add(l)
+		}
 	}
 	return out
+}
+
+// Provision adds an hour of provisioned environments. What then runs in them is
+// billed at a lower price, which is left out.
+func (b *Bill) Provision(environments float64) {
+	gbs := environments * time.Hour.Seconds()
+	b.add(Line{What: fmt.Sprintf("%s provisioned", unit.HumanQuantity(environments, unit.Environments)), Amount: gbs, Unit: "GB-s", USD: of("lambda.provisioned", gbs), Note: forEachGB})
+}
+
+// AtLeast returns what is known of the bill before the load is sent: of so many
+// requests to AppSync and so many series of metrics.
+func AtLeast(requests float64, series int) Bill {
+	b := Bill{Region: Current().Region, AsOf: oldest()}
+	if requests > 0 {
+		b.add(Line{What: "AppSync requests", Amount: requests, Unit: "requests", USD: of("appsync.requests", requests)})
+	}
+	if n := float64(reads * series); n > 0 {
+		b.add(Line{What: "CloudWatch reads", Amount: n, Unit: "metrics", USD: of("cloudwatch.metrics", n)})
+	}
+	return b
 }
 
 // Ledger adds up what the client itself knows of a run's cost while it goes on:
 // AppSync's requests and the data that came back. The bill is at least that.
 type Ledger struct{ USD float64 }
 
-// Add adds rows, which are additive.
-func (l *Ledger) Add(rows []measure.Row) {
+// Add adds rows, which are additive, of those that charge AppSync's quota.
+func (l *Ledger) Add(rows []measure.Row, appsync capacity.Quota) {
 	for i := range rows {
-		l.USD += of("appsync.requests", float64(rows[i].Sent)) + of("data.out", float64(rows[i].BytesIn))
+		if r := &rows[i]; appsync.Charges(r.Load, r.Operation) {
+			l.USD += of("appsync.requests", float64(r.Sent-r.GeneratorErrors)) + of("data.out", float64(r.BytesIn))
+		}
 	}
 }

@@ -53,13 +53,35 @@ func TestOf(t *testing.T) {
 	if len(b.Missing) != 1 || b.Missing[0] != "momento.throughput" {
 		t.Errorf("missing %v", b.Missing)
 	}
-	hour := b.PerHour(100, 1_000_000)
+	hour := b.PerHour(100, nil)
 	if math.Abs(hour.USD-0.36*(sum-0.00012)) > 1e-9 {
 		t.Errorf("an hour at 100/s costs %v", hour.USD)
 	}
 	var l price.Ledger
-	l.Add(run.Rows[:1])
-	if math.Abs(l.USD-4.00004-0.18) > 1e-9 {
+	l.Add(run.Rows[:1], run.Manifest.Quotas[0])
+	if math.Abs(l.USD-4-0.18) > 1e-9 {
 		t.Errorf("the ledger says %v", l.USD)
+	}
+
+	// Records of Kafka are no requests of AppSync's, and what was refused costs no
+	// more than the request.
+	run.Manifest.Quotas[0].Loads = []string{"viewers"}
+	run.Rows = []measure.Row{{Load: "viewers", Sent: 1_000_000, Throttled: 500_000, BytesIn: 2e9}, {Load: "events", Sent: 3_000_000, BytesIn: 9e9}}
+	b = price.Of(run)
+	if math.Abs(b.USD-sum) > 1e-9 {
+		t.Errorf("with Kafka records %v USD, want %v", b.USD, sum)
+	}
+	// Of 100 arrivals a second 25 are viewers, none of which is refused.
+	if hour, want := b.PerHour(100, nil), 0.09*(4+2*(sum-4-0.00012)); math.Abs(hour.USD-want) > 1e-9 {
+		t.Errorf("an hour at 100/s costs %v, want %v", hour.USD, want)
+	}
+	l = price.Ledger{}
+	l.Add(run.Rows, run.Manifest.Quotas[0])
+	if math.Abs(l.USD-4-0.18) > 1e-9 {
+		t.Errorf("the ledger says %v with Kafka records", l.USD)
+	}
+
+	if b := price.AtLeast(1e6, 6); math.Abs(b.USD-4.00012) > 1e-9 {
+		t.Errorf("before the load at least %v USD", b.USD)
 	}
 }

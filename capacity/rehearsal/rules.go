@@ -30,7 +30,11 @@ func (r *rules) broken(rows []measure.Row) string {
 	if len(r.stop) == 0 {
 		return ""
 	}
-	r.spent.Add(rows)
+	for _, q := range r.quotas {
+		if q.ID == capacity.RequestTokens {
+			r.spent.Add(rows, q)
+		}
+	}
 	r.recent = measure.Sum(append(r.recent, rows...))
 	if n := len(r.recent); n > 0 {
 		newest := r.recent[n-1].Second

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/price"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
@@ -44,6 +45,9 @@ func Summary(c Config) string {
 	if len(m.Quotas) == 0 {
 		b.WriteString("  held against no quota: observe: and quotas: name none\n")
 	}
+	if line := leastCost(c, m); line != "" {
+		b.WriteString("  " + line + "\n")
+	}
 	return strings.TrimRight(b.String(), "\n")
 }
 
@@ -59,4 +63,34 @@ func stageRate(stage scenarios.Stage) string {
 		s += ", not measured"
 	}
 	return s
+}
+
+// leastCost says what is known of a real run's cost before it starts, or "" where
+// nothing is.
+func leastCost(c Config, m capacity.Manifest) string {
+	if c.Sandbox {
+		return ""
+	}
+	var requests float64
+	for _, q := range m.Quotas {
+		if q.ID != capacity.RequestTokens {
+			continue
+		}
+		for _, l := range m.Loads {
+			for _, op := range l.Operations {
+				if q.Charges(l.Name, op.Name) {
+					requests += float64(l.Planned) * op.Share
+				}
+			}
+		}
+	}
+	bill := price.AtLeast(requests, len(c.Want))
+	var parts []string
+	for _, l := range bill.Lines {
+		parts = append(parts, fmt.Sprintf("%s %.4f", l.What, l.USD))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("costs at least %.4f USD by list prices of %s (%s); data out and what the requests use come on top", bill.USD, bill.Region, strings.Join(parts, ", "))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/reports"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 func (a app) check() *cobra.Command {
@@ -26,12 +27,13 @@ func (a app) check() *cobra.Command {
 says what a run would send and which quotas it would be held against. Where the
 target's System is known, its own sandbox or that of --system (headroom fit makes one
 of recorded runs), the plan is simulated: the use of every quota, what would be
-refused, and what it would cost.
+refused and when, the connections and the bandwidth that it takes, and what it would
+cost.
 
 Check asks no service, so limits come from the scenario, the System file or the
 catalogue. Refused (exit code 122) are a plan above the ceiling that calibrate found
 of this machine, and a plan against a real target that --system says would run into a
-quota, unless --above-quota is given.`,
+quota or that could not be sent in time, unless --above-quota is given.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := a.prepare(args[0])
@@ -48,7 +50,7 @@ quota, unless --above-quota is given.`,
 				}
 			}
 			resolved := quotas.Resolve(cmd.Context(), p.scenario, p.system, nil)
-			c := rehearsal.Config{Scenario: p.scenario, Quotas: resolved.Quotas, Files: rehearsal.OpenFiles()}
+			c := rehearsal.Config{Scenario: p.scenario, Quotas: resolved.Quotas, Want: resolved.Want, Sandbox: p.system != nil, Files: rehearsal.OpenFiles()}
 			if p.system != nil {
 				c.Target = "sandbox " + p.scenario.Target.Sandbox
 			} else {
@@ -90,12 +92,12 @@ func (a app) predict(s *scenarios.Scenario, sys *model.System) (refused string, 
 	if err := reports.Prediction(run, assessment).Text(a.stdout, reports.Options{Color: a.color()}); err != nil {
 		return "", failure(err)
 	}
-	var throttled int64
-	for _, op := range assessment.Operations {
-		throttled += op.Throttled
-	}
-	if throttled > 0 {
-		refused = fmt.Sprintf("%d requests of the plan would be refused by a quota", throttled)
+	throttled, dropped := reports.Unserved(run)
+	switch {
+	case throttled > 0:
+		refused = fmt.Sprintf("%s of the plan would be refused by a quota", unit.HumanQuantity(throttled, unit.Requests))
+	case dropped > 0:
+		refused = fmt.Sprintf("%s of the plan could not be sent in time", unit.HumanQuantity(dropped, unit.Requests))
 	}
 	return refused, nil
 }

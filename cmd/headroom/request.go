@@ -16,6 +16,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/quotas/servicequotas"
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/reports/pack"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 func (a app) request() *cobra.Command {
@@ -111,7 +112,7 @@ func (a app) submit(ctx context.Context, r *pack.Request) error {
 	source := servicequotas.New(c)
 	answers := bufio.NewScanner(a.stdin)
 	for _, x := range r.Raises {
-		fmt.Fprintf(a.stderr, "ask AWS for %s %s = %g in %s, which is %g now? Type yes: ", x.ServiceCode, x.QuotaCode, x.DesiredValue, r.Asked.Region, x.Current)
+		fmt.Fprintf(a.stderr, "ask AWS for %s %s = %s in %s, which is %s now? Type yes: ", x.ServiceCode, x.QuotaCode, unit.Human(x.DesiredValue), r.Asked.Region, unit.Human(x.Current))
 		answered := answers.Scan()
 		fmt.Fprintln(a.stderr)
 		if !answered || strings.TrimSpace(answers.Text()) != "yes" {
