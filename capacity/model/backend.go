@@ -21,6 +21,7 @@ type Backend struct {
 	operations []operation // in the order of the System's
 	index      map[string]int
 	spilling   []*environments              // those of which some are provisioned
+	tracking   []tasks                      // those that are charged
 	levels     []func(at time.Duration) int // of the limiters that have one and are charged; else nil
 }
 
@@ -91,6 +92,9 @@ func (s *System) Start(seed uint64) *Backend {
 			if e, ok := x.gate.(*environments); ok && e.provisioned > 0 && !slices.Contains(b.spilling, e) {
 				b.spilling = append(b.spilling, e)
 			}
+			if g, ok := x.gate.(tasks); ok && !slices.Contains(b.tracking, g) {
+				b.tracking = append(b.tracking, g)
+			}
 			if e, ok := x.gate.(*environments); ok {
 				b.levels[x.number] = e.InUseAt
 			}
@@ -150,6 +154,22 @@ func (b *Backend) SpillOvers() []SpillOver {
 	var out []SpillOver
 	for _, e := range b.spilling {
 		out = append(out, SpillOver{e.id, e.Spilled(), e.Admitted()})
+	}
+	return out
+}
+
+// TaskChanges is how the number of an ECS service's tasks changed.
+type TaskChanges struct {
+	Limiter string
+	Changes []limiter.Scaled
+}
+
+// TaskChanges returns those of all limiters of the kind tasks that are charged, so
+// far.
+func (b *Backend) TaskChanges() []TaskChanges {
+	var out []TaskChanges
+	for _, t := range b.tracking {
+		out = append(out, TaskChanges{t.id, t.Scaled()})
 	}
 	return out
 }

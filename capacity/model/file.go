@@ -39,6 +39,15 @@ type (
 		Servers     int           `yaml:"servers"`
 		Longest     unit.Duration `yaml:"longest"`
 		Largest     unit.Quantity `yaml:"largest"`
+		Tasks       tasksFile     `yaml:"tasks"`
+	}
+	tasksFile struct {
+		Least    int           `yaml:"least"`
+		Most     int           `yaml:"most,required"`
+		Target   unit.Rate     `yaml:"target,required"`
+		Cooldown unit.Duration `yaml:"cooldown"`
+		Start    unit.Duration `yaml:"start"`
+		Late     unit.Duration `yaml:"late"`
 	}
 	scaling struct {
 		Step int           `yaml:"step,required"`

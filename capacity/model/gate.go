@@ -70,6 +70,9 @@ func (l Limiter) start(number, reserved int, accounts map[string]*account) func(
 		g = itemSize(l.Limit)
 	case KafkaQuota:
 		g = kafkaQuota{limiter.NewKafkaQuota(l.Limit)}
+	case Tasks:
+		x := l.Tracked
+		g = tasks{limiter.NewTasks(l.Limit/float64(x.Max), x.Tracking, x.Start, int(x.Late/time.Minute), l.Longest), l.ID}
 	default:
 		g = bucket{limiter.NewTokenBucket(l.Limit, l.Burst)}
 	}
@@ -93,6 +96,10 @@ type (
 		nodes []*limiter.Queue
 		hit   chooser
 		keys  *rand.PCG
+	}
+	tasks struct {
+		*limiter.Tasks
+		id string
 	}
 	// environments are those of a function, or of an account without functions.
 	environments struct {
@@ -119,6 +126,12 @@ func (o onDemand) admit(at, _ time.Duration, c *Charge) bool { return o.Admit(at
 func (k kafkaQuota) admit(at, _ time.Duration, c *Charge) bool {
 	c.Wait = k.Admit(at, c.Amount)
 	return true
+}
+
+func (t tasks) admit(at, _ time.Duration, c *Charge) bool {
+	wait, work, ok := t.Admit(at, c.Amount)
+	c.Wait = wait + work
+	return ok
 }
 
 func (l itemSize) admit(_, _ time.Duration, c *Charge) bool {

@@ -16,6 +16,8 @@ package model
 import (
 	"math"
 	"time"
+
+	"github.com/headroom-load/headroom/capacity/model/limiter"
 )
 
 // System is a backend as a System file describes it. It is immutable.
@@ -45,6 +47,7 @@ const (
 	Queue       Kind = "queue"
 	ItemSize    Kind = "item_size"
 	KafkaQuota  Kind = "kafka_quota"
+	Tasks       Kind = "tasks"
 )
 
 // Limiter is one limit of a System with its parameters. Which of them are set
@@ -65,7 +68,8 @@ type Limiter struct {
 	Split      time.Duration // of partitions: after how long without a pause a hot one is split; 0: never
 	Most       float64       // of on_demand: what it never exceeds; 0: no bound
 	Servers    int           // of a queue: of each node
-	Longest    time.Duration // of a queue: the longest wait; 0: no bound
+	Longest    time.Duration // of a queue and of tasks: the longest wait; 0: no bound
+	Tracked    Tracked       // of tasks, of which Limit is what the most of them work off
 	Saved      time.Duration // of partitions: how much time's unused capacity each one saves up
 
 	// The following are a concurrency limiter's.
@@ -83,6 +87,13 @@ type Limiter struct {
 type Scaling struct {
 	Step int
 	Per  time.Duration
+}
+
+// Tracked says how an ECS service's tasks follow what they are asked for.
+type Tracked struct {
+	limiter.Tracking
+	Start time.Duration // until an added task works
+	Late  time.Duration // until the metric of a minute is seen; whole minutes
 }
 
 // Operation is one kind of request that a System answers.

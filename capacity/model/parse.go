@@ -131,6 +131,7 @@ var kindKeys = map[Kind][]string{
 	Queue:       {"rate", "nodes", "servers", "longest"},
 	ItemSize:    {"largest"},
 	KafkaQuota:  {"rate"},
+	Tasks:       {"rate", "tasks", "longest"},
 }
 
 // allKeys lists the keys of all kinds.
@@ -145,7 +146,7 @@ var allKeys = slices.Sorted(maps.Keys(func() map[string]bool {
 }()))
 
 // kinds is in the order in which hints list them.
-var kinds = []string{string(TokenBucket), string(Window), string(Concurrency), string(Partitions), string(OnDemand), string(Queue), string(ItemSize), string(KafkaQuota)}
+var kinds = []string{string(TokenBucket), string(Window), string(Concurrency), string(Partitions), string(OnDemand), string(Queue), string(ItemSize), string(KafkaQuota), string(Tasks)}
 
 var (
 	limiterID     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
@@ -223,7 +224,7 @@ func (p *parser) rate(at string, f limiterFile, l *Limiter) {
 			}
 		}
 	case Queue:
-		l.Partitions, l.Servers, l.Longest = 1, 1, time.Duration(f.Longest)
+		l.Partitions, l.Servers = 1, 1
 		for _, x := range []struct {
 			key   string
 			value int
@@ -236,11 +237,56 @@ func (p *parser) rate(at string, f limiterFile, l *Limiter) {
 				}
 			}
 		}
-		if l.Longest > maxTime {
-			p.fault(at+".longest", "is longer than 24h", "")
-		}
+		p.longest(at, f, l)
 		l.Limit *= float64(l.Partitions)
+	case Tasks:
+		p.longest(at, f, l)
+		p.tasks(at+".tasks", f.Tasks, l)
 	}
+}
+
+func (p *parser) longest(at string, f limiterFile, l *Limiter) {
+	if l.Longest = time.Duration(f.Longest); l.Longest > maxTime {
+		p.fault(at+".longest", "is longer than 24h", "")
+	}
+}
+
+// tasks reads how the tasks of a service follow their charges.
+func (p *parser) tasks(at string, f tasksFile, l *Limiter) {
+	if !p.need(at, "write how many there may be and what they follow, such as {least: 1, most: 10, target: 30 ops/s}") {
+		return
+	}
+	least := 1
+	if p.Has(at + ".least") {
+		least = f.Least
+	}
+	switch {
+	case f.Most < 1 || f.Most > maxNodes:
+		p.fault(at+".most", fmt.Sprintf("is %d", f.Most), fmt.Sprintf("from 1 to %d are possible", maxNodes))
+	case least < 1 || least > f.Most:
+		p.fault(at+".least", fmt.Sprintf("is %d", least), fmt.Sprintf("from 1 to the most, %d, are possible", f.Most))
+	}
+	target := p.perSecond(at+".target", f.Target)
+	switch {
+	case f.Target.Thing != l.Unit && l.Unit != "":
+		p.fault(at+".target", fmt.Sprintf("%q is not in the unit of the rate, %s", f.Target, l.Unit), "")
+	case target > l.Limit && l.Limit > 0:
+		p.fault(at+".target", "is more than the rate of a task", "tasks would fall behind without ever being added")
+	}
+	for key, d := range map[string]unit.Duration{".cooldown": f.Cooldown, ".start": f.Start, ".late": f.Late} {
+		if time.Duration(d) > maxTime {
+			p.fault(at+key, "is longer than 24h", "")
+		}
+	}
+	if time.Duration(f.Late)%time.Minute != 0 {
+		p.fault(at+".late", "is not a number of whole minutes", "metrics are those of minutes: write 1m")
+	}
+	cooldown := time.Duration(f.Cooldown)
+	l.Tracked = Tracked{
+		Tracking: limiter.Tracking{Target: target, Min: least, Max: f.Most, OutCooldown: cooldown, InCooldown: cooldown},
+		Start:    time.Duration(f.Start), Late: time.Duration(f.Late),
+	}
+	l.Limit *= float64(f.Most)
 }
 
 // largest reads a limiter that bounds the size of an item.

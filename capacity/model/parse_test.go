@@ -186,6 +186,12 @@ func TestParseFaults(t *testing.T) {
 		{"most of another unit", limiter("{id: t, kind: on_demand, rate: 100 RCU/s, most: »500 WCU/s}"), `limiters[0].most: "500 WCU/s" is not in the unit of the rate, RCU`},
 		{"no servers", limiter("{id: t, kind: queue, rate: 100 ops/s, servers: »0}"), "limiters[0].servers: is 0"},
 		{"no nodes", limiter("{id: t, kind: queue, rate: 100 ops/s, nodes: »-1}"), "limiters[0].nodes: is -1"},
+		{"no tasks", limiter("{id: t, kind: tasks, rate: 40 ops/s}"), "limiters[0].tasks: is missing"},
+		{"least above most", limiter("{id: t, kind: tasks, rate: 40 ops/s, tasks: {least: »5, most: 4, target: 30 ops/s}}"), "limiters[0].tasks.least: is 5"},
+		{"most of none", limiter("{id: t, kind: tasks, rate: 40 ops/s, tasks: {most: »0, target: 30 ops/s}}"), "limiters[0].tasks.most: is 0"},
+		{"target above the rate", limiter("{id: t, kind: tasks, rate: 40 ops/s, tasks: {most: 4, target: »50 ops/s}}"), "limiters[0].tasks.target: is more than the rate of a task"},
+		{"target of another unit", limiter("{id: t, kind: tasks, rate: 40 ops/s, tasks: {most: 4, target: »30 tokens/s}}"), `limiters[0].tasks.target: "30 tokens/s" is not in the unit of the rate, ops`},
+		{"half a minute late", limiter("{id: t, kind: tasks, rate: 40 ops/s, tasks: {most: 4, target: 30 ops/s, late: »30s}}"), "limiters[0].tasks.late: is not a number of whole minutes"},
 		{"no size", limiter("{id: t, kind: item_size}"), "limiters[0].largest: is missing"},
 		{"zero size", limiter("{id: t, kind: item_size, largest: »0MB}"), "limiters[0].largest: is zero"},
 		{"larger than an item", charge("{id: t, kind: item_size, largest: 1MB}", "{limiter: t, amount: »2MB}"), "operations[0].charges[0].amount: could never be served"},
@@ -320,6 +326,7 @@ limiters:
   - {id: dynamodb.T.read, kind: on_demand, rate: 1000 RCU/s, most: 4000 RCU/s}
   - {id: redis, kind: queue, rate: 1000 ops/s, nodes: 3, servers: 2, longest: 1s}
   - {id: momento.item-size, kind: item_size, largest: 1MB}
+  - {id: ecs.consumer, kind: tasks, rate: 40 ops/s, longest: 10m, tasks: {least: 2, most: 10, target: 30 ops/s, cooldown: 2m, start: 1m, late: 1m}}
 operations:
   - name: get
     service_time: {exponential: {mean: 20ms}}
@@ -330,6 +337,7 @@ operations:
       - {limiter: dynamodb.T.read, amount: {mixture: [{amount: 1, share: 70%}, {amount: 4, share: 30%}]}}
       - {limiter: redis, amount: {lognormal: {p50: 1, p99: 3}}, key: {zipf: 100}}
       - {limiter: momento.item-size, amount: {lognormal: {p50: 100KB, p99: 2MB}}}
+      - {limiter: ecs.consumer, amount: 1}
 `
 
 func FuzzParse(f *testing.F) {

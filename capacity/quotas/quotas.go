@@ -275,6 +275,9 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 			if l.Partitions > 1 {
 				nodes(&c.quota, l, specs)
 			}
+		case model.Tasks:
+			x := l.Tracked
+			c.quota.Notes = append(c.quota.Notes, fmt.Sprintf("what %d tasks work off; it begins with %d, and more come no sooner than three minutes above the target of %s each", x.Max, x.Min, unit.HumanRate(x.Target, l.Unit)))
 		case model.OnDemand:
 			c.quota.Notes = append(c.quota.Notes, "what the table serves at once; it grows to twice its highest use within 30 minutes of it")
 		}

@@ -81,7 +81,7 @@ func (r *retries) notes(sys *model.System) []string {
 	notes := []string{fmt.Sprintf("clients make up to %d attempts: %s attempts for %s requests, and quotas saw all of them",
 		r.policy.Attempts, unit.Human(float64(r.requests+r.failed)), unit.Human(float64(r.requests)))}
 	for _, l := range sys.Limiters {
-		if l.Kind == model.Queue {
+		if l.Kind == model.Queue || l.Kind == model.Tasks {
 			hidden := retry.HiddenCapacity(l.Limit, r.policy.Attempts)
 			notes = append(notes, fmt.Sprintf("%s does the work of requests whose clients have given up too: from %s on it may stay overloaded when it once was",
 				l.ID, unit.HumanRate(hidden, l.Unit)))

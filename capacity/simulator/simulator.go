@@ -99,8 +99,21 @@ func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, er
 				s.Limiter, unit.Human(float64(s.Spilled)), unit.Human(float64(s.Served)), unit.HumanShare(float64(s.Spilled)/float64(s.Served))))
 		}
 	}
+	for _, t := range x.backend.TaskChanges() {
+		x.run.Manifest.Notes = append(x.run.Manifest.Notes, tasksOf(sys, t))
+	}
 	x.finish()
 	return x.run, nil
+}
+
+// tasksOf says how many tasks a service had.
+func tasksOf(sys *model.System, t model.TaskChanges) string {
+	i := slices.IndexFunc(sys.Limiters, func(l model.Limiter) bool { return l.ID == t.Limiter })
+	said := fmt.Sprintf("%s: tasks: %d at first", t.Limiter, sys.Limiters[i].Tracked.Min)
+	for _, c := range t.Changes {
+		said += fmt.Sprintf(", %d from %s on", c.Tasks, unit.FormatDuration(c.At))
+	}
+	return said
 }
 
 // frame is what every simulation of a scenario has.

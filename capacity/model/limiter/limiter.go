@@ -1,7 +1,8 @@
 // Package limiter is the room of the rules by which cloud services refuse
 // load, one file each: TokenBucket (API Gateway, and by assumption AppSync),
 // Window, Concurrency and Account (Lambda), Partitions and OnDemand (DynamoDB),
-// Queue and Slot (a Redis node and cluster), TargetTracking (ECS).
+// Queue and Slot (a Redis node and cluster), Tasks and TargetTracking (ECS),
+// KafkaQuota.
 //
 // A limiter is a small state machine in explicit time. Every call carries its
 // instant as an offset from the start of the System; offsets must not decrease.
