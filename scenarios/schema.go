@@ -244,7 +244,7 @@ func (*observeFile) constrain(s *schema) { s.MinProperties, s.MaxProperties = 1,
 
 func (text[F]) pattern() string {
 	var f F
-	return f.form().String()
+	return f.form().pattern()
 }
 
 func (arrivalRate) pattern() string { return unit.ArrivalRatePattern }

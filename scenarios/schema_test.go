@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -199,5 +201,17 @@ func TestExamplesOfTheSchemaAreRight(t *testing.T) {
 	visit(root)
 	if seen < 20 {
 		t.Errorf("only %d examples", seen)
+	}
+}
+
+func TestNamesAreAsLongAsTheSchemaSays(t *testing.T) {
+	pattern := regexp.MustCompile(nameForm.pattern())
+	for text, want := range map[string]bool{
+		"": false, "é": true, "-a": false, "a b": false,
+		strings.Repeat("é", 100): true, strings.Repeat("é", 101): false,
+	} {
+		if nameForm.matches(text) != want || pattern.MatchString(text) != want {
+			t.Errorf("%.20q with %d characters: %v, by the schema %v; want %v", text, utf8.RuneCountInString(text), nameForm.matches(text), pattern.MatchString(text), want)
+		}
 	}
 }

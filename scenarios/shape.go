@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/headroom-load/headroom/scenarios/strict"
 	"github.com/headroom-load/headroom/scenarios/unit"
@@ -191,7 +192,7 @@ type text[F interface{ form() form }] string
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (t *text[F]) UnmarshalText(b []byte) error {
 	var f F
-	if form := f.form(); !form.Match(b) {
+	if form := f.form(); !form.matches(string(b)) {
 		if any(f) == any(secret{}) {
 			return &fault{"is not " + form.what, form.hint}
 		}
@@ -206,24 +207,40 @@ func (t *text[F]) UnmarshalText(b []byte) error {
 type form struct {
 	*regexp.Regexp
 	what, hint string
+	// most, where it isn't 0, is how many characters a text may have, the last of
+	// which the pattern's * stands for. Go makes a copy of what is repeated for
+	// each time that it may be: 4 MB for the letters of all scripts.
+	most int
+}
+
+func (f form) matches(s string) bool {
+	return (f.most == 0 || utf8.RuneCountInString(s) <= f.most) && f.MatchString(s)
+}
+
+// pattern returns the whole form as one pattern.
+func (f form) pattern() string {
+	if f.most == 0 {
+		return f.String()
+	}
+	return strings.Replace(f.String(), "*", fmt.Sprintf("{0,%d}", f.most-1), 1)
 }
 
 var (
-	labelForm    = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]{0,98}[^\s\p{Cc}])?$`), "a name", "write 1 to 100 characters on one line, without spaces around them"}
-	proseForm    = form{regexp.MustCompile(`^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$`), "plain text", "leave control characters out"}
-	fileForm     = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]{0,998}[^\s\p{Cc}])?$`), "a file name", "paths start from the scenario's folder"}
-	documentForm = form{regexp.MustCompile(`\S`), "a GraphQL document", "write a query or a mutation"}
+	labelForm    = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]{0,98}[^\s\p{Cc}])?$`), "a name", "write 1 to 100 characters on one line, without spaces around them", 0}
+	proseForm    = form{regexp.MustCompile(`^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$`), "plain text", "leave control characters out", 0}
+	fileForm     = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]{0,998}[^\s\p{Cc}])?$`), "a file name", "paths start from the scenario's folder", 0}
+	documentForm = form{regexp.MustCompile(`\S`), "a GraphQL document", "write a query or a mutation", 0}
 	// Thresholds name operations, so their names keep to what can't be taken
 	// for the thresholds' own signs.
-	nameForm     = form{regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}_.:/-]{0,99}$`), "a name", "use letters, digits and _ . : / -"}
-	graphqlForm  = form{regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), "the name of a GraphQL operation", "use letters, digits and _"}
-	regionForm   = form{regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-[0-9]+$`), "an AWS region", "regions look like ap-northeast-1"}
-	accountForm  = form{regexp.MustCompile(`^[0-9]{12}$`), "an AWS account number", "it has 12 digits"}
-	secretForm   = form{regexp.MustCompile(`^[!-~](?:[ -~]*[!-~])?$`), "a secret that fits into a header", "it has one line of ASCII characters; is the variable empty?"}
-	arrivalsForm = form{regexp.MustCompile(`^(?:poisson|uniform)$`), "an arrival process", "arrivals are poisson, uniform or {replay: FILE}"}
-	shapeForm    = form{regexp.MustCompile(`^(?:triangle|gamma)$`), "a shape", "a spike is a triangle or a gamma"}
-	pacingForm   = form{regexp.MustCompile(`^(?:default|precise)$`), "a pacing", "pacing is default or precise"}
-	lateForm     = form{regexp.MustCompile(`^(?:drop|send)$`), "a policy for late arrivals", "late arrivals are drop or send"}
+	nameForm     = form{regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}_.:/-]*$`), "a name", "use letters, digits and _ . : / -", 100}
+	graphqlForm  = form{regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), "the name of a GraphQL operation", "use letters, digits and _", 0}
+	regionForm   = form{regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-[0-9]+$`), "an AWS region", "regions look like ap-northeast-1", 0}
+	accountForm  = form{regexp.MustCompile(`^[0-9]{12}$`), "an AWS account number", "it has 12 digits", 0}
+	secretForm   = form{regexp.MustCompile(`^[!-~](?:[ -~]*[!-~])?$`), "a secret that fits into a header", "it has one line of ASCII characters; is the variable empty?", 0}
+	arrivalsForm = form{regexp.MustCompile(`^(?:poisson|uniform)$`), "an arrival process", "arrivals are poisson, uniform or {replay: FILE}", 0}
+	shapeForm    = form{regexp.MustCompile(`^(?:triangle|gamma)$`), "a shape", "a spike is a triangle or a gamma", 0}
+	pacingForm   = form{regexp.MustCompile(`^(?:default|precise)$`), "a pacing", "pacing is default or precise", 0}
+	lateForm     = form{regexp.MustCompile(`^(?:drop|send)$`), "a policy for late arrivals", "late arrivals are drop or send", 0}
 )
 
 type (

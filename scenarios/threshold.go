@@ -104,7 +104,7 @@ func parseThreshold(s string) (Threshold, error) {
 		return refuse(fmt.Sprintf("write %s(appsync.request-tokens)", m.name), "doesn't say which quota's %s", m.name)
 	case t.Of == "" && strings.Contains(s, "("):
 		return refuse(fmt.Sprintf("name %s, or leave the brackets out", m.of), "has nothing in its brackets")
-	case t.Of != "" && m.of == anOperation && !nameForm.MatchString(t.Of):
+	case t.Of != "" && m.of == anOperation && !nameForm.matches(t.Of):
 		return refuse("", "has brackets with no operation's name in them")
 	case t.Of != "" && m.of == aQuota && !quotaID.MatchString(t.Of):
 		return refuse("quota ids look like appsync.request-tokens", "has brackets with no quota's id in them")
@@ -180,7 +180,7 @@ func (t *stopText) UnmarshalText(b []byte) error {
 func thresholdPattern(among []metric) string {
 	var alternatives []string
 	for _, m := range among {
-		of := ` *\( *` + inner(nameForm.String()) + ` *\)`
+		of := ` *\( *` + inner(nameForm.pattern()) + ` *\)`
 		if m.of == aQuota {
 			of = ` *\( *` + inner(quotaID.String()) + ` *\)`
 		} else {

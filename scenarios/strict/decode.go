@@ -349,10 +349,15 @@ func (d *decoder) pairs(path string, node *yaml.Node, decode func(key *yaml.Node
 	}
 }
 
-var plainKey = regexp.MustCompile(`^[\pL\pN_.:/-]{1,80}$`)
+// A key of a path stands for itself where it is plain and not too long. (The
+// length stands apart: within the pattern it makes 80 copies of the letters of
+// all scripts, 3 MB.)
+var plainKey = regexp.MustCompile(`^[\pL\pN_.:/-]+$`)
+
+const longestKey = 80 // characters
 
 func Path(path, key string) string {
-	if !plainKey.MatchString(key) {
+	if utf8.RuneCountInString(key) > longestKey || !plainKey.MatchString(key) {
 		return path + "[" + quote(key) + "]"
 	}
 	if path == "" {

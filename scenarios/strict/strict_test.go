@@ -297,3 +297,13 @@ func FuzzDecode(f *testing.F) {
 		doc.Fault("steps[0].in_flight", "", "")
 	})
 }
+
+func TestPathQuotesLongKeys(t *testing.T) {
+	plain := strings.Repeat("é", 80)
+	if got := Path("a", plain); got != "a."+plain {
+		t.Errorf("80 characters: %s", got)
+	}
+	if got := Path("a", plain+"é"); !strings.HasPrefix(got, `a["é`) {
+		t.Errorf("81 characters: %s", got)
+	}
+}
