@@ -48,6 +48,7 @@ func analyse(run *Run) *analysis {
 		whole.Damage = append(slices.Clone(run.Damage), "rows of seconds outside of the run")
 		run = &whole
 	}
+	run = withKafka(run)
 	a := &analysis{run: run, by: make(map[measure.Operation]*operation)}
 	for _, l := range run.Manifest.Loads {
 		for _, op := range l.Operations {

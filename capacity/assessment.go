@@ -181,6 +181,9 @@ type QuotaResult struct {
 	Resolution string   `json:"resolution"`
 	Coverage   *float64 `json:"coverage"` // share of the run's minutes that had a point; nil for the ledger
 	Throttled  *int64   `json:"throttled"`
+	// Bound says that brokers made the run wait for what the quota has, which is
+	// seen and not predicted: it holds whatever the verdict.
+	Bound bool `json:"bound,omitempty"`
 	// TestedRate is the highest rate, in arrivals per second of the loads that
 	// charge the quota, that the run sent as planned for five seconds in a row.
 	TestedRate float64 `json:"tested_rate"`

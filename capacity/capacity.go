@@ -45,6 +45,7 @@ const (
 	FromServiceQuotas Origin = "service-quotas" // the applied value that AWS answered
 	FromSystem        Origin = "system"         // the sandbox's System file
 	FromCatalogue     Origin = "catalogue"      // the dated default of the embedded catalogue
+	FromThrottles     Origin = "throttles"      // what the run's own throttles tell of a limit that nobody named
 )
 
 // QuotaKind says what a limit bounds.
@@ -68,6 +69,9 @@ type Quota struct {
 	// Windowed says that the limit counts in whole seconds, each from zero, and not
 	// in a bucket that refills all the time; false also where nobody says.
 	Windowed bool `json:"windowed,omitempty"`
+	// Each says that the limit is one for each "broker" or "partition" and not for
+	// all of them: the one that is charged most runs into it.
+	Each string `json:"each,omitempty"`
 	// Requests is how many requests a second each unit of a level allows, however
 	// short they are (Lambda: 10); 0: no such bound.
 	Requests float64 `json:"requests_per_unit,omitempty"`

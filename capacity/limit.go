@@ -101,7 +101,15 @@ func (a *analysis) limitedBy(v Verdict) LimitedBy {
 		backend.evidence = append(backend.evidence, growth)
 	}
 
-	claims := []claim{{ByThrottle, throttle.share, texts(throttle)}, {ByNetwork, network.share, texts(network)}, backend}
+	held := claim{ByThrottle, throttle.share, texts(throttle)}
+	if u := a.kafka(nil); u != nil && len(u.waiting) > 0 {
+		// The time that a broker asks for is its quota's, and so is what came late or
+		// found no room because of it.
+		held.share += backend.share + float64(len(u.waiting))/float64(u.seconds)
+		held.evidence = append(append(held.evidence, u.text()), backend.evidence...)
+		backend, slower = claim{who: ByBackend}, false
+	}
+	claims := []claim{held, {ByNetwork, network.share, texts(network)}, backend}
 	slices.SortStableFunc(claims, func(x, y claim) int {
 		switch {
 		case x.share > y.share:

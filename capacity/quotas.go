@@ -160,7 +160,16 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	var use peak
 	var c cost
 	var used, known bool
-	if q.ID == RequestTokens && a.ledgerHas(q) {
+	kafka := (*kafkaUse)(nil)
+	if q.inKafka() {
+		kafka = a.kafka(q.Loads)
+	}
+	if kafka != nil {
+		use, used = a.kafkaPeak(kafka, q)
+		c, known = a.kafkaCost(kafka, q, parts)
+		bound, notes := kafka.bound(q)
+		r.Bound, r.Notes = bound, append(r.Notes, notes...)
+	} else if q.ID == RequestTokens && a.ledgerHas(q) {
 		use, used = a.ledgerPeak(q)
 		c, known = a.ledgerCost(parts)
 		if missing := a.withoutTokens(q); missing > 0 {
@@ -228,6 +237,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		}
 	}
 	r.BindsAt = predict(r.binds, low, high, r.TestedRate)
+	if kafka != nil {
+		note("a broker refuses nothing: above the binding rate records come late, so no rate is safe from refusals")
+		return r
+	}
 
 	var safe float64
 	supposing := "safe_rate is by Erlang's loss formula: Poisson arrivals, and no time to start environments"
@@ -360,21 +373,33 @@ func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
 	}
 	var first *assessed
 	var unknown, withheld []string
+	bound := slices.IndexFunc(sorted, func(q assessed) bool { return q.Bound })
 	for i := range sorted {
 		q := &sorted[i]
 		switch {
+		case i == bound: // which is seen, so no prediction comes before it
+			first = q
 		case math.IsNaN(q.binds) && (q.UnitCost == nil || q.Throttled != nil && *q.Throttled > 0):
 			unknown = append(unknown, q.ID)
 		case math.IsNaN(q.binds): // none of it was used
 		case q.BindsAt == nil:
 			withheld = append(withheld, q.ID)
-		case first == nil && q.BindsAt.Rate != nil:
+		case first == nil && q.BindsAt.Rate != nil && bound < 0:
 			first = q
 		}
 	}
 	var b strings.Builder
 	var id *string
 	switch {
+	case first != nil && first.Bound:
+		id = &first.ID
+		fmt.Fprintf(&b, "%s bound: %s", first.ID, a.kafka(nil).text())
+		if first.BindsAt == nil || first.BindsAt.Rate == nil {
+			fmt.Fprintf(&b, "; no prediction: the run is %s", v.Status)
+		} else {
+			fmt.Fprintf(&b, "; it binds at %s", a.rate(*first.BindsAt.Rate))
+		}
+		b.WriteString(requires(first, ""))
 	case first != nil:
 		id = &first.ID
 		fmt.Fprintf(&b, "%s binds at %s", first.ID, a.rate(*first.BindsAt.Rate))

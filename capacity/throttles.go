@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // service returns the service that a quota belongs to: "appsync", "lambda".
@@ -71,8 +73,17 @@ func (a *analysis) clientThrottles(q Quota) (own, unknown int64) {
 // doesn't say. AppSync's refusals are the client's own count. Behind it, an
 // errorType names the service only, so it tells a quota's refusals where the
 // service has one quota, or had none at all; the cloud's count is of the quota,
-// and the larger of the two holds where both are known.
+// and the larger of the two holds where both are known. Of a Kafka quota it is the
+// answers that asked to wait.
 func (a *analysis) throttled(q Quota) *int64 {
+	if q.inKafka() {
+		u := a.kafka(q.Loads)
+		if u == nil || q.ID != measure.KafkaByteRate {
+			return nil
+		}
+		n, _ := u.throttled()
+		return &n
+	}
 	own, unknown := a.clientThrottles(q)
 	same := 0
 	for _, o := range a.run.Manifest.Quotas {

@@ -30,9 +30,11 @@ func withhold(run *capacity.Run, a capacity.Assessment) capacity.Assessment {
 		prune(&o.Tokens.Mean, &o.Tokens.P99, &o.Tokens.Max)
 	}
 	carries := map[string]bool{} // by quota, whether the run carries a prediction
+	bound := map[string]bool{} // by quota, whether the run was seen to wait for it
 	for i := range a.Quotas {
 		q := &a.Quotas[i]
 		carries[q.ID] = predictable(a.Verdict, *q)
+		bound[q.ID] = q.Bound
 		prune(&q.Peak, &q.PeakAt, &q.Utilization, &q.Headroom, &q.Coverage, &q.ColdCost)
 		if c := q.UnitCost; c != nil && !finite(c.Value, c.Low, c.High) {
 			q.UnitCost = nil
@@ -60,7 +62,7 @@ func withhold(run *capacity.Run, a capacity.Assessment) capacity.Assessment {
 			t.Value, t.Passed = nil, false
 		}
 	}
-	if a.FirstToBind != nil && !carries[*a.FirstToBind] {
+	if a.FirstToBind != nil && !carries[*a.FirstToBind] && !bound[*a.FirstToBind] {
 		a.FirstToBind = nil
 		a.FirstToBindReason = fmt.Sprintf("the run is %s, so it does not say which quota binds first", a.Verdict.Status)
 	}

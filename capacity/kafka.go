@@ -1,0 +1,317 @@
+package capacity
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// Of what each a limit may be, beside the whole cluster.
+const (
+	EachBroker    = "broker"
+	EachPartition = "partition"
+)
+
+const (
+	// brokerWindow is the least time, in seconds, over which a broker reckons a
+	// client's rate; what comes within it passes, whatever its second has.
+	brokerWindow = 10
+	// toldApart is how far the middle half of the quotas that throttles tell of may
+	// lie apart, relative to their median, to be one quota.
+	toldApart = 0.1
+	// requestWait is the longest that a broker's quota of request time makes a
+	// client wait, in seconds: one window of its quotas.
+	requestWait = 1
+)
+
+// kafkaUse is what the Kafka loads' drivers saw of a cluster, by whole seconds
+// from the run's start on, until what had waited was worked off.
+type kafkaUse struct {
+	seconds int
+	// By broker and by partition, which the names of partitions say with their
+	// topic.
+	bytes, requests, records map[string][]float64
+
+	throttles map[string]int64 // answers of a broker that asked to wait
+	longest   float64          // of these waits, in seconds
+	told      []float64        // quotas that throttles tell of, in bytes a second, sorted
+	waiting   map[int]bool     // seconds in which a broker asked to wait
+}
+
+// kafka adds up what the drivers of the given loads (none: of all) saw, or
+// returns nil where the run has nothing of the kind.
+func (a *analysis) kafka(loads []string) *kafkaUse {
+	var seen []measure.Series
+	u := &kafkaUse{
+		bytes: map[string][]float64{}, requests: map[string][]float64{}, records: map[string][]float64{},
+		throttles: map[string]int64{}, waiting: map[int]bool{},
+	}
+	second := func(p measure.Point) int { return int(max(0, p.At.Sub(a.run.Manifest.Start)) / time.Second) }
+	for _, s := range a.run.Series {
+		if s.Source == measure.KafkaClient && (len(loads) == 0 || slices.Contains(loads, s.Labels["load"])) {
+			seen = append(seen, s)
+			for _, p := range s.Points {
+				u.seconds = max(u.seconds, min(second(p), maxSeconds)+1)
+			}
+		}
+	}
+	if u.seconds == 0 {
+		return nil
+	}
+	for _, s := range seen {
+		broker, partition := "broker "+s.Labels["broker"], "partition "+s.Labels["partition"]+" of "+s.Labels["topic"]
+		for _, p := range s.Points {
+			at := min(second(p), maxSeconds)
+			add := func(to map[string][]float64, name string) {
+				if to[name] == nil {
+					to[name] = make([]float64, u.seconds)
+				}
+				to[name][at] += p.Value
+			}
+			switch s.Metric {
+			case measure.KafkaProducedBytes:
+				add(u.bytes, broker)
+			case measure.KafkaRequests:
+				add(u.requests, broker)
+			case measure.KafkaAcknowledged:
+				add(u.records, partition)
+			case measure.KafkaThrottles:
+				if p.Value > 0 {
+					u.throttles[broker] += int64(p.Value)
+					u.waiting[at] = true
+				}
+			case measure.KafkaThrottleTime:
+				u.longest = max(u.longest, p.Value)
+			case measure.KafkaThrottledTo:
+				u.told = append(u.told, p.Value)
+			}
+		}
+	}
+	slices.Sort(u.told)
+	return u
+}
+
+// total adds up the parts of a use by seconds.
+func (u *kafkaUse) total(of map[string][]float64) []float64 {
+	sum := make([]float64, u.seconds)
+	for _, part := range of {
+		for i, v := range part {
+			sum[i] += v
+		}
+	}
+	return sum
+}
+
+// throttled returns how many answers asked to wait, and the broker that asked
+// most.
+func (u *kafkaUse) throttled() (n int64, broker string) {
+	for _, b := range slices.Sorted(maps.Keys(u.throttles)) {
+		n += u.throttles[b]
+		if u.throttles[b] > u.throttles[broker] {
+			broker = b
+		}
+	}
+	return n, broker
+}
+
+// quota returns the byte rate quota that the throttles tell of, with the middle
+// half of what they tell; ok is false where they disagree, so that something else
+// than a byte rate, or than this client's, asked to wait.
+func (u *kafkaUse) quota() (e Estimate, ok bool) {
+	if len(u.told) == 0 {
+		return e, false
+	}
+	at := func(p float64) float64 { return u.told[int(p*float64(len(u.told)-1)+0.5)] }
+	e = Estimate{at(0.5), at(0.25), at(0.75)}
+	return e, e.High-e.Low <= toldApart*e.Value
+}
+
+// text says what brokers asked for, with the quota that it tells of where they
+// agree on one.
+func (u *kafkaUse) text() string {
+	n, broker := u.throttled()
+	text := fmt.Sprintf("%s asked to wait in %s answers", broker, count(n))
+	if len(u.throttles) > 1 {
+		text = fmt.Sprintf("%d brokers asked to wait in %s answers", len(u.throttles), count(n))
+	}
+	text += ", for at most " + unit.HumanSeconds(u.longest)
+	if q, ok := u.quota(); ok {
+		text += ", which tells of a quota of " + unit.HumanRate(q.Value, unit.Bytes)
+	}
+	return text
+}
+
+// withKafka returns the run with the byte rate quota of its Kafka brokers: only
+// Kafka loads charge it, and where nobody named it beforehand, its throttles do.
+func withKafka(run *Run) *Run {
+	var loads []string
+	for _, l := range run.Manifest.Loads {
+		if slices.ContainsFunc(l.Operations, func(o Operation) bool { return o.Kind == "kafka" }) {
+			loads = append(loads, l.Name)
+		}
+	}
+	if loads == nil {
+		return run
+	}
+	whole := *run
+	whole.Manifest.Quotas = slices.Clone(run.Manifest.Quotas)
+	for i := range whole.Manifest.Quotas {
+		q := &whole.Manifest.Quotas[i]
+		if q.service() == "kafka" && len(q.Loads) == 0 {
+			q.Loads = loads
+		}
+		if q.ID == measure.KafkaByteRate {
+			q.Each = EachBroker
+		}
+	}
+	if slices.ContainsFunc(run.Manifest.Quotas, func(q Quota) bool { return q.ID == measure.KafkaByteRate }) {
+		return &whole
+	}
+	u := (&analysis{run: run}).kafka(nil)
+	if u == nil {
+		return &whole
+	}
+	limit, ok := u.quota()
+	if !ok {
+		return &whole
+	}
+	q := Quota{
+		ID: measure.KafkaByteRate, Name: "producer_byte_rate", Kind: RateQuota, Limit: limit.Value, Unit: unit.Bytes, Period: "s", Each: EachBroker,
+		Origin: FromThrottles, Source: "what brokers asked to wait for in this run", Adjustable: true, Loads: loads,
+	}
+	if u.longest <= requestWait {
+		q.Notes = append(q.Notes, "no wait was longer than 1 s, which is all that a quota of request time asks for: it may be that one, request_percentage")
+	}
+	whole.Manifest.Quotas = append(whole.Manifest.Quotas, q)
+	return &whole
+}
+
+// inKafka reports whether the drivers of Kafka loads see the use of q.
+func (q Quota) inKafka() bool { return q.service() == "kafka" && q.Kind == RateQuota }
+
+// hottest returns the part of the cluster of which a quota is used most, by
+// seconds, with its name ("" is the whole cluster) and with how much more it has
+// than the mean of such parts.
+func (u *kafkaUse) hottest(q Quota) (use []float64, name string, skew float64) {
+	scale := 1.0
+	var parts map[string][]float64
+	switch {
+	case q.Unit == unit.Records, q.Each == EachPartition && q.Unit == unit.Bytes:
+		parts = u.records
+		if q.Unit == unit.Bytes { // which no answer tells by partition
+			scale = sum(u.total(u.bytes)) / max(sum(u.total(u.records)), 1)
+		}
+	case q.Unit == unit.Bytes:
+		parts = u.bytes
+	case q.Unit == unit.Requests:
+		parts = u.requests
+	}
+	if len(parts) == 0 {
+		return nil, "", 0
+	}
+	use = u.total(parts)
+	if q.Each != "" {
+		whole := sum(use)
+		name = slices.MaxFunc(slices.Sorted(maps.Keys(parts)), func(x, y string) int {
+			return cmp.Or(cmp.Compare(sum(parts[x]), sum(parts[y])), cmp.Compare(y, x))
+		})
+		use, skew = slices.Clone(parts[name]), sum(parts[name])*float64(len(parts))/max(whole, 1)
+	}
+	for i := range use {
+		use[i] *= scale
+	}
+	return use, name, skew
+}
+
+func sum(values []float64) (s float64) {
+	for _, v := range values {
+		s += v
+	}
+	return s
+}
+
+// kafkaPeak returns the highest use of a Kafka quota that the drivers saw, over
+// the window of a broker's quotas.
+func (a *analysis) kafkaPeak(u *kafkaUse, q Quota) (p peak, ok bool) {
+	use, name, _ := u.hottest(q)
+	if use == nil {
+		return p, false
+	}
+	p.resolution = fmt.Sprintf("mean of %ds", brokerWindow)
+	var within float64
+	for i, v := range use {
+		within += v
+		if i >= brokerWindow {
+			within -= use[i-brokerWindow]
+		}
+		if rate := within / brokerWindow; !ok || rate > p.value {
+			p.value, p.at, ok = rate, float64(max(0, i+1-brokerWindow)), true
+		}
+	}
+	if name != "" {
+		p.resolution += ", of " + name
+	}
+	return p, ok
+}
+
+// kafkaCost returns what one record charges, on average, of a Kafka quota: the
+// part of the cluster that is charged most has so much of it for each record
+// that was acknowledged anywhere. Its interval is resampled from blocks of time,
+// so it covers how keys fell on partitions. ok is false where nothing was
+// acknowledged.
+func (a *analysis) kafkaCost(u *kafkaUse, q Quota, parts []part) (c cost, ok bool) {
+	use, name, skew := u.hottest(q)
+	records := u.total(u.records)
+	n := sum(records)
+	if use == nil || n == 0 {
+		return c, false
+	}
+	c.Value = sum(use) / n
+	seconds := make([]bool, u.seconds)
+	for i := range seconds {
+		seconds[i] = records[i] > 0 || use[i] > 0
+	}
+	if blocks := a.inBlocks([]stats.Ratio{{Num: use, Den: records}}, seconds); blocks != nil {
+		value, draws, iv := a.resample(len(blocks[0].Num)).Ratios(blocks, []float64{1})
+		c.Value, c.draws, c.Low, c.High = value, draws, max(0, iv.Low), iv.High
+	} else {
+		half := 1.96 * c.Value / math.Sqrt(n)
+		c.Low, c.High = max(0, c.Value-half), c.Value+half
+		c.notes = append(c.notes, "records were acknowledged in too few seconds for an interval of their own: it supposes that they fell on brokers and partitions independently of each other")
+	}
+	c.atLeastFloor()
+	c.cold = c.Value
+	if charging := slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return !p.charges || p.weight == 0 }); len(charging) == 1 {
+		c.byOperation = []OperationCost{{Load: charging[0].op.Load, Name: charging[0].op.Name, UnitCost: c.Value}}
+	}
+	if skew > 1+maxDifference {
+		c.notes = append(c.notes, fmt.Sprintf("%s takes the most, %.2f times the mean: were they charged alike, %s in all would fit", name, skew, unit.HumanRate(q.Limit/c.Value*skew, unit.Records)))
+	}
+	return c, true
+}
+
+// bound reports whether brokers asked to wait because of the byte rate quota q,
+// and says what they asked for.
+func (u *kafkaUse) bound(q Quota) (bound bool, notes []string) {
+	if n, _ := u.throttled(); q.ID != measure.KafkaByteRate || n == 0 {
+		return false, nil
+	}
+	notes = []string{u.text()}
+	told, ok := u.quota()
+	switch {
+	case !ok:
+		notes = append(notes, "the waits agree on no byte rate: others use the quota too, or another one asked for them, such as request_percentage")
+	case math.Abs(told.Value/q.Limit-1) > toldApart:
+		notes = append(notes, "that is not the stated limit: others use the quota too, the limit was changed, or another quota asked for the waits, such as request_percentage")
+	default:
+		bound = true
+	}
+	return bound, notes
+}

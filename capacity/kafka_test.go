@@ -1,0 +1,207 @@
+package capacity_test
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+const recordBytes = 220
+
+// cluster makes a run of records whose brokers let each client have a quota of
+// bytes a second. A broker takes what is offered, or the quota where that is
+// less, and tells of it in each wait that it asks for.
+type cluster struct {
+	rate    float64   // records a second
+	seconds int       // of the run
+	quota   float64   // bytes a second and broker; 0: none
+	told    []float64 // what a wait tells of the quota, relative to it, one after the other
+	shares  []float64 // of each partition; the brokers lead them in turn
+	brokers int
+	drop    bool // as where the client's buffer is full
+	quotas  []capacity.Quota
+}
+
+func (c cluster) run() *capacity.Run {
+	l := ramp("views", c.rate, c.rate, time.Duration(c.seconds)*time.Second, capacity.Operation{Name: "view", Share: 1})
+	l.Operations[0].Kind = "kafka"
+	w := world{
+		loads: []capacity.Load{l}, quotas: c.quotas, seed: 3, live: true,
+		serve: func(time.Duration, string, string) answer {
+			return answer{outcome: measure.OK, tokens: measure.NoTokens, service: 5 * time.Millisecond}
+		},
+	}
+	if c.drop {
+		w.drop = func(at time.Duration) (measure.Cause, bool) { return measure.Saturation, at > 15*time.Second && at%2 == 0 }
+	}
+	run := w.run()
+	offered := make([]float64, c.brokers)
+	for p, share := range c.shares {
+		offered[p%c.brokers] += share * c.rate * recordBytes
+	}
+	series := func(metric string, labels map[string]string, values func(second int) (float64, bool)) {
+		s := measure.Series{Source: measure.KafkaClient, Metric: metric, Labels: labels, Statistic: "Sum", Period: time.Second}
+		s.Labels["load"] = "views"
+		for i := range c.seconds {
+			if v, ok := values(i); ok {
+				s.Points = append(s.Points, measure.Point{At: run.Manifest.Start.Add(time.Duration(i) * time.Second), Value: v})
+			}
+		}
+		run.Series = append(run.Series, s)
+	}
+	taken := func(broker int) float64 {
+		if c.quota > 0 {
+			return min(c.quota, offered[broker])
+		}
+		return offered[broker]
+	}
+	for b := range c.brokers {
+		over := offered[b] > taken(b)
+		label := func() map[string]string { return map[string]string{"broker": strconv.Itoa(b)} }
+		series(measure.KafkaProducedBytes, label(), func(int) (float64, bool) { return taken(b), true })
+		series(measure.KafkaRequests, label(), func(int) (float64, bool) { return 100, true })
+		series(measure.KafkaThrottles, label(), func(i int) (float64, bool) { return map[bool]float64{true: 2}[over && i > 4], true })
+		series(measure.KafkaThrottleTime, label(), func(i int) (float64, bool) { return map[bool]float64{true: 2.5}[over && i > 4], true })
+		series(measure.KafkaThrottledTo, label(), func(i int) (float64, bool) {
+			if !over || i <= 4 {
+				return 0, false
+			}
+			return c.quota * c.told[i%len(c.told)], true
+		})
+	}
+	for p, share := range c.shares {
+		records := share * c.rate * taken(p%c.brokers) / offered[p%c.brokers]
+		series(measure.KafkaAcknowledged, map[string]string{"topic": "views", "partition": strconv.Itoa(p)}, func(int) (float64, bool) { return records, true })
+	}
+	return run
+}
+
+var even = []float64{0.25, 0.25, 0.25, 0.25}
+
+func quotaOf(t *testing.T, a capacity.Assessment, id string) *capacity.QuotaResult {
+	t.Helper()
+	for i := range a.Quotas {
+		if a.Quotas[i].ID == id {
+			return &a.Quotas[i]
+		}
+	}
+	return nil
+}
+
+// A quota that nobody named beforehand is named with its limit where it made the
+// run wait, and nowhere else, whether drops withhold what the run predicts or not.
+func TestKafkaQuotaIsNamed(t *testing.T) {
+	for _, quota := range []float64{20e3, 220e3, 5e6} {
+		for _, load := range []float64{0.5, 0.95, 1.3, 2, 4} {
+			for _, brokers := range []int{1, 2} {
+				for _, drop := range []bool{false, true} {
+					c := cluster{
+						rate: 200, seconds: 40, brokers: brokers, shares: even, drop: drop,
+						quota: 200 * recordBytes / load / float64(brokers), told: []float64{0.98, 1.04, 1, 0.97, 1.01},
+					}
+					scale := quota / c.quota // the same with larger records
+					run := c.run()
+					for i := range run.Series {
+						if m := run.Series[i].Metric; m == measure.KafkaProducedBytes || m == measure.KafkaThrottledTo {
+							for k := range run.Series[i].Points {
+								run.Series[i].Points[k].Value *= scale
+							}
+						}
+					}
+					a := capacity.Assess(run)
+					q := quotaOf(t, a, measure.KafkaByteRate)
+					if load < 1 {
+						if q != nil || a.FirstToBind != nil {
+							t.Errorf("%v of a quota of %v: %+v is named", load, quota, q)
+						}
+						continue
+					}
+					if q == nil || a.FirstToBind == nil || *a.FirstToBind != measure.KafkaByteRate || !strings.Contains(a.FirstToBindReason, measure.KafkaByteRate+" bound") {
+						t.Fatalf("%v times a quota of %v isn't named: %s", load, quota, a.FirstToBindReason)
+					}
+					if math.Abs(q.Limit/quota-1) > 0.1 || !q.Bound || *q.Throttled != int64(70*brokers) || q.Origin != capacity.FromThrottles {
+						t.Errorf("%v times a quota of %v: limit %v (%s), throttled %d", load, quota, q.Limit, q.Origin, *q.Throttled)
+					}
+					if want := quota * float64(brokers) / (recordBytes * scale); q.BindsAt == nil || math.Abs(*q.BindsAt.Rate/want-1) > 0.1 {
+						t.Errorf("%v times a quota of %v binds at %+v, want %v", load, quota, q.BindsAt, want)
+					}
+					if a.LimitedBy.Who != capacity.ByThrottle {
+						t.Errorf("%v times a quota of %v: limited by %+v", load, quota, a.LimitedBy)
+					}
+					if drop != (a.Verdict.Status != capacity.Valid) || drop != (a.Operations[0].ResponseTime.P50 == nil) {
+						t.Errorf("with drops %v the run is %s, p50 %v", drop, a.Verdict.Status, a.Operations[0].ResponseTime.P50)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Waits that agree on no byte rate, or on another than the one in force, name
+// nothing: something else asked for them.
+func TestKafkaWaitsOfSomethingElse(t *testing.T) {
+	c := cluster{rate: 200, seconds: 40, brokers: 1, shares: even, quota: 22e3, told: []float64{0.4, 1, 1.8, 2.5, 0.7}}
+	if a := capacity.Assess(c.run()); a.FirstToBind != nil || len(a.Quotas) > 0 || a.LimitedBy.Who != capacity.ByThrottle {
+		t.Errorf("%v is named, of %+v; %+v", a.FirstToBind, a.Quotas, a.LimitedBy)
+	}
+	c.told = []float64{1, 1.01}
+	for limit, want := range map[float64]bool{22e3: true, 23e3: true, 100e3: false} {
+		c.quotas = []capacity.Quota{{ID: measure.KafkaByteRate, Name: "producer_byte_rate", Kind: capacity.RateQuota, Limit: limit, Unit: "B", Period: "s"}}
+		a := capacity.Assess(c.run())
+		q := quotaOf(t, a, measure.KafkaByteRate)
+		if len(a.Quotas) != 1 || q.Limit != limit || q.Bound != want {
+			t.Errorf("waits of 22 kB/s against a limit of %v: %+v", limit, q)
+		}
+	}
+}
+
+// A GraphQL load beside it charges no Kafka quota.
+func TestKafkaQuotaIsOfKafkaLoads(t *testing.T) {
+	c := cluster{rate: 200, seconds: 40, brokers: 1, shares: even, quota: 22e3, told: []float64{1}}
+	run := c.run()
+	beside := ramp("viewers", 50, 50, 40*time.Second, capacity.Operation{Name: "list", Share: 1})
+	run.Manifest.Loads = append(run.Manifest.Loads, beside)
+	q := quotaOf(t, capacity.Assess(run), measure.KafkaByteRate)
+	if q == nil || math.Abs(q.UnitCost.Value/recordBytes-1) > 1e-9 || q.TestedRate != 200 || len(q.ByOperation) != 1 || q.ByOperation[0].Name != "view" {
+		t.Errorf("%+v", q)
+	}
+}
+
+// Of a limit that each partition has, the one that gets most records binds first:
+// at the limit over its share, in all.
+func TestKafkaHottestPartition(t *testing.T) {
+	quotas := []capacity.Quota{
+		{ID: "kafka.partition-ingress", Kind: capacity.RateQuota, Limit: 30e3, Unit: "B", Period: "s", Each: capacity.EachPartition},
+		{ID: "kafka.cluster-ingress", Kind: capacity.RateQuota, Limit: 60e3, Unit: "B", Period: "s"},
+		{ID: "kafka.broker-ingress", Kind: capacity.RateQuota, Limit: 50e3, Unit: "B", Period: "s", Each: capacity.EachBroker},
+		{ID: "kafka.requests", Kind: capacity.RateQuota, Limit: 400, Unit: "requests", Period: "s"},
+	}
+	c := cluster{rate: 200, seconds: 60, brokers: 2, shares: []float64{0.5, 0.2, 0.2, 0.1}, quotas: quotas}
+	a := capacity.Assess(c.run())
+	for id, want := range map[string]float64{
+		"kafka.partition-ingress": 30e3 / (0.5 * recordBytes),
+		"kafka.cluster-ingress":   60e3 / recordBytes,
+		"kafka.broker-ingress":    50e3 / (0.7 * recordBytes),
+		"kafka.requests":          400, // a request for each record
+	} {
+		q := quotaOf(t, a, id)
+		if q == nil || q.BindsAt == nil || math.Abs(*q.BindsAt.Rate/want-1) > 1e-3 || *q.BindsAt.Low > want*1.001 || *q.BindsAt.High < want*0.999 {
+			t.Errorf("%s binds at %+v, want %v", id, q.BindsAt, want)
+			continue
+		}
+		if used := 200 / want; math.Abs(*q.Utilization/used-1) > 1e-3 || q.Throttled != nil {
+			t.Errorf("%s is used to %v, want %v; throttled %v", id, *q.Utilization, used, q.Throttled)
+		}
+		if id == "kafka.partition-ingress" && !strings.Contains(strings.Join(q.Notes, "; "), "partition 0 of views takes the most, 2.00 times the mean") {
+			t.Errorf("%q", q.Notes)
+		}
+	}
+	if a.FirstToBind == nil || *a.FirstToBind != "kafka.cluster-ingress" && *a.FirstToBind != "kafka.partition-ingress" {
+		t.Errorf("%v binds first", a.FirstToBind)
+	}
+}
