@@ -37,7 +37,9 @@ func (c cluster) run() *capacity.Run {
 		},
 	}
 	if c.drop {
-		w.drop = func(at time.Duration) (measure.Cause, bool) { return measure.Saturation, at > 15*time.Second && at%2 == 0 }
+		w.drop = func(at time.Duration) (measure.Cause, bool) {
+			return measure.Saturation, at > 15*time.Second && at%2 == 0
+		}
 	}
 	run := w.run()
 	offered := make([]float64, c.brokers)

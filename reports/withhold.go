@@ -30,7 +30,7 @@ func withhold(run *capacity.Run, a capacity.Assessment) capacity.Assessment {
 		prune(&o.Tokens.Mean, &o.Tokens.P99, &o.Tokens.Max)
 	}
 	carries := map[string]bool{} // by quota, whether the run carries a prediction
-	bound := map[string]bool{} // by quota, whether the run was seen to wait for it
+	bound := map[string]bool{}   // by quota, whether the run was seen to wait for it
 	for i := range a.Quotas {
 		q := &a.Quotas[i]
 		carries[q.ID] = predictable(a.Verdict, *q)
