@@ -76,8 +76,9 @@ type sum struct {
 // Writer appends to the record of a run that goes on. It is not safe for
 // concurrent use.
 type Writer struct {
-	dir   string
-	files map[string]*file
+	dir     string
+	files   map[string]*file
+	latency measure.LogEncoder
 }
 
 type file struct {
@@ -164,7 +165,7 @@ func (w *Writer) Window(win measure.Window) error {
 	var log []byte
 	for _, iv := range win.Intervals {
 		var err error
-		if log, err = measure.AppendLog(log, iv); err != nil {
+		if log, err = w.latency.Append(log, iv); err != nil {
 			return err
 		}
 	}

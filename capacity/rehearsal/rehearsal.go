@@ -148,7 +148,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 const (
 	warmAnswer    = 100 * time.Millisecond
 	warmPerSecond = 100
-	warmUp        = 3 * time.Second
+	warmUp        = 2500 * time.Millisecond
 )
 
 // warm opens connections ahead of the load. A target that can't be reached

@@ -2,6 +2,10 @@ package measure
 
 import (
 	"bufio"
+	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -27,10 +31,17 @@ func WriteLogHeader(w io.Writer, start time.Time) error {
 	return err
 }
 
-// AppendLog appends the interval's line to b.
-func AppendLog(b []byte, iv Interval) ([]byte, error) {
-	payload, err := iv.Histogram.EncodeV2()
-	if err != nil {
+// LogEncoder makes the lines of a histogram log. It keeps what it works with
+// from line to line: the library's own encoder takes a megabyte for each.
+type LogEncoder struct {
+	plain, sealed []byte
+	zip           *zlib.Writer
+	zipped        bytes.Buffer
+}
+
+// Append appends the interval's line to b.
+func (e *LogEncoder) Append(b []byte, iv Interval) ([]byte, error) {
+	if err := e.encode(iv.Histogram); err != nil {
 		return b, err
 	}
 	highest := iv.Max
@@ -39,7 +50,60 @@ func AppendLog(b []byte, iv Interval) ([]byte, error) {
 	}
 	b = fmt.Appendf(b, "Tag=%s/%s/%s,%.3f,%.3f,%.3f,", iv.Kind, url.QueryEscape(iv.Load), url.QueryEscape(iv.Operation),
 		iv.Start.Seconds(), (iv.End - iv.Start).Seconds(), float64(highest)/logUnit(iv.Kind))
-	return append(append(b, payload...), '\n'), nil
+	return append(base64.StdEncoding.AppendEncode(b, e.sealed), '\n'), nil
+}
+
+// encode sets e.sealed to a histogram in the HdrHistogram project's compressed
+// format, version 2: its parameters and then its counts in slot order, those
+// above 0 as they are and n zeros in a row as -n, each in zigzag LEB128.
+func (e *LogEncoder) encode(h *hdrhistogram.Histogram) error {
+	const cookie, compressed, head = 0x1c849313, 0x1c849314, 40
+	s := h.Export()
+	ratio := s.IntegerToDoubleConversionRatio
+	if ratio == 0 {
+		ratio = 1
+	}
+	p := append(e.plain[:0], make([]byte, head)...)
+	var zeros int64
+	for _, n := range s.Counts {
+		if n == 0 {
+			zeros++
+			continue
+		}
+		if zeros == 1 {
+			p = append(p, 0)
+		} else if zeros > 1 {
+			p = binary.AppendVarint(p, -zeros)
+		}
+		zeros = 0
+		p = binary.AppendVarint(p, n)
+	}
+	if len(p) == head {
+		p = append(p, 0) // the library has a slot for the greatest value, even of none
+	}
+	binary.BigEndian.PutUint32(p[0:], cookie)
+	binary.BigEndian.PutUint32(p[4:], uint32(len(p)-head))
+	// At 8 is the normalizing index offset, 0.
+	binary.BigEndian.PutUint32(p[12:], uint32(s.SignificantFigures))
+	binary.BigEndian.PutUint64(p[16:], uint64(s.LowestTrackableValue))
+	binary.BigEndian.PutUint64(p[24:], uint64(s.HighestTrackableValue))
+	binary.BigEndian.PutUint64(p[32:], math.Float64bits(ratio))
+	e.plain = p
+
+	e.zipped.Reset()
+	if e.zip == nil {
+		e.zip = zlib.NewWriter(&e.zipped)
+	} else {
+		e.zip.Reset(&e.zipped)
+	}
+	_, err1 := e.zip.Write(p)
+	if err := errors.Join(err1, e.zip.Close()); err != nil {
+		return err
+	}
+	e.sealed = binary.BigEndian.AppendUint32(e.sealed[:0], compressed)
+	e.sealed = binary.BigEndian.AppendUint32(e.sealed, uint32(e.zipped.Len()))
+	e.sealed = append(e.sealed, e.zipped.Bytes()...)
+	return nil
 }
 
 // ReadLog calls each with the intervals of a histogram log, one by one: a long
