@@ -1,12 +1,15 @@
 package capacity
 
 import (
+	"fmt"
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // Assess turns a run into figures: what each operation did, what each quota had
@@ -28,8 +31,22 @@ func Assess(run *Run) Assessment {
 		r := ThresholdResult{Expression: t.Text, Value: a.figure(t, res.Quotas, withheld)}
 		r.Passed = r.Value != nil && t.Holds(*r.Value)
 		res.Thresholds = append(res.Thresholds, r)
+		if s := a.missed(v, t, r); s != "" {
+			res.FirstToBindReason += s
+		}
 	}
 	return res
+}
+
+// missed says that a VALID run missed a threshold of response times, which then stops
+// a launch at a lower rate than the quotas do that bind above the run's; "" of other
+// thresholds.
+func (a *analysis) missed(v Verdict, t scenarios.Threshold, r ThresholdResult) string {
+	times := []string{"p50", "p90", "p95", "p99", "p999", "mean", "max"}
+	if v.Status != Valid || r.Passed || r.Value == nil || !slices.Contains(times, t.Metric) {
+		return ""
+	}
+	return fmt.Sprintf("; %s is missed already at up to %s: it was %s", t.Text, a.rate(peakRate(a.run.Manifest.Loads)), unit.HumanSeconds(*r.Value))
 }
 
 // result returns what the operation did in the measured stages.

@@ -416,6 +416,15 @@ func TestAssessThresholds(t *testing.T) {
 	}
 	near(t, "rate", a.Thresholds[7].Value, float64(a.Operations[0].OK)/35, 1e-9)
 
+	// A response time that was missed is a constraint beside the quotas.
+	if strings.Contains(a.FirstToBindReason, "is missed already") {
+		t.Errorf("no response time was missed: %s", a.FirstToBindReason)
+	}
+	run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "p50 < 1ms", Metric: "p50", Op: "<", Value: 0.001}}
+	if a := capacity.Assess(run); !strings.Contains(a.FirstToBindReason, "; p50 < 1ms is missed already at up to 20.0 requests/s: it was ") {
+		t.Errorf("p50 above 1 ms: %s", a.FirstToBindReason)
+	}
+
 	run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "p999(listPrograms) < 100ms", Metric: "p999", Of: "listPrograms", Op: "<", Value: 0.1}}
 	if a := capacity.Assess(run); a.Thresholds[0].Value != nil || a.Thresholds[0].Passed || a.Verdict.Status != capacity.Inconclusive {
 		t.Errorf("p99.9 of 400 requests: %s, %+v", a.Verdict.Status, a.Thresholds[0])

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
@@ -131,8 +132,11 @@ func (a *analysis) limitedBy(v Verdict) LimitedBy {
 	case len(unclear) > 0 || a.total.OK == 0:
 		who = ByUnknown
 	default:
-		evidence = append(evidence, fmt.Sprintf("%s of %s arrivals sent, %s answered ok, without growing response times", count(a.total.Sent), count(a.total.Planned), count(a.total.OK)))
-		return LimitedBy{ByNothing, evidence}
+		text := fmt.Sprintf("%s of %s arrivals sent, %s answered ok, without growing response times", count(a.total.Sent), count(a.total.Planned), count(a.total.OK))
+		if n := a.sentSeconds(); a.total.Throttled == 0 && n > 0 {
+			text += fmt.Sprintf("; in none of %d seconds was a request throttled, so with 95 %% confidence at most %s of such seconds are", n, unit.HumanShare(stats.AtMostNone(n, 0.95)))
+		}
+		return LimitedBy{ByNothing, append(evidence, text)}
 	}
 	if who == ByBackend && !cleared {
 		who = ByUnknown
@@ -262,4 +266,15 @@ func (a *analysis) growth() (grew bool, evidence string) {
 		}
 	}
 	return worst > 0, evidence
+}
+
+// sentSeconds returns in how many seconds of the run something was sent.
+func (a *analysis) sentSeconds() int {
+	sent := make(map[int]bool)
+	for i := range a.run.Rows {
+		if r := &a.run.Rows[i]; r.Sent > 0 {
+			sent[r.Second] = true
+		}
+	}
+	return len(sent)
 }

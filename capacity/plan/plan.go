@@ -184,6 +184,9 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 		}
 		p.PerHour = &b
 	}
+	if w := herd(r, costs); w != "" {
+		p.Warnings = append(p.Warnings, w)
+	}
 	if w := units(r.Rate, p.Tested, run.Manifest.Scenario.Forecast); w != "" {
 		p.Warnings = append(p.Warnings, w)
 	}

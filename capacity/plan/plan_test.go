@@ -57,13 +57,13 @@ func near(got, want float64) bool { return math.Abs(got-want) <= 1e-4*math.Abs(w
 // were asked up to 20,000, and a cache that made it one token (science R10).
 func TestVideoService(t *testing.T) {
 	const tokens = "      - {limiter: appsync.request-tokens, amount: 200}\n"
-	one := 1.0
+	one, half := 1.0, 100.0
 	for _, c := range []struct {
 		quota    int
 		tokens   *float64
 		carries  float64
 		required float64 // for 5,000/s
-	}{{2000, nil, 10, 1_000_000}, {20_000, nil, 100, 1_000_000}, {20_000, &one, 20_000, 5000}} {
+	}{{2000, nil, 10, 1_000_000}, {20_000, nil, 100, 1_000_000}, {2000, &half, 20, 500_000}, {20_000, &half, 200, 500_000}, {20_000, &one, 20_000, 5000}} {
 		run := simulated(t, 5, fmt.Sprintf("  - {id: appsync.request-tokens, kind: token_bucket, rate: %d tokens/s, burst: %[1]d tokens}\n", c.quota), tokens)
 		p := planned(t, run, plan.Request{Rate: 5000, WhatIf: plan.WhatIf{Tokens: c.tokens}})
 		if !near(*p.Carries, c.carries) || p.Limit != capacity.RequestTokens {
@@ -72,6 +72,9 @@ func TestVideoService(t *testing.T) {
 		need := p.Enough
 		for _, s := range p.Steps {
 			need = append(need, s.Need)
+		}
+		if c.tokens == &one && !near(*p.Carries/p.Rate, 4) {
+			t.Errorf("headroom of %vx at 5,000/s, want 4x", *p.Carries/p.Rate)
 		}
 		if len(need) != 1 || need[0].Required != c.required || need[0].Grade != capacity.Arithmetic {
 			t.Errorf("5,000/s requires %+v, want %v tokens/s", need, c.required)
@@ -187,6 +190,34 @@ func TestPerHour(t *testing.T) {
 		if !near(usd["AppSync requests"], 3.6*4) || !near(usd["DynamoDB reads of dynamodb.T.read"], c.reads) {
 			t.Errorf("with %d tokens/s an hour at 1,000/s costs %v, want 14.4 and %v", c.tokens, usd, c.reads)
 		}
+	}
+}
+
+// Science R39: while a hot key is fetched anew for 0.2 s, 5,000/s make 1,001 misses
+// of it; with a TTL of a minute 99.666 % hit.
+func TestHerd(t *testing.T) {
+	if misses, hits := plan.Herd(5000, 0.2, 60); misses != 1001 || math.Abs(hits-0.99666) > 5e-6 {
+		t.Errorf("%v misses, %v hit; want 1,001 and 0.99666", misses, hits)
+	}
+	run := simulated(t, 50, "  - {id: lambda.concurrency, kind: concurrency, limit: 1000}\n  - {id: dynamodb.T.read, kind: token_bucket, rate: 9000 RCU/s, burst: 9000 RCU}\n",
+		"      - {limiter: lambda.concurrency, hold: service_time}\n      - {limiter: dynamodb.T.read, amount: 1}\n")
+	hit := 0.98
+	p := planned(t, run, plan.Request{Rate: 5000, WhatIf: plan.WhatIf{HitRatio: &hit}})
+	if !slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "1,001 requests miss it at once") }) {
+		t.Errorf("warnings %q", p.Warnings)
+	}
+}
+
+// Science R13, AppSync's own formula, and what a count of tokens stands for.
+func TestTokens(t *testing.T) {
+	for kbs, want := range map[float64]float64{0: 1, 1: 1, 1500: 1, 1500.1: 2, 3350: 3, 298_501: 200, 300_000: 200} {
+		if got := plan.Tokens(kbs); got != want {
+			t.Errorf("%v KB-seconds are %v tokens, want %v", kbs, got, want)
+		}
+	}
+	run := simulated(t, 5, "  - {id: appsync.request-tokens, kind: token_bucket, rate: 2000 tokens/s, burst: 2000 tokens}\n", "      - {limiter: appsync.request-tokens, amount: 200}\n")
+	if p := planned(t, run, plan.Request{Rate: 5000}); !strings.Contains(p.Steps[0].Redesign, "at most 300,000 KB-seconds") {
+		t.Errorf("redesign %q", p.Steps[0].Redesign)
 	}
 }
 

@@ -1,16 +1,18 @@
 package plan
 
 import (
+	"fmt"
+	"math"
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // remedies are what takes a limit out of the way where asking for more doesn't,
 // by the quota's id. They are design advice, not facts of a service: the team
 // that took 200 tokens a request down to one did it with the first.
 var remedies = []struct{ prefix, suffix, text string }{
-	{"appsync.request-tokens", "", "resolve the query in one Lambda function that answers from a cache: a request then costs one token"},
 	{"lambda.", ".scaling", "provision concurrency before the launch: environments that are there need not be created"},
 	{"lambda.", "", "shorten the function, answer from a cache before it, or spread operations over functions in other accounts"},
 	{"dynamodb.", ".partition-read", "split the hot key (suffix it and read one of its copies), or cache it: no quota raises a partition's limit"},
@@ -25,8 +27,12 @@ var remedies = []struct{ prefix, suffix, text string }{
 // redesign returns the remedy for a quota of which an arrival costs so much, or ""
 // where there is none but to raise the limit.
 func redesign(n Need, cost float64) string {
-	if n.Quota == capacity.RequestTokens && cost <= 1 {
-		return "" // less than a token a request doesn't cost
+	if n.Quota == capacity.RequestTokens {
+		if cost <= 1 {
+			return "" // less than a token a request doesn't cost
+		}
+		return fmt.Sprintf("use less memory for a shorter time, since %s stand for at most %s KB-seconds of both: resolve the query in one Lambda function that answers from a cache, and a request costs one token",
+			unit.HumanQuantity(math.Ceil(cost), unit.Tokens), unit.Human(math.Ceil(cost)*kbsOfToken))
 	}
 	for _, r := range remedies {
 		if strings.HasPrefix(n.Quota, r.prefix) && strings.HasSuffix(n.Quota, r.suffix) {
@@ -34,6 +40,23 @@ func redesign(n Need, cost float64) string {
 		}
 	}
 	return ""
+}
+
+// kbsOfToken is how much a request token stands for, in KB of memory times seconds
+// of processing (AppSync Developer Guide, "Using token counts to optimize your
+// requests").
+const kbsOfToken = 1500
+
+// Tokens returns what AppSync charges for a request that took so many KB-seconds of
+// memory and processing time.
+func Tokens(kbs float64) float64 { return max(1, math.Ceil(kbs/kbsOfToken)) }
+
+// Herd returns how many requests at a rate miss a cached value that all of them ask
+// for, each time that it expires, where each fetches it anew in so many seconds and
+// none waits for another; and the share that hits, with a time to live in seconds.
+func Herd(rate, fetch, ttl float64) (misses, hits float64) {
+	misses = 1 + rate*fetch
+	return misses, 1 - misses/(rate*ttl)
 }
 
 // leadTime says how long a raise takes. AWS: small ones are granted

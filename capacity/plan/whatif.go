@@ -100,6 +100,18 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	return costs, nil
 }
 
+// herd says what a supposed cache does when a value expires, or "" where no cache is
+// supposed or the run doesn't tell how long a value takes to fetch.
+func herd(r Request, costs map[string]cost) string {
+	held := costs["lambda.concurrency"].mean
+	if r.WhatIf.HitRatio == nil || held <= 0 {
+		return ""
+	}
+	misses, hits := Herd(r.Rate, held, 60)
+	return fmt.Sprintf("where all requests ask the cache for the same value, %s requests miss it at once each time that it expires, since it takes %s to fetch: let one of them fetch it while the others wait. With a TTL of 1m no more than %s hit",
+		unit.Human(misses), unit.HumanSeconds(held), unit.HumanShare(hits))
+}
+
 // supposedCosts returns how many times the run's mean cost of a quota is supposed,
 // where it is another.
 func supposedCosts(a capacity.Assessment, costs map[string]cost) map[string]float64 {

@@ -71,3 +71,12 @@ func RankMarginSize(p, margin, confidence float64) float64 {
 func OverLimit(n int64, p, confidence float64) int64 {
 	return least(n, func(t int64) bool { return binomialCDF(t, n, 1-p) > 1-confidence }) - 1
 }
+
+// AtMostNone returns the share that is not exceeded, with the given confidence,
+// where none of n independent trials was bad: 1 - (1-c)^(1/n).
+func AtMostNone(n int, confidence float64) float64 {
+	if n <= 0 {
+		return 1
+	}
+	return -math.Expm1(math.Log1p(-confidence) / float64(n))
+}

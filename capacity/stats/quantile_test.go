@@ -85,3 +85,15 @@ func TestOverLimit(t *testing.T) {
 		}
 	}
 }
+
+// Science R38 and section 1.4: what clean seconds show.
+func TestAtMostNone(t *testing.T) {
+	for n, want := range map[int]float64{60: 0.0487, 300: 0.00994, 600: 0.00498, 3600: 0.000832, 299: 0.01, 2995: 0.001} {
+		if got := AtMostNone(n, 0.95); math.Abs(got/want-1) > 0.005 {
+			t.Errorf("none of %d: at most %.5f, want %.5f", n, got, want)
+		}
+	}
+	if AtMostNone(0, 0.95) != 1 {
+		t.Error("nothing was tried, and yet something is known")
+	}
+}

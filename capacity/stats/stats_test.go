@@ -81,6 +81,11 @@ func TestErlangB(t *testing.T) {
 		{1000, 1029, .009942},
 		{2500, 2500, .015789},
 		{20000, 20000, .005621},
+		// What spills over provisioned environments.
+		{500, 550, .001531},
+		{500, 560, .000530},
+		{2500, 2600, .001112},
+		{2500, 2650, .000094},
 		{3, 0, 1},
 	} {
 		if got := ErlangB(c.load, c.servers); math.Abs(got-c.want) > 6e-7 {

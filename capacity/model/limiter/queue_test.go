@@ -3,6 +3,7 @@ package limiter
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -45,6 +46,57 @@ func TestQueueWait(t *testing.T) {
 	} {
 		if got := meanWait(c.n, c.c, c.rate, c.service); math.Abs(got/c.want-1) > c.within {
 			t.Errorf("%s: mean wait %.4f s, want %.4f within %g", c.name, got, c.want, c.within)
+		}
+	}
+}
+
+// Science R05: at 80 % of a server of 0.1 ms an open load waits 0.5 ms in the mean and
+// 2.303 ms in the 99th percentile; a closed one of 10 clients, which wait for their
+// answers and then think for 0.9685 ms in the mean, 0.2815 ms, and one of 100 clients
+// 0.4356 ms, at the same throughput.
+func TestOpenAndClosed(t *testing.T) {
+	const service, n = 100e-6, 2_000_000
+	q := NewQueue(1, 1/service, 0)
+	var sum float64
+	var times []float64
+	poisson(n, 8000, 3, func(at time.Duration, r *rand.Rand) {
+		wait, work, _ := q.Admit(at, r.ExpFloat64())
+		sum += (wait + work).Seconds()
+		times = append(times, (wait + work).Seconds())
+	})
+	slices.Sort(times)
+	if mean, p99 := sum/n, times[n*99/100]; math.Abs(mean/0.5e-3-1) > 0.02 || math.Abs(p99/2.303e-3-1) > 0.03 {
+		t.Errorf("open: mean %.4g s, p99 %.4g s", mean, p99)
+	}
+	for _, c := range []struct {
+		clients     int
+		mean        float64
+		perSecond   float64
+		thinkFactor float64 // think time in service times, by mean value analysis
+	}{{10, 0.2815e-3, 8000, 9.685}, {100, 0.4356e-3, 8000, 100/0.8 - 4.356}} {
+		q := NewQueue(1, 1/service, 0)
+		r := rand.New(rand.NewPCG(5, 5))
+		think := func() time.Duration { return seconds(c.thinkFactor * service * r.ExpFloat64()) }
+		next := make([]time.Duration, c.clients) // when each sends
+		for i := range next {
+			next[i] = think()
+		}
+		var sum float64
+		var at time.Duration
+		for range n {
+			i := 0
+			for j := range next {
+				if next[j] < next[i] {
+					i = j
+				}
+			}
+			at = next[i]
+			wait, work, _ := q.Admit(at, r.ExpFloat64())
+			sum += (wait + work).Seconds()
+			next[i] = at + wait + work + think()
+		}
+		if mean, perSecond := sum/n, n/at.Seconds(); math.Abs(mean/c.mean-1) > 0.02 || math.Abs(perSecond/c.perSecond-1) > 0.01 {
+			t.Errorf("%d clients: mean %.4g s at %.0f/s, want %.4g at %.0f/s", c.clients, mean, perSecond, c.mean, c.perSecond)
 		}
 	}
 }
