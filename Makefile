@@ -44,10 +44,13 @@ fuzz: ## fuzz every parser for FUZZTIME (10s each)
 bench: ## run the benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./scenarios/... ./capacity/... ./reports/...
 
-bench-peers: build ## measure beside vegeta, k6, wrk and h2load (the last two from the system); takes minutes
+BENCH ?=
+
+bench-peers: build ## measure every goal beside vegeta, k6, wrk and h2load (the last two from the system); half an hour, or BENCH='-rounds 1 -long 10'
 	GOBIN=$(CURDIR)/bin $(GO) install go.k6.io/k6@v1.8.1
 	cd .ci/bench && $(GO) build -o ../../bin/ tool && $(GO) build -o ../../bin/bench .
-	bin/bench -bin bin
+	$(GO) build -o bin/ceiling ./.ci/ceiling
+	bin/bench -bin bin $(BENCH)
 
 interop: build ## run against a GraphQL server and AWS SDKs written by others; needs node and npm
 	cd .ci/interop && npm ci --ignore-scripts --no-audit --no-fund && node interop.mjs

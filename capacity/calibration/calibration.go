@@ -100,7 +100,7 @@ func Measure(ctx context.Context, c Config) (*capacity.Calibration, error) {
 		return nil, err
 	}
 	c.Progress(fmt.Sprintf("ceiling: closed loop, %d connections", c.Steps.Connections))
-	if res.Ceiling, err = ceiling(ctx, c); err != nil {
+	if res.Ceiling, err = Ceiling(ctx, c); err != nil {
 		return nil, fmt.Errorf("ceiling: %w", err)
 	}
 	for _, f := range fractions {
@@ -166,10 +166,10 @@ func plan(rate float64, profile ...scenarios.Stage) scenarios.Load {
 	}
 }
 
-// ceiling returns the requests per second of a closed loop: each worker sends
+// Ceiling returns the requests per second of a closed loop: each worker sends
 // its next request when it has the answer to the last one. Preparing and
 // recording are part of it.
-func ceiling(ctx context.Context, c Config) (float64, error) {
+func Ceiling(ctx context.Context, c Config) (float64, error) {
 	l := plan(1, scenarios.Stage{Name: "closed", For: time.Second, Measure: true})
 	d, err := c.Driver(l, c.Steps.Connections)
 	if err != nil {
