@@ -2,7 +2,7 @@
 GO ?= go
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check race honesty fuzz bench bench-peers interop kafka-up kafka-down kafka-stories schema clean
+.PHONY: help build demo test check race honesty fuzz bench bench-peers bench-kafka interop kafka-up kafka-down kafka-stories schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench-peers: build ## measure every goal beside vegeta, k6, wrk and h2load (the 
 	cd .ci/bench && $(GO) build -o ../../bin/ tool && $(GO) build -o ../../bin/bench .
 	$(GO) build -o bin/ceiling ./.ci/ceiling
 	bin/bench -bin bin $(BENCH)
+
+bench-kafka: build kafka-up ## measure Kafka load beside kafka-producer-perf-test, against a real broker; takes minutes
+	bin/kafka bench; code=$$?; bin/kafka down; exit $$code
 
 interop: build ## run against a GraphQL server and AWS SDKs written by others; needs node and npm
 	cd .ci/interop && npm ci --ignore-scripts --no-audit --no-fund && node interop.mjs

@@ -53,7 +53,7 @@ const partitions = 6
 
 // stories tells those that are named, or all.
 func stories(names []string) error {
-	_, version := running()
+	_, version := first.running()
 	if version == "" {
 		return errors.New("no broker runs: up")
 	}
@@ -247,7 +247,7 @@ var all = []story{
 	},
 	{
 		name: "restart", rate: 1000, length: 20 * time.Second, meanwhile: func(version string) error {
-			return errors.Join(down(false), up(version, false))
+			return errors.Join(first.stop(), up(version, false))
 		},
 		check: func(o *told) error {
 			marked := false
@@ -266,7 +266,7 @@ const quotaLimit = 220_000
 
 // pause holds the broker for three seconds.
 func pause(string) error {
-	pid, _ := running()
+	pid, _ := first.running()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return err
 	}
