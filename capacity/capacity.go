@@ -43,6 +43,7 @@ type Origin string
 const (
 	FromScenario      Origin = "scenario"       // the scenario's quotas:
 	FromServiceQuotas Origin = "service-quotas" // the applied value that AWS answered
+	FromBroker        Origin = "broker"         // the client quota that Kafka brokers say is in force
 	FromSystem        Origin = "system"         // the sandbox's System file
 	FromCatalogue     Origin = "catalogue"      // the dated default of the embedded catalogue
 	FromThrottles     Origin = "throttles"      // what the run's own throttles tell of a limit that nobody named
@@ -251,6 +252,6 @@ type Machine struct {
 // Event is something that happened at an instant of the run.
 type Event struct {
 	At   float64 `json:"at_s"` // from the run's start
-	Kind string  `json:"kind"` // "stage", "stop", "interrupt", "settle", "source-error"
+	Kind string  `json:"kind"` // "stage", "stop", "interrupt", "settle", "source-error", ClientQuotas, BrokerFault
 	Text string  `json:"text"`
 }

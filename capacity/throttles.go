@@ -76,7 +76,7 @@ func (a *analysis) clientThrottles(q Quota) (own, unknown int64) {
 // and the larger of the two holds where both are known. Of a Kafka quota it is the
 // answers that asked to wait.
 func (a *analysis) throttled(q Quota) *int64 {
-	if q.inKafka() {
+	if q.service() == "kafka" {
 		u := a.kafka(q.Loads)
 		if u == nil || q.ID != measure.KafkaByteRate {
 			return nil

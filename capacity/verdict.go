@@ -33,6 +33,7 @@ const (
 	CheckClockStep       = "clock_step"       // the wall clock ran with the monotonic one
 	CheckSteadyState     = "steady_state"     // response times settled where the rate stayed
 	CheckSamples         = "samples"          // the run was long enough for its thresholds' percentiles
+	CheckBrokerOffsets   = "broker_offsets"   // of Kafka records: brokers hold what they acknowledged
 )
 
 // The bounds of the checks.
@@ -91,6 +92,9 @@ func (a *analysis) verdict() Verdict {
 		a.steadyState(),
 		a.samples(),
 	}}
+	if a.hasRecords() {
+		v.Checks = append(v.Checks, a.brokerOffsets())
+	}
 	for i := range v.Checks {
 		c := &v.Checks[i]
 		switch {

@@ -407,6 +407,7 @@ func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 		s.Blocks = append(s.Blocks, reasons)
 	}
 	s.Blocks = append(s.Blocks, producedBlocks(run)...)
+	s.Blocks = append(s.Blocks, brokerBlocks(run)...)
 	return s
 }
 

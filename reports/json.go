@@ -26,6 +26,8 @@ type jsonReport struct {
 	FirstToBind       *string                    `json:"first_to_bind"`
 	FirstToBindReason string                     `json:"first_to_bind_reason"`
 	Thresholds        []capacity.ThresholdResult `json:"thresholds"`
+	// ConsumerLag is how far Kafka's consumer groups were behind, where it was read.
+	ConsumerLag []capacity.Lag `json:"consumer_lag,omitempty"`
 }
 
 type jsonRun struct {
@@ -60,6 +62,7 @@ func JSON(w io.Writer, run *capacity.Run, a capacity.Assessment) error {
 		},
 		Verdict: a.Verdict, LimitedBy: a.LimitedBy, Operations: a.Operations, Quotas: a.Quotas,
 		FirstToBind: a.FirstToBind, FirstToBindReason: a.FirstToBindReason, Thresholds: a.Thresholds,
+		ConsumerLag: capacity.Lags(run),
 	}
 	if m.Scenario.Forecast > 0 {
 		r.Run.Forecast = &m.Scenario.Forecast

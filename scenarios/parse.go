@@ -669,7 +669,7 @@ func (p *parser) observe(files []observeFile) {
 		for _, k := range []struct {
 			from *text[label]
 			to   *string
-		}{{f.Lambda, &o.Lambda}, {f.DynamoDB, &o.DynamoDB}, {f.Momento, &o.Momento}} {
+		}{{f.Lambda, &o.Lambda}, {f.DynamoDB, &o.DynamoDB}, {f.Momento, &o.Momento}, {f.KafkaGroup, &o.KafkaGroup}} {
 			if k.from != nil {
 				*k.to = string(*k.from)
 				named++
@@ -678,9 +678,14 @@ func (p *parser) observe(files []observeFile) {
 		switch {
 		case !p.fine(path):
 		case named != 1:
-			p.fault(path, "must name one thing to observe", "write lambda, dynamodb or momento, each as an item of its own")
+			p.fault(path, "must name one thing to observe", "write lambda, dynamodb, momento or kafka_group, each as an item of its own")
 		case seen[o]:
 			p.fault(path, "is listed twice", "")
+		case o.KafkaGroup == "" || !p.fine("target") || !p.fine("loads"):
+		case p.scenario.Target.Kafka == nil && p.scenario.Target.Sandbox == "":
+			p.fault(path+".kafka_group", "is of no cluster: the target has no Kafka", "write target.kafka")
+		case !slices.ContainsFunc(p.scenario.Loads, Load.Kafka):
+			p.fault(path+".kafka_group", "has no topic to lag on: no load produces records", "lag is read of the topics that kafka: operations produce to")
 		}
 		seen[o] = true
 		p.scenario.Observe = append(p.scenario.Observe, o)

@@ -262,6 +262,8 @@ type Observe struct {
 	Lambda   string // function name
 	DynamoDB string // table name
 	Momento  string // cache name
+	// KafkaGroup is a consumer group of Target.Kafka.
+	KafkaGroup string
 }
 
 // QuotaOverride is a quota set by the scenario: an amount for a level, an

@@ -22,8 +22,8 @@ type (
 		Target      *targetFile       `yaml:"target,required" doc:"Where the load goes: a sandbox, or real endpoints."`
 		Forecast    *arrivalRate      `yaml:"forecast" doc:"The arrival rate that the launch must survive; what it requires of each quota is printed as arithmetic. The highest planned rate where left out." eg:"5000/s"`
 		Loads       []loadFile        `yaml:"loads,required" doc:"Streams of arrivals on one clock, each with its own profile and mix of operations."`
-		Observe     []observeFile     `yaml:"observe" doc:"What else is read from CloudWatch while the run goes on."`
-		Settle      *unit.Duration    `yaml:"settle" doc:"How long to wait for cloud metrics after the run. 0s for a sandbox and 3m plus the longest timeout for AWS where left out." eg:"3m"`
+		Observe     []observeFile     `yaml:"observe" doc:"What else is read while the run goes on: of CloudWatch, and of the Kafka brokers."`
+		Settle      *unit.Duration    `yaml:"settle" doc:"How long to wait for cloud metrics after the run, and to go on reading consumer lag. 0s for a sandbox and 3m plus the longest timeout for AWS where left out." eg:"3m"`
 		Quotas      strict.Map[limit] `yaml:"quotas" doc:"Limits by quota id, which override what Service Quotas and the catalogue say." eg:"{appsync.request-tokens: 20000 tokens/s}"`
 		Thresholds  []thresholdText   `yaml:"thresholds" doc:"Bounds that the run must keep; one that is missed gives exit code 99." eg:"[p99(listPrograms) < 800ms, errors < 0.1%]"`
 		Stop        []stopText        `yaml:"stop" doc:"Conditions on the client's own ledger that end the run within 2 s." eg:"[utilization(appsync.request-tokens) > 90%]"`
@@ -99,9 +99,10 @@ type (
 		Headers   strict.Map[string] `yaml:"headers" doc:"HTTP headers of this request, which override the target's."`
 	}
 	observeFile struct {
-		Lambda   *text[label] `yaml:"lambda" doc:"A Lambda function's name." eg:"programs"`
-		DynamoDB *text[label] `yaml:"dynamodb" doc:"A DynamoDB table's name." eg:"Episodes"`
-		Momento  *text[label] `yaml:"momento" doc:"A Momento cache's name." eg:"programs-cache"`
+		Lambda     *text[label] `yaml:"lambda" doc:"A Lambda function's name." eg:"programs"`
+		DynamoDB   *text[label] `yaml:"dynamodb" doc:"A DynamoDB table's name." eg:"Episodes"`
+		Momento    *text[label] `yaml:"momento" doc:"A Momento cache's name." eg:"programs-cache"`
+		KafkaGroup *text[label] `yaml:"kafka_group" doc:"A consumer group of target.kafka, whose lag on the topics that records go to is read each second." eg:"view-consumer"`
 	}
 )
 

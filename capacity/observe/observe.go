@@ -24,15 +24,15 @@ type Source interface {
 }
 
 // Settle returns how long the target's metrics may take to be complete after
-// the last answer: the scenario's observe.settle, else 0 for a sandbox, which
-// publishes at once, else 3 minutes plus the longest timeout of a load. No AWS
-// page states a delay; third parties see 1-minute metrics after about 2 minutes,
-// and a request is counted in the minute in which it came in.
+// the last answer: the scenario's settle, else 0 for a sandbox, which publishes
+// at once, and where no AWS API is asked, else 3 minutes plus the longest timeout
+// of a load. No AWS page states a delay; third parties see 1-minute metrics after
+// about 2 minutes, and a request is counted in the minute in which it came in.
 func Settle(s *scenarios.Scenario) time.Duration {
 	if s.Settle >= 0 {
 		return s.Settle
 	}
-	if s.Target.Sandbox != "" {
+	if s.Target.Sandbox != "" || s.Target.AWS.Region == "" {
 		return 0
 	}
 	var longest time.Duration

@@ -9,6 +9,7 @@ import (
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/strict"
 )
 
@@ -121,6 +122,7 @@ func (c *checker) observe() {
 			momento++
 		}
 		switch {
+		case o.KafkaGroup != "": // the parser has seen that there is a cluster
 		case c.sys != nil:
 			c.observeSandbox(path, o)
 		case c.Target.AWS.Region == "":
@@ -200,7 +202,7 @@ func (c *checker) thresholds() {
 
 // measured reports whether the client or a series shows the quota's use.
 func (c *candidate) measured() bool {
-	if c.quota.ID == capacity.RequestTokens {
+	if c.quota.ID == capacity.RequestTokens || c.quota.ID == measure.KafkaByteRate {
 		return true
 	}
 	for _, w := range c.want {

@@ -64,7 +64,7 @@ type Resolution struct {
 // In a sandbox the quotas are the limiters that the scenario's operations
 // charge. Elsewhere appsync.request-tokens is one where the endpoint is
 // AppSync's or the scenario names the quota, and the observe: entries bring in
-// the others.
+// the others. What Kafka brokers have in force comes by InForce.
 func Resolve(ctx context.Context, s *scenarios.Scenario, sys *model.System, applied Applied) Resolution {
 	var candidates []candidate
 	if sys != nil {
@@ -115,6 +115,9 @@ func Resolve(ctx context.Context, s *scenarios.Scenario, sys *model.System, appl
 			if o.ID == q.ID {
 				override(&q, capacity.FromScenario, o.PerSecond(), "quotas: of the scenario", "")
 			}
+		}
+		if q.Limit == 0 { // only the target knows it
+			continue
 		}
 		r.Quotas = append(r.Quotas, q)
 		r.Want = append(r.Want, c.want...)
@@ -178,7 +181,7 @@ func ofCatalogue(s *scenarios.Scenario) []candidate {
 			out = append(out, c)
 		}
 	}
-	return out
+	return append(out, ofKafka(s)...)
 }
 
 // resources returns what of the scenario brings the entry in: one resource for

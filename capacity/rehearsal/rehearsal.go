@@ -43,8 +43,12 @@ type Config struct {
 	Want   []measure.Series
 	// Source reads Want; nil: no cloud is asked.
 	Source observe.Source
-	// Settle is how long the source's values may take to arrive.
+	// Settle is how long the source's values may take to arrive, and for how long
+	// after the last answer Live is read.
 	Settle time.Duration
+	// Live is read before the load, each second of it, and after it; nil: nothing
+	// is.
+	Live Live
 	// Events are what happened before the run, such as a refused look-up.
 	Events []capacity.Event
 	Notes  []string
@@ -105,6 +109,10 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 	}
 	warming := time.Now()
 	warm(ctx, plans)
+	var before reading
+	if c.Live != nil {
+		before = read(ctx, c.Live)
+	}
 	start := time.Now().Add(lead)
 	m.Start = start.Round(0)
 	w, err := record.Create(dir, m)
@@ -118,6 +126,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		total:    total(c.Scenario),
 		rules:    &rules{stop: c.Scenario.Stop, quotas: c.Quotas},
 		watchers: map[string]load.Watcher{},
+		faults:   map[string]bool{},
 	}
 	for _, p := range plans {
 		if d, ok := p.Driver.(load.Watcher); ok {
@@ -127,6 +136,16 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 	// What was opened ahead stands in the record before the start.
 	opened, events := x.watch(warming.UTC().Round(0), time.Since(warming))
 	err = errors.Join(w.Series(opened...), w.Event(slices.Concat(c.Events, events, loads.Stages(c.Scenario))...))
+	if err == nil && c.Live != nil {
+		following, stop := context.WithCancel(context.WithoutCancel(ctx))
+		x.readings = follow(following, c.Live)
+		defer func() {
+			stop()
+			for range x.readings { // until it has ended, so that Live may be closed
+			}
+		}()
+		err = x.keep(before)
+	}
 	if err == nil {
 		err = x.drive(ctx, abort, plans)
 	}
@@ -181,6 +200,8 @@ type execution struct {
 	strain   strainMeter
 	flushed  time.Duration
 	watchers map[string]load.Watcher // of the loads that have one
+	readings <-chan reading          // of Live; nil without
+	faults   map[string]bool         // of Live that were noted
 }
 
 // drive sends the load and writes each second until every request has its
@@ -207,6 +228,11 @@ func (x *execution) drive(ctx context.Context, abort <-chan struct{}, plans []lo
 		case <-interrupted:
 			interrupted = nil
 			x.end(capacity.Interrupted, "interrupted by the user", "interrupt")
+		case r := <-x.readings:
+			if err := x.keep(r); err != nil && failure == nil {
+				failure = err
+				stop()
+			}
 		case <-tick.C:
 			if err := x.second(stop); err != nil && failure == nil {
 				failure = err
@@ -287,9 +313,11 @@ func (x *execution) progress(now time.Duration, rows []measure.Row) Progress {
 	return p
 }
 
-// collect waits for the cloud's series and writes them.
+// collect waits for the cloud's series and for what is read live after the load,
+// and writes them.
 func (x *execution) collect(ctx context.Context, abort <-chan struct{}) error {
-	if x.config.Source == nil || len(x.config.Want) == 0 {
+	cloud := x.config.Source != nil && len(x.config.Want) > 0
+	if !cloud && x.readings == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -309,8 +337,35 @@ func (x *execution) collect(ctx context.Context, abort <-chan struct{}) error {
 	if x.config.Progress != nil && x.config.Settle > 0 {
 		x.config.Progress(Progress{Elapsed: time.Since(x.start), Total: x.total, Stage: fmt.Sprintf("waiting %s for metrics", x.config.Settle)})
 	}
-	series, events := observe.Collector{Source: x.config.Source, Settle: x.config.Settle}.Collect(ctx, x.config.Want, x.manifest.Start, x.manifest.End)
-	return errors.Join(x.writer.Series(series...), x.writer.Event(events...))
+	type collection struct {
+		series []measure.Series
+		events []capacity.Event
+	}
+	done := make(chan collection, 1)
+	go func() {
+		var c collection
+		if cloud {
+			c.series, c.events = observe.Collector{Source: x.config.Source, Settle: x.config.Settle}.Collect(ctx, x.config.Want, x.manifest.Start, x.manifest.End)
+		}
+		done <- c
+	}()
+	// The last reading begins when what was acknowledged has come to rest.
+	last := x.manifest.End.Add(max(x.config.Settle, liveRest))
+	var failure error
+	givenUp := ctx.Done()
+	for collected, rested := false, x.readings == nil; !collected || !rested; {
+		select {
+		case c := <-done:
+			collected = true
+			failure = errors.Join(failure, x.writer.Series(c.series...), x.writer.Event(c.events...))
+		case r := <-x.readings:
+			failure = errors.Join(failure, x.keep(r))
+			rested = rested || !r.began.Before(last)
+		case <-givenUp:
+			rested, givenUp = true, nil
+		}
+	}
+	return failure
 }
 
 // total returns the length of the scenario's plan.

@@ -50,6 +50,7 @@ var rooms = []room{
 	{"capacity/record", "a record is what a run leaves", floor5, nil},
 	{"capacity/comparison", "a comparison is pure", floor5, nil},
 	{"capacity/observe/cloudwatch", "a source never knows the sandbox: it reaches it as it reaches AWS", append([]string{"capacity/observe"}, floor5...), []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
+	{"capacity/observe/kafkabroker", "what brokers say is asked over the wire alone, as the driver reaches them", append([]string{"scenarios/kafka", "capacity/quotas"}, floor5...), []string{"github.com/twmb/franz-go"}},
 	{"capacity/quotas/servicequotas", "a source never knows the sandbox: it reaches it as it reaches AWS", append([]string{"capacity/quotas"}, floor5...), []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
 	{"capacity/sandbox/...", "the sandbox is a backend: it must not know what measures it", []string{"capacity/sandbox/...", "scenarios/unit", "scenarios/measure", "scenarios/strict", "scenarios/sdl", "capacity", "capacity/model/..."}, []string{"github.com/aws/smithy-go"}},
 	{"capacity/loads", "what a run plans is the same whether it is measured or simulated", append([]string{"scenarios/load", "capacity/quotas"}, floor5...), nil},

@@ -117,12 +117,25 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 	}
 	defer t.close()
 	resolved := quotas.Resolve(ctx, x.scenario, x.system, t.applied())
+	brokers, err := t.brokers(x.scenario)
+	if err != nil {
+		return capacity.Manifest{}, &exitError{code: exitInput, err: err}
+	}
+	if brokers != nil {
+		defer brokers.Close()
+		inForce, event := brokers.InForce(ctx)
+		resolved.InForce(x.scenario, inForce, time.Now().UTC().Format(time.DateOnly))
+		resolved.Events = append(resolved.Events, event)
+	}
 	c := rehearsal.Config{
 		ID: x.id, Scenario: x.scenario, Target: t.name, Sandbox: t.sandbox,
 		Driver: t.driver,
 		Quotas: resolved.Quotas, Want: resolved.Want, Events: resolved.Events,
 		Source: t.source(), Settle: observe.Settle(x.scenario),
 		Notes: x.notes, Tool: tool(), Files: rehearsal.OpenFiles(), Calibration: x.calibration,
+	}
+	if brokers != nil {
+		c.Live = brokers
 	}
 	if !x.brief {
 		seen, events := history(ctx, c.Target, x.dir, t.remembers(), c.Want)

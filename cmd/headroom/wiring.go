@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +18,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/observe"
 	"github.com/headroom-load/headroom/capacity/observe/cloudwatch"
+	"github.com/headroom-load/headroom/capacity/observe/kafkabroker"
 	"github.com/headroom-load/headroom/capacity/quotas"
 	"github.com/headroom-load/headroom/capacity/quotas/servicequotas"
 	"github.com/headroom-load/headroom/capacity/sandbox"
@@ -96,6 +98,19 @@ func (t *target) driver(l scenarios.Load, inFlight int) (load.Driver, error) {
 		c.Credentials, c.Region = t.aws.Credentials, t.aws.Region
 	}
 	return graphql.New(c)
+}
+
+// brokers returns who reads the brokers' side of the scenario's Kafka loads, or
+// nil where it has none.
+func (t *target) brokers(s *scenarios.Scenario) (*kafkabroker.Brokers, error) {
+	if !slices.ContainsFunc(s.Loads, scenarios.Load.Kafka) {
+		return nil, nil
+	}
+	c := kafka.Config{Target: t.kafka, Version: tool().Version}
+	if t.aws != nil {
+		c.Credentials = t.aws.Credentials
+	}
+	return kafkabroker.New(c, s)
 }
 
 // source returns where the cloud's series are read from, or nil.

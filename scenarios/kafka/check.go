@@ -31,13 +31,13 @@ func (d *Driver) check(ctx context.Context, target scenarios.Kafka) error {
 	for _, client := range d.producers {
 		// Any answer will do. Other questions are asked again and again.
 		if err := client.Ping(ctx); err != nil {
-			return fmt.Errorf("kafka: %s: %s", at, explain(err, target))
+			return fmt.Errorf("kafka: %s: %s", at, Explain(err, target))
 		}
 		if err := d.checkTopics(ctx, client, target); err != nil {
 			return fmt.Errorf("kafka: %s: %w", at, err)
 		}
 		if err := client.EnsureProduceConnectionIsOpen(ctx); err != nil {
-			return fmt.Errorf("kafka: %s: not every broker can be reached: %s", at, explain(err, target))
+			return fmt.Errorf("kafka: %s: not every broker can be reached: %s", at, Explain(err, target))
 		}
 	}
 	return nil
@@ -56,7 +56,7 @@ func (d *Driver) checkTopics(ctx context.Context, client *kgo.Client, target sce
 	}
 	listed, err := admin.ListTopics(ctx, topics...)
 	if err != nil {
-		return errors.New(explain(err, target))
+		return errors.New(Explain(err, target))
 	}
 	for _, topic := range topics {
 		t, ok := listed[topic]
@@ -64,7 +64,7 @@ func (d *Driver) checkTopics(ctx context.Context, client *kgo.Client, target sce
 		case !ok || errors.Is(t.Err, kerr.UnknownTopicOrPartition):
 			return fmt.Errorf("there is no topic %s", topic)
 		case t.Err != nil:
-			return fmt.Errorf("topic %s: %s", topic, explain(t.Err, target))
+			return fmt.Errorf("topic %s: %s", topic, Explain(t.Err, target))
 		}
 		for _, p := range t.Partitions.Sorted() {
 			d.meter.led(topic, p.Partition, p.Leader)
@@ -85,8 +85,8 @@ func (d *Driver) checkTopics(ctx context.Context, client *kgo.Client, target sce
 	return nil
 }
 
-// explain says why the cluster can't be talked to, in words.
-func explain(err error, target scenarios.Kafka) string {
+// Explain says why the cluster can't be talked to, in words.
+func Explain(err error, target scenarios.Kafka) string {
 	var known *kerr.Error
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):

@@ -31,22 +31,55 @@ const (
 	inFlightRequests = 5
 )
 
-func newClient(cfg Config, p scenarios.Producer, m *meter) (*kgo.Client, error) {
+// connection returns how the cluster is reached, and as whom.
+func connection(cfg Config) ([]kgo.Opt, error) {
 	dial, err := dialer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	options := []kgo.Opt{
+		kgo.SeedBrokers(cfg.Target.Brokers...),
+		kgo.SoftwareNameAndVersion(ClientID, softwareVersion(cfg.Version)),
+		kgo.Dialer(dial),
+		kgo.MetadataMinAge(scenarios.MetadataAge),
+		kgo.MetadataMaxAge(metadataMost),
+	}
+	mechanism, err := mechanism(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if mechanism != nil {
+		options = append(options, kgo.SASL(mechanism))
+	}
+	return options, nil
+}
+
+// Connect returns a client that produces nothing, for questions to the brokers.
+// They know it by an id of its own, so that it has no part in the quotas of
+// ClientID. Nothing is asked before its first question.
+func Connect(cfg Config) (*kgo.Client, error) {
+	options, err := connection(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(append(options, kgo.ClientID(observerID))...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	return client, nil
+}
+
+func newClient(cfg Config, p scenarios.Producer, m *meter) (*kgo.Client, error) {
+	options, err := connection(cfg)
 	if err != nil {
 		return nil, err
 	}
 	// A request that is not answered is given up early enough for the record's
 	// own timeout to count.
 	request := min(max(cfg.Load.Timeout/2, time.Second), 10*time.Second)
-	options := []kgo.Opt{
-		kgo.SeedBrokers(cfg.Target.Brokers...),
+	options = append(options,
 		kgo.ClientID(ClientID),
-		kgo.SoftwareNameAndVersion(ClientID, softwareVersion(cfg.Version)),
-		kgo.Dialer(dial),
 		kgo.WithHooks(m),
-		kgo.MetadataMinAge(scenarios.MetadataAge),
-		kgo.MetadataMaxAge(metadataMost),
 
 		kgo.ProducerLinger(p.Linger),
 		kgo.ProducerBatchMaxBytes(int32(p.BatchBytes)),
@@ -54,12 +87,12 @@ func newClient(cfg Config, p scenarios.Producer, m *meter) (*kgo.Client, error) 
 		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(64<<10, true, true, nil)), // keys by murmur2, as the Java client does
 		// The runner bounds the records; the producer counts each for a moment
 		// longer.
-		kgo.MaxBufferedRecords(2*cfg.InFlight + 1000),
+		kgo.MaxBufferedRecords(2*cfg.InFlight+1000),
 		kgo.MaxBufferedBytes(int(p.BufferBytes)),
 		kgo.RecordDeliveryTimeout(max(cfg.Load.Timeout, time.Second)),
 		kgo.ProduceRequestTimeout(request),
 		kgo.RequestTimeoutOverhead(request),
-	}
+	)
 	if p.Acks == "all" {
 		options = append(options, kgo.RequiredAcks(kgo.AllISRAcks()))
 	} else {
@@ -70,18 +103,24 @@ func newClient(cfg Config, p scenarios.Producer, m *meter) (*kgo.Client, error) 
 	} else {
 		options = append(options, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(inFlightRequests))
 	}
-	mechanism, err := mechanism(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if mechanism != nil {
-		options = append(options, kgo.SASL(mechanism))
-	}
 	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	return client, nil
+}
+
+// Principal returns whom brokers take the client for where their quotas name
+// users, and false where that isn't known here: it is the broker's rules that
+// make a user of a certificate or of an AWS identity.
+func Principal(target scenarios.Kafka) (user string, known bool) {
+	switch {
+	case target.SASL.Mechanism == scenarios.MSKIAM, target.SASL.Mechanism == "" && target.TLS != nil && len(target.TLS.Cert) > 0:
+		return "", false
+	case target.SASL.Mechanism == "":
+		return "ANONYMOUS", true
+	}
+	return target.SASL.User, true
 }
 
 // softwareVersion is a version as brokers accept it.

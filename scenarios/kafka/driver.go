@@ -27,11 +27,15 @@ import (
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
-// ClientID is the client id of every connection, by which a broker's quotas may
-// know it.
-const ClientID = "headroom"
+// ClientID is the client id of every producer, by which a broker's quotas may
+// know it, and observerID that of the client that asks how things stand.
+const (
+	ClientID   = "headroom"
+	observerID = "headroom-observer"
+)
 
-// Config says where a load goes and as whom.
+// Config says where a load goes and as whom. Connect needs no Load and no
+// InFlight.
 type Config struct {
 	Target   scenarios.Kafka
 	Load     scenarios.Load

@@ -1,0 +1,241 @@
+package capacity
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// Kinds of events that tell of Kafka brokers.
+const (
+	ClientQuotas = "client-quotas" // which of them brokers have in force, or why that isn't known
+	BrokerFault  = "broker-fault"  // what could not be read, and why
+)
+
+// offsets is what happened to one partition: how many records were acknowledged,
+// and by how many its end moved.
+type offsets struct {
+	topic        string
+	partition    int
+	acknowledged int64
+	grown        int64
+}
+
+// offsets sets what the drivers had acknowledged against where the brokers say
+// that partitions ended before the load and after it. why says what is missing
+// for that, or "".
+func (a *analysis) offsets() (all []offsets, why string) {
+	type key struct {
+		topic, partition string
+	}
+	m := &a.run.Manifest
+	acknowledged := map[key]float64{}
+	before, after := map[key]float64{}, map[key]float64{}
+	seen := false
+	for _, s := range a.run.Series {
+		k := key{s.Labels["topic"], s.Labels["partition"]}
+		for _, p := range s.Points {
+			switch {
+			case s.Source == measure.KafkaClient && s.Metric == measure.KafkaAcknowledged:
+				acknowledged[k] += p.Value
+			case s.Source != measure.KafkaBroker || s.Metric != measure.KafkaEnd:
+			case !p.At.After(m.Start): // the last one counts
+				before[k], seen = p.Value, true
+			case !p.At.Before(m.End):
+				after[k], seen = p.Value, true
+			default:
+				seen = true
+			}
+		}
+	}
+	if !seen {
+		return nil, "no end offsets were read from brokers"
+	}
+	for k, n := range acknowledged {
+		if _, there := before[k]; !there && n > 0 {
+			return nil, fmt.Sprintf("the end of partition %s of %s was not read before the load", k.partition, k.topic)
+		}
+	}
+	for k, from := range before {
+		to, there := after[k]
+		if !there {
+			return nil, fmt.Sprintf("the end of partition %s of %s was not read after the load", k.partition, k.topic)
+		}
+		id, err := strconv.Atoi(k.partition)
+		if err != nil {
+			continue
+		}
+		all = append(all, offsets{k.topic, id, int64(acknowledged[k]), int64(to - from)})
+	}
+	slices.SortFunc(all, func(x, y offsets) int {
+		return cmp.Or(cmp.Compare(x.topic, y.topic), cmp.Compare(x.partition, y.partition))
+	})
+	return all, ""
+}
+
+// hasRecords reports whether the run produces Kafka records.
+func (a *analysis) hasRecords() bool {
+	return slices.ContainsFunc(a.run.Manifest.Loads, func(l Load) bool {
+		return slices.ContainsFunc(l.Operations, func(o Operation) bool { return o.Record != nil })
+	})
+}
+
+// brokerOffsets compares the records that brokers acknowledged with those that
+// they hold: by partition, the end offset after the load less that before it.
+func (a *analysis) brokerOffsets() Check {
+	c := Check{
+		Name: CheckBrokerOffsets, Status: NotApplicable, Blames: Invalid,
+		Bound: "end offsets grow by the acknowledged records, partition by partition",
+		Hint:  "acknowledged records are not there: keep the record and report it as a fault of headroom, unless the topic was deleted or a leader lost data",
+	}
+	var unknown int64 // records that may be there or not
+	leader, doubles := false, false
+	for _, l := range a.run.Manifest.Loads {
+		for _, op := range l.Operations {
+			if op.Record == nil {
+				continue
+			}
+			leader = leader || op.Record.Acks != "all"
+			doubles = doubles || !op.Record.Idempotence
+			if o := a.by[measure.Operation{Load: l.Name, Name: op.Name}]; o != nil {
+				unknown += o.all.TimedOut + o.all.Failed + o.all.Unclassified + o.all.Unfinished
+			}
+		}
+	}
+	if !a.readable() {
+		c.Value = "the record is not whole"
+		return c
+	}
+	all, why := a.offsets()
+	if why != "" {
+		c.Value = why
+		return c
+	}
+	var acknowledged, grown, lost, excess int64
+	worst := ""
+	for _, o := range all {
+		acknowledged += o.acknowledged
+		grown += o.grown
+		if missing := o.acknowledged - o.grown; missing > 0 {
+			lost += missing
+			worst = fmt.Sprintf("partition %d of %s grew by %s of %s", o.partition, o.topic, count(o.grown), count(o.acknowledged))
+		} else {
+			excess -= missing
+		}
+	}
+	both := fmt.Sprintf("%s acknowledged, end offsets of %d partitions grew by %s", count(acknowledged), len(all), count(grown))
+	switch {
+	case lost > 0:
+		c.Status, c.Value = CheckFailed, fmt.Sprintf("%s: %s acknowledged records are missing (%s)", both, count(lost), worst)
+		if leader {
+			c.Blames = Inconclusive
+			c.Hint = "with acks: leader a record is lost where its leader fails before the followers have it: use acks: all"
+		}
+	case excess == 0:
+		c.Status, c.Value = Passed, both
+	case excess <= unknown:
+		c.Status, c.Value = Passed, fmt.Sprintf("%s: of %s records nobody knows whether they were written, and %s may be among them", both, count(unknown), count(excess))
+	default:
+		c.Value = fmt.Sprintf("%s: others produced to the topic", both)
+		if doubles {
+			c.Value += ", or records were written twice, which idempotence: false allows"
+		}
+		if unknown > 0 {
+			c.Value += fmt.Sprintf("; of %s records of the run nobody knows whether they were written", count(unknown))
+		}
+		c.Value += "; so a lost record would not show"
+	}
+	return c
+}
+
+// Lag is how far a consumer group was behind on a topic in a run.
+type Lag struct {
+	Group string `json:"group"`
+	Topic string `json:"topic"`
+	// Max and End are records behind, over all partitions: at most, at which
+	// second of the run, and at the last reading, which may lie after the load.
+	// They are nil where no reading had all partitions that the group has
+	// committed.
+	Max   *float64 `json:"max_records"`
+	MaxAt *float64 `json:"max_at"`
+	End   *float64 `json:"end_records"`
+	// MaxTime and EndTime are seconds behind. Nil: not known.
+	MaxTime *float64 `json:"max_s"`
+	EndTime *float64 `json:"end_s"`
+	EndAt   *float64 `json:"end_at"`
+	// Readings is how many of the readings of the topic's end had the group's lag.
+	Readings int `json:"readings"`
+	Of       int `json:"of"`
+}
+
+// Lags returns how far consumer groups were behind, sorted by group and topic.
+func Lags(run *Run) []Lag {
+	type key struct{ group, topic string }
+	type instant struct {
+		sum   float64
+		parts int
+	}
+	lags := map[key]map[int64]instant{}
+	parts := map[key]map[string]bool{}
+	times := map[key][]measure.Point{}
+	readings := map[string]map[int64]bool{}
+	for _, s := range run.Series {
+		if s.Source != measure.KafkaBroker {
+			continue
+		}
+		k := key{s.Labels["group"], s.Labels["topic"]}
+		for _, p := range s.Points {
+			at := p.At.UnixNano()
+			switch s.Metric {
+			case measure.KafkaEnd:
+				if readings[k.topic] == nil {
+					readings[k.topic] = map[int64]bool{}
+				}
+				readings[k.topic][at] = true
+			case measure.KafkaLag:
+				if lags[k] == nil {
+					lags[k], parts[k] = map[int64]instant{}, map[string]bool{}
+				}
+				i := lags[k][at]
+				lags[k][at] = instant{i.sum + p.Value, i.parts + 1}
+				parts[k][s.Labels["partition"]] = true
+			case measure.KafkaLagTime:
+				times[k] = append(times[k], p)
+			}
+		}
+	}
+	var all []Lag
+	for k, at := range lags {
+		l := Lag{Group: k.group, Topic: k.topic, Of: len(readings[k.topic])}
+		last := int64(math.MinInt64)
+		for t, i := range at {
+			if i.parts < len(parts[k]) {
+				continue // a sum without some of them would be too small
+			}
+			l.Readings++
+			second := time.Unix(0, t).Sub(run.Manifest.Start).Seconds()
+			if l.Max == nil || i.sum > *l.Max || i.sum == *l.Max && second < *l.MaxAt {
+				l.Max, l.MaxAt = new(i.sum), new(second)
+			}
+			if t > last {
+				last, l.End, l.EndAt = t, new(i.sum), new(second)
+			}
+		}
+		for _, p := range times[k] {
+			if l.MaxTime == nil || p.Value > *l.MaxTime {
+				l.MaxTime = new(p.Value)
+			}
+			if p.At.UnixNano() == last {
+				l.EndTime = new(p.Value)
+			}
+		}
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(x, y Lag) int { return cmp.Or(cmp.Compare(x.Group, y.Group), cmp.Compare(x.Topic, y.Topic)) })
+	return all
+}

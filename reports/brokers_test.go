@@ -1,0 +1,48 @@
+package reports
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// TestBrokerBlocks: lag is told where it is known, and what isn't is no zero.
+func TestBrokerBlocks(t *testing.T) {
+	start := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	run := &capacity.Run{Manifest: capacity.Manifest{Start: start}, Events: []capacity.Event{
+		{Kind: capacity.ClientQuotas, Text: "The brokers have in force for client id headroom: no producer_byte_rate"},
+		{At: 3, Kind: capacity.BrokerFault, Text: "group slow has committed nothing of topic plays"},
+	}}
+	for s, lag := range []float64{40, 1234, 17} {
+		for _, metric := range []string{measure.KafkaEnd, measure.KafkaLag} {
+			labels := map[string]string{"topic": "views", "partition": "0"}
+			if metric == measure.KafkaLag {
+				labels["group"] = "slow"
+			}
+			run.Series = append(run.Series, measure.Series{
+				Source: measure.KafkaBroker, Metric: metric, Labels: labels,
+				Points: []measure.Point{{At: start.Add(time.Duration(s) * time.Second), Value: lag}},
+			})
+		}
+	}
+	var b bytes.Buffer
+	r := Report{Sections: []Section{{Title: "Brokers", Blocks: brokerBlocks(run)}}}
+	if err := r.Markdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| slow | views | 1,234 | 1.00 s | n/a", "| 17", "headroom: no producer", "3.00 s into the run, of the brokers: group slow has committed nothing of topic plays.",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report lacks %s:\n%s", strconv.Quote(want), b.String())
+		}
+	}
+	if brokerBlocks(&capacity.Run{}) != nil {
+		t.Error("a run without brokers has something to say of them")
+	}
+}
