@@ -238,6 +238,10 @@ func (p *parser) endpoint(at string, f *graphqlFile) *GraphQL {
 	if g.Schema != "" {
 		p.read(at+".schema", g.Schema)
 	}
+	if f.HTTP != nil && *f.HTTP != 1 && *f.HTTP != 2 {
+		p.fault(at+".http", "is no version of HTTP that is spoken", "write 1 or 2")
+	}
+	g.HTTP2 = f.HTTP != nil && *f.HTTP == 2
 	if f.Auth == nil {
 		return g
 	}

@@ -83,6 +83,7 @@ type GraphQL struct {
 	// it came from an environment variable.
 	Literal bool
 	Auth    Auth
+	HTTP2   bool // speak HTTP/2 rather than HTTP/1.1
 	// Schema is the path of an SDL file that documents are checked against;
 	// empty: documents are checked for syntax only.
 	Schema string

@@ -202,6 +202,8 @@ func (*targetFile) constrain(s *schema) {
 func (*graphqlFile) constrain(s *schema) {
 	s.property("endpoint").Pattern = `^https?://[^/?#@]+(?:[/?#]|$)|` + placeholder
 	s.property("headers").PropertyNames = &schema{Pattern: headerName.String()}
+	version := s.property("http").AnyOf[0]
+	version.Minimum, version.Maximum = at(1), at(2)
 }
 
 func (*authFile) constrain(s *schema) {

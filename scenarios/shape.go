@@ -43,6 +43,7 @@ type (
 		Auth     *authFile          `yaml:"auth" doc:"How requests are authorised; not at all where left out."`
 		Schema   text[file]         `yaml:"schema" doc:"An SDL file that documents are checked against before anything is sent." eg:"schema.graphql"`
 		Headers  strict.Map[string] `yaml:"headers" doc:"HTTP headers of every request."`
+		HTTP     *int               `yaml:"http" doc:"Version of HTTP that is spoken: 1 (HTTP/1.1) where left out, or 2, by which many requests share a connection. It takes more of this machine, and calibrate measures the former."`
 	}
 	authFile struct {
 		APIKey *text[secret] `yaml:"api_key" doc:"Sent as x-api-key; from the environment." eg:"\"${APPSYNC_API_KEY}\""`

@@ -35,8 +35,9 @@ var rooms = []room{
 	{"scenarios/measure", "samples are made of units", floor0, []string{"github.com/HdrHistogram/hdrhistogram-go"}},
 	{"scenarios", "a scenario is values", append([]string{"scenarios/measure"}, floor0...), nil},
 	{"scenarios/load", "the schedule and the runner know no protocol", floor1, nil},
-	{"scenarios/graphql/http1", "the client for load knows only bytes and the network", nil, nil},
-	{"scenarios/graphql", "a driver reaches its target over the wire alone", append([]string{"scenarios/load", "scenarios/graphql/http1"}, floor1...), []string{"github.com/tsenart/vegeta/v12", "github.com/aws/aws-sdk-go-v2"}},
+	{"scenarios/graphql/http1", "the client for load knows only bytes and the network", nil, []string{"github.com/andybalholm/brotli"}},
+	{"scenarios/graphql/http2", "the client for load knows only bytes and the network", []string{"scenarios/graphql/http1"}, nil},
+	{"scenarios/graphql", "a driver reaches its target over the wire alone", append([]string{"scenarios/load", "scenarios/graphql/http1", "scenarios/graphql/http2"}, floor1...), []string{"github.com/tsenart/vegeta/v12", "github.com/aws/aws-sdk-go-v2"}},
 	{"scenarios/kafka", "a driver reaches its target over the wire alone", append([]string{"scenarios/load"}, floor1...), []string{"github.com/twmb/franz-go", "github.com/aws/aws-sdk-go-v2"}},
 
 	{"capacity/model/limiter", "a limiter is arithmetic in explicit time", floor1, nil},

@@ -127,6 +127,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		answer(w, n.Add(1)-1, done)
 	}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.EnableHTTP2 = true // for clients that ask for it
 	if tls {
 		s.StartTLS()
 		authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})

@@ -169,7 +169,11 @@ func sandboxConfig(e sandbox.Endpoints) *aws.Config {
 func targetName(t scenarios.Target) string {
 	var names []string
 	if t.GraphQL != nil {
-		names = append(names, redactURL(t.GraphQL.Endpoint))
+		name := redactURL(t.GraphQL.Endpoint)
+		if t.GraphQL.HTTP2 {
+			name += " by HTTP/2"
+		}
+		names = append(names, name)
 	}
 	if t.Kafka != nil {
 		names = append(names, "kafka "+strings.Join(t.Kafka.Brokers, ", "))

@@ -1,6 +1,7 @@
 package graphql
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/headroom-load/headroom/scenarios/graphql/http1"
+	"github.com/headroom-load/headroom/scenarios/graphql/http2"
 	"github.com/headroom-load/headroom/scenarios/load"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
@@ -51,21 +53,56 @@ func (d *Driver) Watch(at time.Time, period time.Duration) (all []measure.Series
 	return all, nil
 }
 
+// client is what carries the requests of a driver: HTTP/1.1, or HTTP/2 where the
+// target asks for it. One of the two is nil.
+type client struct {
+	one *http1.Client
+	two *http2.Client
+	connections
+}
+
+// connections is what a client of either version does besides exchanges.
+type connections interface {
+	Warm(ctx context.Context, n int, perSecond float64) error
+	Stats() http1.Stats
+	Close()
+}
+
 // newClient makes the client of a driver. Loopback hosts are never reached by a
 // proxy of the environment.
-func newClient(cfg Config, endpoint *url.URL) (*http1.Client, error) {
+func newClient(cfg Config, endpoint *url.URL) (client, error) {
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: endpoint})
 	if err != nil {
-		return nil, err
+		return client{}, err
 	}
-	return http1.New(http1.Config{
+	settings := http1.Config{
 		URL:         endpoint,
 		MaxConns:    cfg.InFlight,
 		IdleTimeout: idleTimeout,
 		Headers:     []string{tokenHeader, errorTypeHeader},
 		TLS:         cfg.TLS,
 		Proxy:       proxy,
-	})
+	}
+	if cfg.Target.HTTP2 {
+		two, err := http2.New(settings)
+		return client{two: two, connections: two}, err
+	}
+	one, err := http1.New(settings)
+	return client{one: one, connections: one}, err
+}
+
+// request makes what is sent of a target and a body. head is the target's, for
+// HTTP/1.1.
+func (d *Driver) request(t *vegeta.Target, h *http1.Head, body []byte) (load.Request, error) {
+	if d.client.two == nil {
+		return &request{d, h.Request(body)}, nil
+	}
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http2.NewRequest(t.Method, u, t.Header, body)
+	return &request2{d, r}, err
 }
 
 // head lays out the head of a target's requests.

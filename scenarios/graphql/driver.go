@@ -29,6 +29,7 @@ import (
 
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/graphql/http1"
+	"github.com/headroom-load/headroom/scenarios/graphql/http2"
 	"github.com/headroom-load/headroom/scenarios/load"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/sdl"
@@ -66,7 +67,7 @@ type Config struct {
 type Driver struct {
 	timeout     time.Duration
 	operations  []operation
-	client      *http1.Client
+	client      client
 	secure      bool // the endpoint has TLS
 	signer      *v4.Signer
 	credentials aws.CredentialsProvider // nil: nothing is signed
@@ -89,8 +90,8 @@ type operation struct {
 	head    http1.Head // of every request, but for the signature
 	vary    *template  // of the body; nil where nothing varies
 	rows    [][]string
-	digest  string   // of the body where nothing varies
-	request *request // the same for every arrival; nil where something varies or is signed
+	digest  string       // of the body where nothing varies
+	request load.Request // the same for every arrival; nil where something varies or is signed
 }
 
 // New makes the driver of a load. Check finds the same faults with positions;
@@ -124,7 +125,9 @@ func New(cfg Config) (*Driver, error) {
 			return nil, fmt.Errorf("operation %q: %w", op.Name, err)
 		}
 		if made.vary == nil && d.credentials == nil {
-			made.request = &request{d, made.head.Request(made.target.Body)}
+			if made.request, err = d.request(&made.target, &made.head, made.target.Body); err != nil {
+				return nil, fmt.Errorf("operation %q: %w", op.Name, err)
+			}
 		}
 		d.operations = append(d.operations, made)
 	}
@@ -231,18 +234,22 @@ func (d *Driver) Prepare(a load.Arrival) (load.Request, error) {
 	if op.vary != nil {
 		body = op.vary.render(nil, op.rows[a.N%int64(len(op.rows))])
 	}
-	h := op.head
-	if d.credentials != nil {
-		var err error
-		if h, err = d.sign(op, body); err != nil {
-			return nil, err
-		}
+	if d.credentials == nil {
+		return d.request(&op.target, &op.head, body)
 	}
-	return &request{d, h.Request(body)}, nil
+	signed, err := d.sign(op, body)
+	if err != nil {
+		return nil, err
+	}
+	h, err := head(&signed)
+	if err != nil {
+		return nil, err
+	}
+	return d.request(&signed, &h, body)
 }
 
-// sign returns the head of a request that is signed for the next few minutes.
-func (d *Driver) sign(op *operation, body []byte) (http1.Head, error) {
+// sign returns the target of a request that is signed for the next few minutes.
+func (d *Driver) sign(op *operation, body []byte) (vegeta.Target, error) {
 	sum := op.digest
 	if sum == "" {
 		sum = digest(body)
@@ -251,19 +258,19 @@ func (d *Driver) sign(op *operation, body []byte) (http1.Head, error) {
 	defer cancel()
 	keys, err := d.credentials.Retrieve(ctx)
 	if err != nil {
-		return http1.Head{}, errors.New("no AWS credentials")
+		return vegeta.Target{}, errors.New("no AWS credentials")
 	}
 	// The signer writes to the URL and the header, and to Host what it signs as
 	// the host if that isn't the URL's.
 	u := *op.url
 	r := &http.Request{Method: op.target.Method, URL: &u, Header: op.target.Header.Clone(), ContentLength: int64(len(body))}
 	if err := d.signer.SignHTTP(ctx, keys, r, sum, signingService, d.region, time.Now()); err != nil {
-		return http1.Head{}, errors.New("request can't be signed")
+		return vegeta.Target{}, errors.New("request can't be signed")
 	}
 	if r.Host != "" {
 		r.Header.Set("Host", r.Host)
 	}
-	return head(&vegeta.Target{Method: r.Method, URL: u.String(), Header: r.Header})
+	return vegeta.Target{Method: r.Method, URL: u.String(), Header: r.Header}, nil
 }
 
 // Warm opens connections until n are open, perSecond of them a second, so that
@@ -288,12 +295,31 @@ type request struct {
 
 // Send implements load.Request.
 func (r *request) Send(ctx context.Context, s *measure.Sample) {
-	d := r.driver
 	x := exchanges.Get().(*exchange)
 	defer exchanges.Put(x)
 	x.scanner.reset()
+	err := r.driver.client.one.Do(ctx, &r.http, r.driver.timeout, &x.answer, x.feed)
+	r.driver.judge(s, x, err)
+}
+
+// request2 is a request over HTTP/2.
+type request2 struct {
+	driver *Driver
+	http   http2.Request
+}
+
+// Send implements load.Request.
+func (r *request2) Send(ctx context.Context, s *measure.Sample) {
+	x := exchanges.Get().(*exchange)
+	defer exchanges.Put(x)
+	x.scanner.reset()
+	err := r.driver.client.two.Do(ctx, &r.http, r.driver.timeout, &x.answer, x.feed)
+	r.driver.judge(s, x, err)
+}
+
+// judge decides what became of an exchange that ended with err.
+func (d *Driver) judge(s *measure.Sample, x *exchange, err error) {
 	a := &x.answer
-	err := d.client.Do(ctx, &r.http, d.timeout, a, x.feed)
 	s.BytesIn, s.BytesOut, s.Tokens = a.BytesIn, a.BytesOut, measure.NoTokens
 	if a.Status != 0 {
 		s.Tokens = d.tokens(a)

@@ -561,6 +561,48 @@ func TestGzip(t *testing.T) {
 	}
 }
 
+// Over HTTP/2 the driver decides the same, tokens and encodings included.
+func TestHTTP2(t *testing.T) {
+	answers := []struct {
+		handle  http.HandlerFunc
+		outcome measure.Outcome
+		reason  string
+		tokens  int64
+	}{
+		{respond(200, clean200, tokenHeader, "200"), measure.OK, "", 200},
+		{respond(200, zipped(`{"data":null,"errors":[{"errorType":"Lambda:Unhandled"}]}`), "Content-Encoding", "gzip"), measure.Failed, "Lambda:Unhandled", measure.NoTokens},
+		{respond(429, "", tokenHeader, "many"), measure.Throttled, "HTTP 429", measure.NoTokens},
+		{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, measure.Failed, "connection reset", measure.NoTokens},
+	}
+	n := 0
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.ProtoMajor != 2 || r.Header.Get("X-Api-Key") != "key" || !bytes.HasPrefix(body, []byte(`{"query":`)) {
+			t.Errorf("%s %v %s", r.Proto, r.Header, body)
+		}
+		n++
+		answers[n-1].handle(w, r)
+	}))
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	defer server.Close()
+	cfg := config(server.URL + "/graphql")
+	cfg.Target.HTTP2, cfg.Target.Auth.APIKey = true, "key"
+	d := driver(t, cfg)
+	if err := d.Warm(t.Context(), 10, 100); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range answers {
+		if s := send(t, t.Context(), d, load.Arrival{}); s.Outcome != want.outcome || s.Reason != want.reason || s.Tokens != want.tokens || s.BytesOut == 0 {
+			t.Errorf("%d: got %+v, want %+v", i, s, want)
+		}
+	}
+	if got := watched(d); got["opened-connections Sum"] != 1 || got["reused-connections Sum"] != 3 || got["connection-resets Sum"] != 1 || got["unreadable-tokens Sum"] != 1 {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestLargeAnswerIsNotKept(t *testing.T) {
 	const size = 10 << 20
 	piece := bytes.Repeat([]byte("x"), 64<<10)

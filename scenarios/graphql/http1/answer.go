@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"github.com/andybalholm/brotli"
 )
 
 const (
@@ -24,8 +26,9 @@ type Answer struct {
 	Status   int   // 0: none came
 	BytesIn  int64 // of the body as it came
 	BytesOut int64 // of the request's body
-	// Undecoded says that the body came in an encoding that can't be undone: not
-	// gzip, or broken gzip. What the sink was given is then not the whole body.
+	// Undecoded says that the body came in an encoding that can't be undone:
+	// neither gzip nor br, or broken. What the sink was given is then not the whole
+	// body.
 	Undecoded bool
 
 	wanted  []string // lower case, of the client
@@ -36,24 +39,17 @@ type Answer struct {
 	length int64 // of the body, or one of the following
 	coding coding
 
-	in    stream // of the exchange
-	plain []byte // the pieces that gzip gives
-	unzip *gzip.Reader
-	zip   zipped
+	in     stream // of the exchange
+	plain  []byte // the pieces that a decoder gives
+	unzip  *gzip.Reader
+	unbrot *brotli.Reader
+	coded  coded
 }
 
 // Lengths of bodies that say nothing beforehand.
 const (
 	unknown = -1 // chunks, until the last one
 	endless = -2 // to the connection's end
-)
-
-type coding uint8
-
-const (
-	identity coding = iota
-	gzipped
-	foreign
 )
 
 // Header returns the first value of a header that the client wants, nil where
@@ -67,7 +63,9 @@ func (a *Answer) Header(name string) []byte {
 	return nil
 }
 
-func (a *Answer) reset(wanted []string) {
+// Reset forgets what the answer was told. wanted are the names, in lower case, of
+// the headers that it is to keep.
+func (a *Answer) Reset(wanted []string) {
 	a.Status, a.BytesIn, a.BytesOut, a.Undecoded = 0, 0, 0, false
 	a.wanted = wanted
 	if len(a.values) != len(wanted) {
@@ -251,13 +249,7 @@ func (a *Answer) readFields(s *stream, old bool) error {
 			closes = closes || hasToken(value, "close")
 			keeps = keeps || hasToken(value, "keep-alive")
 		case len(name) == 16 && isName(name, "content-encoding"):
-			switch {
-			case len(value) == 0 || isName(value, "identity"):
-			case a.coding == identity && (isName(value, "gzip") || isName(value, "x-gzip")):
-				a.coding = gzipped
-			default:
-				a.coding = foreign
-			}
+			a.coding = a.coding.and(value)
 		default:
 			matters = false
 		}
@@ -285,8 +277,9 @@ func (a *Answer) readBody(s *stream, sink func(piece []byte)) error {
 	if b.chunked {
 		b.left = 0
 	}
-	if a.coding == gzipped {
-		return a.readGzip(b, sink)
+	if a.coding == gzipped || a.coding == brotlied {
+		rest := b // b itself stays off the heap
+		return a.decode(rest.next, sink)
 	}
 	for {
 		piece, err := b.next()
@@ -301,76 +294,6 @@ func (a *Answer) readBody(s *stream, sink func(piece []byte)) error {
 			sink(piece)
 		}
 	}
-}
-
-func (a *Answer) readGzip(b body, sink func(piece []byte)) error {
-	z := &a.zip
-	*z = zipped{body: b}
-	defer func() { *z = zipped{} }()
-	if z.piece, z.err = z.body.next(); z.err != nil {
-		return z.failure()
-	}
-	if a.unzip == nil {
-		a.unzip, a.plain = new(gzip.Reader), make([]byte, bufferSize)
-	}
-	for err := a.unzip.Reset(z); err == nil; {
-		var n int
-		n, err = a.unzip.Read(a.plain)
-		if n > 0 {
-			sink(a.plain[:n])
-		}
-		if err == io.EOF && z.err == io.EOF {
-			return nil
-		}
-	}
-	// It is broken, on the wire or before.
-	for z.err == nil {
-		z.piece, z.err = z.body.next()
-	}
-	if err := z.failure(); err != nil {
-		return err
-	}
-	a.Undecoded = true
-	return nil
-}
-
-// zipped is a body as gzip reads it.
-type zipped struct {
-	body
-	piece []byte
-	err   error // of the body's; io.EOF at its end
-}
-
-func (z *zipped) more() error {
-	for len(z.piece) == 0 && z.err == nil {
-		z.piece, z.err = z.body.next()
-	}
-	return z.err
-}
-
-func (z *zipped) Read(p []byte) (int, error) {
-	if err := z.more(); len(z.piece) == 0 {
-		return 0, err
-	}
-	n := copy(p, z.piece)
-	z.piece = z.piece[n:]
-	return n, nil
-}
-
-func (z *zipped) ReadByte() (byte, error) {
-	if err := z.more(); len(z.piece) == 0 {
-		return 0, err
-	}
-	c := z.piece[0]
-	z.piece = z.piece[1:]
-	return c, nil
-}
-
-func (z *zipped) failure() error {
-	if z.err == io.EOF {
-		return nil
-	}
-	return z.err
 }
 
 // body is what is left of an answer's body.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/andybalholm/brotli"
 )
 
 // parsed is what is read of an answer.
@@ -31,7 +33,7 @@ func parse(src io.Reader, buffer int, headRequest bool) (parsed, error) {
 		a    Answer
 		body []byte
 	)
-	a.reset([]string{"x-token"})
+	a.Reset([]string{"x-token"})
 	s := stream{src: src, buf: make([]byte, buffer)}
 	err := a.readHead(&s, headRequest)
 	if err == nil {
@@ -48,6 +50,14 @@ func parse(src io.Reader, buffer int, headRequest bool) (parsed, error) {
 func zip(text string) string {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
+	io.WriteString(w, text)
+	w.Close()
+	return b.String()
+}
+
+func brotliOf(text string) string {
+	var b bytes.Buffer
+	w := brotli.NewWriter(&b)
 	io.WriteString(w, text)
 	w.Close()
 	return b.String()
@@ -78,7 +88,11 @@ func TestAnswers(t *testing.T) {
 		{"gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + zip(long) + zip("!"), parsed{status: 200, body: long + "!", close: true}},
 		{"empty gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", parsed{status: 200}},
 		{"no gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n{}{}", parsed{status: 200, undecoded: true}},
-		{"brotli", "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\n{}{}", parsed{status: 200, undecoded: true}},
+		{"brotli", "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n" + brotliOf(long), parsed{status: 200, body: long, close: true}},
+		{"empty brotli", "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 0\r\n\r\n", parsed{status: 200}},
+		{"no brotli", "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\n{}{}", parsed{status: 200, undecoded: true}},
+		{"brotli of gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip, br\r\nContent-Length: 4\r\n\r\n{}{}", parsed{status: 200, undecoded: true}},
+		{"zstd", "HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\nContent-Length: 4\r\n\r\n{}{}", parsed{status: 200, undecoded: true}},
 		{"gzip twice", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 4\r\n\r\n{}{}", parsed{status: 200, undecoded: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -106,12 +120,13 @@ func TestBadAnswers(t *testing.T) {
 		ok:                                 Cut,
 		ok + "Content-Length: ":            Cut,
 		ok + "Content-Length: 3\r\n\r\n{}": Cut,
-		ok + "Transfer-Encoding: chunked\r\n\r\n":                              Cut,
-		ok + "Transfer-Encoding: chunked\r\n\r\n5\r\n{}":                       Cut,
-		ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n":                   Cut,
-		ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n":                         Cut,
-		ok + "Content-Encoding: gzip\r\nContent-Length: 100\r\n\r\n" + zip(""): Cut,
-		"HTTP/1.1 100 Continue\r\n\r\n":                                        Cut,
+		ok + "Transfer-Encoding: chunked\r\n\r\n":                                 Cut,
+		ok + "Transfer-Encoding: chunked\r\n\r\n5\r\n{}":                          Cut,
+		ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n":                      Cut,
+		ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n":                            Cut,
+		ok + "Content-Encoding: gzip\r\nContent-Length: 100\r\n\r\n" + zip(""):    Cut,
+		ok + "Content-Encoding: br\r\nContent-Length: 100\r\n\r\n" + brotliOf(""): Cut,
+		"HTTP/1.1 100 Continue\r\n\r\n":                                           Cut,
 
 		"SSH-2.0-OpenSSH_9.2\r\n":                                                   Malformed,
 		"HTTP/2.0 200 OK\r\n\r\n":                                                   Malformed,
@@ -157,6 +172,7 @@ func FuzzAnswer(f *testing.F) {
 		"HTTP/1.0 404 No\r\nConnection: keep-alive\r\nX-Token: a\r\n b\r\n\r\nall the rest",
 		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 304 Same\nConnection: close\n\n",
 		"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + zip("{}"),
+		"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n" + brotliOf("{}"),
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\n",
 		"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 05\r\nContent-Length: 05\r\n\r\nbytes",
 	} {
@@ -176,10 +192,14 @@ func FuzzAnswer(f *testing.F) {
 		switch strings.ToLower(want.body) { // here: the encoding
 		case "", "identity":
 			want.body = raw
-		case "gzip", "x-gzip":
+		case "gzip", "x-gzip", "br":
+			decode := unzipped
+			if strings.EqualFold(want.body, "br") {
+				decode = unbrotlied
+			}
 			want.body = got.body
 			if raw != "" {
-				text, broken := unzipped(raw)
+				text, broken := decode(raw)
 				if want.undecoded = broken != nil; broken == nil {
 					want.body = text
 				}
@@ -241,6 +261,15 @@ func unzipped(raw string) (string, error) {
 		return "", err
 	}
 	text, err := io.ReadAll(z)
+	return string(text), err
+}
+
+func unbrotlied(raw string) (string, error) {
+	in := strings.NewReader(raw)
+	text, err := io.ReadAll(brotli.NewReader(in))
+	if err == nil && in.Len() > 0 {
+		err = errors.New("something follows")
+	}
 	return string(text), err
 }
 

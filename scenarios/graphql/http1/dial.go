@@ -57,6 +57,71 @@ type timing struct {
 	resumed            bool
 }
 
+// Dialer returns what opens a connection to the server of cfg for a client of
+// another protocol. Looking up, choosing an address and the way through the proxy
+// are the same; TLS is left to the caller, with the settings in secure, which are
+// nil for http. A connection that takes longer than it may is a ConnectTimeout.
+func Dialer(cfg Config) (dial func(context.Context) (net.Conn, error), secure *tls.Config, err error) {
+	d := new(dialer)
+	if err := d.init(cfg); err != nil {
+		return nil, nil, err
+	}
+	return func(parent context.Context) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(parent, dialTimeout)
+		defer cancel()
+		cn, err := d.reach(ctx, new(timing))
+		switch {
+		case err != nil && ctx.Err() != nil && parent.Err() == nil:
+			return nil, &Error{ConnectTimeout, err}
+		case err != nil:
+			return nil, err
+		}
+		return cn.Conn, cn.Conn.SetDeadline(time.Time{})
+	}, d.tls, nil
+}
+
+func (d *dialer) init(cfg Config) error {
+	if cfg.URL.Scheme != "http" && cfg.URL.Scheme != "https" {
+		return fmt.Errorf("scheme %q is neither http nor https", cfg.URL.Scheme)
+	}
+	d.connect = (&net.Dialer{KeepAlive: -1}).DialContext // exchanges have their timeout
+	d.lookup = net.DefaultResolver.LookupNetIP
+	d.host, d.port = endpoint(cfg.URL)
+	if cfg.URL.Scheme == "https" {
+		d.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+		if cfg.TLS != nil {
+			d.tls = cfg.TLS.Clone()
+		}
+		d.tls.NextProtos = []string{"http/1.1"}
+		if d.tls.ServerName == "" {
+			d.tls.ServerName = d.host
+		}
+		if d.tls.ClientSessionCache == nil {
+			d.tls.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+		}
+	}
+	if p := cfg.Proxy; p != nil {
+		if p.Scheme != "http" {
+			return fmt.Errorf("a proxy by %q is not supported: give an http one", p.Scheme)
+		}
+		d.tunnel = tunnel(p, net.JoinHostPort(d.host, d.port))
+		d.host, d.port = endpoint(p)
+	}
+	return nil
+}
+
+// endpoint returns where a URL's server listens.
+func endpoint(u *url.URL) (host, port string) {
+	host, port = u.Hostname(), u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return host, port
+}
+
 // open opens a connection.
 func (d *dialer) open(ctx context.Context, deadline time.Time) (*conn, timing, error) {
 	var t timing
@@ -73,7 +138,8 @@ func (d *dialer) open(ctx context.Context, deadline time.Time) (*conn, timing, e
 	return cn, t, err
 }
 
-func (d *dialer) attempt(ctx context.Context, t *timing) (*conn, error) {
+// reach opens a connection as far as TLS, if any.
+func (d *dialer) reach(ctx context.Context, t *timing) (*conn, error) {
 	addresses, err := d.resolve(ctx)
 	if err != nil {
 		return nil, err
@@ -89,29 +155,36 @@ func (d *dialer) attempt(ctx context.Context, t *timing) (*conn, error) {
 		c.Close()
 		return nil, net.ErrClosed
 	}
-	if d.tunnel != nil || d.tls != nil {
-		stop := context.AfterFunc(ctx, func() { c.Close() })
-		defer stop()
+	if d.tunnel == nil {
+		return cn, nil
 	}
-	if d.tunnel != nil {
-		if err := cn.askProxy(d.tunnel); err != nil {
-			c.Close()
-			return nil, err
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	if err := cn.askProxy(d.tunnel); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return cn, nil
+}
+
+func (d *dialer) attempt(ctx context.Context, t *timing) (*conn, error) {
+	cn, err := d.reach(ctx, t)
+	if err != nil || d.tls == nil {
+		return cn, err
+	}
+	stop := context.AfterFunc(ctx, func() { cn.Conn.Close() })
+	defer stop()
+	began := time.Now()
+	cn.tls = tls.Client(&cn.socket, d.tls)
+	cn.stream = cn.tls
+	if err := cn.tls.Handshake(); err != nil {
+		cn.Conn.Close()
+		if f := FailureOf(err); f == Closed || f == Cut || f == Broken {
+			err = &Error{Handshake, err}
 		}
+		return nil, err
 	}
-	if d.tls != nil {
-		began := time.Now()
-		cn.tls = tls.Client(&cn.socket, d.tls)
-		cn.stream = cn.tls
-		if err := cn.tls.Handshake(); err != nil {
-			c.Close()
-			if f := FailureOf(err); f == Closed || f == Cut || f == Broken {
-				err = &Error{Handshake, err}
-			}
-			return nil, err
-		}
-		t.handshake, t.resumed = time.Since(began), cn.tls.ConnectionState().DidResume
-	}
+	t.handshake, t.resumed = time.Since(began), cn.tls.ConnectionState().DidResume
 	return cn, nil
 }
 

@@ -14,8 +14,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -83,7 +81,8 @@ type Timing struct {
 	Total, Max time.Duration
 }
 
-func (t *Timing) add(d time.Duration) {
+// Add counts one more time.
+func (t *Timing) Add(d time.Duration) {
 	t.N++
 	t.Total += d
 	t.Max = max(t.Max, d)
@@ -101,45 +100,10 @@ func New(cfg Config) (*Client, error) {
 	for _, name := range cfg.Headers {
 		c.wanted = append(c.wanted, strings.ToLower(name))
 	}
-	if cfg.URL.Scheme != "http" && cfg.URL.Scheme != "https" {
-		return nil, fmt.Errorf("scheme %q is neither http nor https", cfg.URL.Scheme)
-	}
-	c.dial.connect = (&net.Dialer{KeepAlive: -1}).DialContext // exchanges have their timeout
-	c.dial.lookup = net.DefaultResolver.LookupNetIP
-	c.dial.host, c.dial.port = endpoint(cfg.URL)
-	if cfg.URL.Scheme == "https" {
-		c.dial.tls = &tls.Config{MinVersion: tls.VersionTLS12}
-		if cfg.TLS != nil {
-			c.dial.tls = cfg.TLS.Clone()
-		}
-		c.dial.tls.NextProtos = []string{"http/1.1"}
-		if c.dial.tls.ServerName == "" {
-			c.dial.tls.ServerName = c.dial.host
-		}
-		if c.dial.tls.ClientSessionCache == nil {
-			c.dial.tls.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-		}
-	}
-	if p := cfg.Proxy; p != nil {
-		if p.Scheme != "http" {
-			return nil, fmt.Errorf("a proxy by %q is not supported: give an http one", p.Scheme)
-		}
-		c.dial.tunnel = tunnel(p, net.JoinHostPort(c.dial.host, c.dial.port))
-		c.dial.host, c.dial.port = endpoint(p)
+	if err := c.dial.init(cfg); err != nil {
+		return nil, err
 	}
 	return c, nil
-}
-
-// endpoint returns where a URL's server listens.
-func endpoint(u *url.URL) (host, port string) {
-	host, port = u.Hostname(), u.Port()
-	if port == "" {
-		port = "80"
-		if u.Scheme == "https" {
-			port = "443"
-		}
-	}
-	return host, port
 }
 
 // Do sends a request and reads its answer to the end, in the caller's
@@ -156,7 +120,7 @@ func endpoint(u *url.URL) (host, port string) {
 func (c *Client) Do(ctx context.Context, r *Request, timeout time.Duration, a *Answer, sink func(piece []byte)) error {
 	now := time.Now()
 	deadline := now.Add(timeout)
-	a.reset(c.wanted)
+	a.Reset(c.wanted)
 	for fresh := false; ; fresh = true {
 		cn, err := c.take(ctx, now, deadline, fresh)
 		if err != nil {

@@ -160,10 +160,10 @@ func (c *Client) add(cn *conn, t timing) {
 	cn.at = len(c.open)
 	c.open = append(c.open, cn)
 	c.stats.Opened++
-	c.stats.ConnectTime.add(t.connect)
+	c.stats.ConnectTime.Add(t.connect)
 	if cn.tls != nil {
 		c.stats.Handshakes++
-		c.stats.HandshakeTime.add(t.handshake)
+		c.stats.HandshakeTime.Add(t.handshake)
 		if t.resumed {
 			c.stats.Resumed++
 		}
@@ -203,7 +203,7 @@ func (c *Client) put(cn *conn, reusable bool, err error) {
 		c.stats.Reused++
 	}
 	if cn.firstByte > 0 {
-		c.stats.FirstByteTime.add(cn.firstByte)
+		c.stats.FirstByteTime.Add(cn.firstByte)
 	}
 	if err != nil && FailureOf(err) == Reset {
 		c.stats.Resets++
