@@ -89,11 +89,26 @@ func topic(name string, partitions int) error { return replicated(name, partitio
 func replicated(name string, partitions, replicas int) error {
 	return asked(func(ctx context.Context, admin *kadm.Client) error {
 		_, err := admin.CreateTopic(ctx, int32(partitions), int16(replicas), nil, name)
-		if errors.Is(err, kerr.TopicAlreadyExists) {
-			return nil
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return err
 		}
-		return err
+		return led(ctx, admin, name)
 	})
+}
+
+// led waits until the topic's partitions have leaders, as brokers know of.
+func led(ctx context.Context, admin *kadm.Client, name string) error {
+	for {
+		listed, err := admin.ListTopics(ctx, name)
+		err = errors.Join(err, listed.Error())
+		for _, p := range listed[name].Partitions {
+			err = errors.Join(err, p.Err)
+		}
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // quota sets or removes how many bytes a second clients with headroom's id may
