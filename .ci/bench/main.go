@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +28,7 @@ func main() {
 	short := flag.Int("seconds", 6, "length of an open-loop run in seconds")
 	long := flag.Int("long", 60, "length of the run at 10,000/s and of the second memory run in seconds")
 	rows := flag.String("rows", "", "measure only the rows whose name this regular expression matches: 2000 5000 10000 ceiling tls stall memory")
+	realtime := flag.Bool("realtime", false, "run clients before all other programs of this machine (chrt, needs root), so that a busy machine doesn't add to their lag")
 	bin := flag.String("bin", "bin", "folder of headroom, ceiling, vegeta, k6, wrk and h2load; the last two may be on PATH")
 	serve := flag.String("serve", "", "be the null server, which leaves its certificate in this folder")
 	flag.Parse()
@@ -39,7 +41,7 @@ func main() {
 	work, err := os.MkdirTemp("", "headroom-bench-")
 	check(err)
 	defer os.RemoveAll(work)
-	b := &bench{bin: *bin, work: work, rounds: *rounds, results: map[string][]result{}, length: map[string]int{}}
+	b := &bench{bin: *bin, work: work, rounds: *rounds, realtime: *realtime, results: map[string][]result{}, length: map[string]int{}}
 	b.start()
 	defer b.stop()
 	for round := range b.rounds {
@@ -80,7 +82,10 @@ type result struct {
 	opened int64         // connections, counted by the server
 	cpu    time.Duration // of the finished process and its children
 	memory int64         // peak resident, in KiB
-	failed string
+	// foreign is the share of the processor that others took meanwhile: other
+	// programs, and the host of a virtual machine.
+	foreign float64
+	failed  string
 	// What headroom's own record says of the run; times are in seconds.
 	sending           float64 // CPU time while load was sent
 	planned           int64
@@ -110,6 +115,7 @@ func (r result) own(figure float64) float64 {
 type bench struct {
 	bin, work string
 	rounds    int
+	realtime  bool
 	urls      urls
 	server    *exec.Cmd
 	ask       *bufio.ReadWriter
@@ -161,12 +167,18 @@ func (b *bench) program(name string) string {
 // run runs a client, which is to send for so many seconds, on processor 1 and
 // keeps its result under the name.
 func (b *bench) run(name string, seconds int, after func(*result), program string, args ...string) {
-	cmd := exec.Command("taskset", append([]string{"-c", "1", b.program(program)}, args...)...)
+	args = append([]string{"taskset", "-c", "1", b.program(program)}, args...)
+	if b.realtime {
+		args = append([]string{"chrt", "-f", "10"}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "CI=true", "K6_NO_USAGE_REPORT=true", "SSL_CERT_FILE="+b.file(certificate))
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	requests, connections := b.count()
+	busy, began := busyTime(), time.Now()
 	err := cmd.Run()
+	wall := time.Since(began)
 	if cmd.ProcessState == nil {
 		log.Printf("%s is left out: %v", name, err)
 		return
@@ -178,6 +190,7 @@ func (b *bench) run(name string, seconds int, after func(*result), program strin
 		r.failed = fmt.Sprintf("%v %s", err, bytes.TrimSpace(said.Bytes()))
 	}
 	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	r.foreign = max(0, (busyTime()-busy-r.cpu).Seconds()/wall.Seconds())
 	r.memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
 	if after != nil {
 		after(&r)
@@ -186,7 +199,31 @@ func (b *bench) run(name string, seconds int, after func(*result), program strin
 		b.order = append(b.order, name)
 	}
 	b.results[name], b.length[name] = append(b.results[name], r), seconds
-	log.Printf("  %-32s %8d requests  %6.1f us/request  %4d MiB  %s", name, r.sent, r.perRequest()*1e6, r.memory/1024, strings.ReplaceAll(r.failed, "\n", "; "))
+	log.Printf("  %-32s %8d requests  %6.1f us/request  %4d MiB  %3.0f %% foreign  %s", name, r.sent, r.perRequest()*1e6, r.memory/1024, r.foreign*100, strings.ReplaceAll(r.failed, "\n", "; "))
+}
+
+// busyTime returns how long processor 1 has been busy, of the hundredths of
+// seconds that /proc/stat counts.
+func busyTime() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	check(err)
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 9 || fields[0] != "cpu1" {
+			continue
+		}
+		var ticks int64
+		for i, f := range fields[1:9] { // user nice system idle iowait irq softirq steal
+			n, err := strconv.ParseInt(f, 10, 64)
+			check(err)
+			if i != 3 && i != 4 {
+				ticks += n
+			}
+		}
+		return time.Duration(ticks) * 10 * time.Millisecond
+	}
+	log.Fatal("there is no processor 1: one is the server's, one the client's")
+	return 0
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
