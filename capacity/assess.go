@@ -26,6 +26,7 @@ func Assess(run *Run) Assessment {
 	for _, op := range a.ops {
 		res.Operations = append(res.Operations, op.result(withheld))
 	}
+	res.Consumers = a.consumers()
 	res.Quotas, res.FirstToBind, res.FirstToBindReason = a.quotas(v)
 	for _, t := range run.Manifest.Scenario.Thresholds {
 		r := ThresholdResult{Expression: t.Text, Value: a.figure(t, res.Quotas, withheld)}

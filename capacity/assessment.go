@@ -210,4 +210,6 @@ type Assessment struct {
 	// the target rate requires, or why there is no answer.
 	FirstToBindReason string            `json:"first_to_bind_reason"`
 	Thresholds        []ThresholdResult `json:"thresholds"`
+	// Consumers is empty where no consumer group was observed.
+	Consumers []Consumer `json:"consumers,omitempty"`
 }

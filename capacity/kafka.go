@@ -245,20 +245,57 @@ func (a *analysis) kafkaPeak(u *kafkaUse, q Quota) (p peak, ok bool) {
 		return p, false
 	}
 	p.resolution = fmt.Sprintf("mean of %ds", brokerWindow)
+	p.value, p.at = highest(use)
+	if name != "" {
+		p.resolution += ", of " + name
+	}
+	return p, true
+}
+
+// highest returns the highest rate over the window of a broker's quotas, and in
+// which second that window begins.
+func highest(use []float64) (rate, at float64) {
 	var within float64
 	for i, v := range use {
 		within += v
 		if i >= brokerWindow {
 			within -= use[i-brokerWindow]
 		}
-		if rate := within / brokerWindow; !ok || rate > p.value {
-			p.value, p.at, ok = rate, float64(max(0, i+1-brokerWindow)), true
+		if r := within / brokerWindow; r > rate {
+			rate, at = r, float64(max(0, i+1-brokerWindow))
 		}
 	}
-	if name != "" {
-		p.resolution += ", of " + name
+	return rate, at
+}
+
+// KafkaRate is what a broker or a partition took at most, per second over ten
+// seconds. Bytes of a partition are its records by the mean size of all. A field
+// that nothing tells is nil.
+type KafkaRate struct{ Records, Bytes, Requests *float64 }
+
+// KafkaRates returns the rates of the brokers and partitions that the run's Kafka
+// loads produced to, by name: "broker 1", "partition 3 of views".
+func KafkaRates(run *Run) map[string]KafkaRate {
+	rates := map[string]KafkaRate{}
+	u := (&analysis{run: run}).kafka(nil)
+	if u == nil {
+		return rates
 	}
-	return p, ok
+	peak := func(of []float64) *float64 {
+		rate, _ := highest(of)
+		return &rate
+	}
+	for name, of := range u.bytes {
+		rates[name] = KafkaRate{Bytes: peak(of), Requests: peak(u.requests[name])}
+	}
+	for name, of := range u.records {
+		r := KafkaRate{Records: peak(of)}
+		if all := sum(u.total(u.records)); all > 0 && len(u.bytes) > 0 {
+			r.Bytes = new(*r.Records * sum(u.total(u.bytes)) / all)
+		}
+		rates[name] = r
+	}
+	return rates
 }
 
 // kafkaCost returns what one record charges, on average, of a Kafka quota: the

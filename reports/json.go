@@ -28,6 +28,8 @@ type jsonReport struct {
 	Thresholds        []capacity.ThresholdResult `json:"thresholds"`
 	// ConsumerLag is how far Kafka's consumer groups were behind, where it was read.
 	ConsumerLag []capacity.Lag `json:"consumer_lag,omitempty"`
+	// Consumers is how they kept up.
+	Consumers []capacity.Consumer `json:"consumers,omitempty"`
 }
 
 type jsonRun struct {
@@ -62,7 +64,7 @@ func JSON(w io.Writer, run *capacity.Run, a capacity.Assessment) error {
 		},
 		Verdict: a.Verdict, LimitedBy: a.LimitedBy, Operations: a.Operations, Quotas: a.Quotas,
 		FirstToBind: a.FirstToBind, FirstToBindReason: a.FirstToBindReason, Thresholds: a.Thresholds,
-		ConsumerLag: capacity.Lags(run),
+		ConsumerLag: capacity.Lags(run), Consumers: a.Consumers,
 	}
 	if m.Scenario.Forecast > 0 {
 		r.Run.Forecast = &m.Scenario.Forecast

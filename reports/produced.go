@@ -55,8 +55,15 @@ func producedBlocks(run *capacity.Run) (blocks []Block) {
 				broker, throttles[broker], unit.HumanSeconds(longest[broker]))))
 		}
 	}
+	rates := capacity.KafkaRates(run)
+	for _, broker := range slices.Sorted(maps.Keys(throttles)) {
+		if r := rates["broker "+broker]; r.Bytes != nil && r.Requests != nil {
+			blocks = append(blocks, Text(fmt.Sprintf("Broker %s took at most %s in %s, as means of 10 s.", broker,
+				unit.HumanRate(*r.Bytes, unit.Bytes), unit.HumanRate(*r.Requests, unit.Requests))))
+		}
+	}
 	for _, topic := range slices.Sorted(maps.Keys(partitions)) {
-		blocks = append(blocks, skew(topic, partitions[topic]))
+		blocks = append(blocks, skew(topic, partitions[topic], rates))
 	}
 	return blocks
 }
@@ -65,7 +72,7 @@ func producedBlocks(run *capacity.Run) (blocks []Block) {
 const mostPartitions = 10
 
 // skew tells how acknowledged records fell on the partitions of a topic.
-func skew(topic string, counts map[int]float64) Block {
+func skew(topic string, counts map[int]float64, rates map[string]capacity.KafkaRate) Block {
 	var sum float64
 	for _, n := range counts {
 		sum += n
@@ -76,13 +83,23 @@ func skew(topic string, counts map[int]float64) Block {
 	mean := sum / float64(len(counts))
 	order := slices.SortedFunc(maps.Keys(counts), func(x, y int) int { return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y)) })
 	t := &Table{
-		Caption: fmt.Sprintf("Acknowledged records of %s by partition", topic),
-		Columns: []Column{{"partition", false}, {"records", true}, {"share", true}, {"of the mean", true}},
+		Caption: fmt.Sprintf("Acknowledged records of %s by partition; at most are means of 10 s", topic),
+		Columns: []Column{{"partition", false}, {"records", true}, {"share", true}, {"of the mean", true}, {"records at most", true}, {"bytes at most", true}},
 	}
 	for _, p := range order[:min(len(order), mostPartitions)] {
-		t.Rows = append(t.Rows, []Cell{
-			{Text: strconv.Itoa(p)}, {Text: whole(int64(counts[p]))}, {Text: unit.HumanShare(counts[p] / sum)}, {Text: fmt.Sprintf("%.2fx", counts[p]/mean)},
-		})
+		row := []Cell{{Text: strconv.Itoa(p)}, {Text: whole(int64(counts[p]))}, {Text: unit.HumanShare(counts[p] / sum)}, {Text: fmt.Sprintf("%.2fx", counts[p]/mean)}}
+		r := rates[fmt.Sprintf("partition %d of %s", p, topic)]
+		for _, v := range []struct {
+			rate  *float64
+			thing string
+		}{{r.Records, unit.Records}, {r.Bytes, unit.Bytes}} {
+			if v.rate == nil {
+				row = append(row, t.missing("the record holds no produced bytes"))
+				continue
+			}
+			row = append(row, Cell{Text: unit.HumanRate(*v.rate, v.thing)})
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	return t
 }

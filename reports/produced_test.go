@@ -38,7 +38,7 @@ func TestProducedRecords(t *testing.T) {
 	got := strings.Join(said, "\n")
 	for _, want := range []string{
 		"linger 5.00 ms", "acks all", "compression none", "idempotent", "metadata again after 250 ms",
-		"Broker 1 throttled 7 answers, for at most 2.50 s each", "1\n450\n75.0 %\n1.50x\n0\n150\n25.0 %\n0.50x",
+		"Broker 1 throttled 7 answers, for at most 2.50 s each", "1\n450\n75.0 %\n1.50x\n45.0 records/s", "0\n150\n25.0 %\n0.50x\n15.0 records/s",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in:\n%s", want, got)

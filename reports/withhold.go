@@ -22,6 +22,12 @@ func withhold(run *capacity.Run, a capacity.Assessment) capacity.Assessment {
 	a.Operations = orEmpty(slices.Clone(a.Operations))
 	a.Quotas = orEmpty(slices.Clone(a.Quotas))
 	a.Thresholds = orEmpty(slices.Clone(a.Thresholds))
+	a.Consumers = slices.Clone(a.Consumers)
+	for i := range a.Consumers {
+		if a.Verdict.Status != capacity.Valid {
+			a.Consumers[i].Drain = nil // a prediction
+		}
+	}
 	for i := range a.Operations {
 		o := &a.Operations[i]
 		for _, t := range []*capacity.Times{&o.ResponseTime, &o.ServiceTime, &o.Lag} {

@@ -1,0 +1,180 @@
+package capacity
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// Consumer is how a consumer group kept up with what was produced to a topic: its
+// Lag in rates. Rates are records per second, times seconds.
+type Consumer struct {
+	Group  string          `json:"group"`
+	Topic  string          `json:"topic"`
+	Stages []ConsumerStage `json:"stages"`
+	// Service is what the group takes while records wait for it; nil where none
+	// waited in a stage of steady rate, so that it takes more than it was given.
+	Service *Estimate `json:"service"`
+	Drain   *Drain    `json:"drain"`
+}
+
+// ConsumerStage is a stage of steady rate. A rate is nil where it was read too
+// rarely.
+type ConsumerStage struct {
+	Name     string    `json:"name"`
+	From     float64   `json:"from"`
+	To       float64   `json:"to"`
+	Produced *Estimate `json:"produced"` // by all that produce to the topic
+	Consumed *Estimate `json:"consumed"`
+	Growth   *Estimate `json:"growth"` // of the lag
+}
+
+// Drain is how long a group takes to work off the lag that a spike left, at the
+// rate that follows it.
+type Drain struct {
+	At   float64 `json:"at"`  // when the spike ended
+	Lag  float64 `json:"lag"` // that it left, in records
+	Rate float64 `json:"rate"`
+	// Time is nil where the group takes no more than that rate, and High, where it
+	// may be so.
+	Time *float64 `json:"time"`
+	Low  *float64 `json:"low"`
+	High *float64 `json:"high"`
+}
+
+const (
+	minLagPoints = 10  // readings that tell a rate
+	maxLagPoints = 500 // of a stage that enter it
+	// waits is how much of what is produced must stay behind, each second, for
+	// the group to have no time to spare.
+	waits = 0.02
+)
+
+// trace is a figure by when, in seconds of the run, it was read of every partition.
+type trace struct{ at, value []float64 }
+
+// kafkaTrace adds up a broker's series over a topic's partitions. Readings that
+// lack one are left out.
+func (a *analysis) kafkaTrace(metric, group, topic string) trace {
+	sums, seen := map[int64]float64{}, map[int64]int{}
+	partitions := map[string]bool{}
+	for _, s := range a.run.Series {
+		if s.Source != measure.KafkaBroker || s.Metric != metric || s.Labels["topic"] != topic || s.Labels["group"] != group {
+			continue
+		}
+		partitions[s.Labels["partition"]] = true
+		for _, p := range s.Points {
+			sums[p.At.UnixNano()] += p.Value
+			seen[p.At.UnixNano()]++
+		}
+	}
+	var t trace
+	for _, at := range slices.Sorted(maps.Keys(sums)) {
+		if seen[at] == len(partitions) {
+			t.at, t.value = append(t.at, time.Unix(0, at).Sub(a.run.Manifest.Start).Seconds()), append(t.value, sums[at])
+		}
+	}
+	return t
+}
+
+// within returns the part of t that lies in [from, to).
+func (t trace) within(from, to float64) trace {
+	i, _ := slices.BinarySearch(t.at, from)
+	j, _ := slices.BinarySearch(t.at, to)
+	return trace{t.at[i:j], t.value[i:j]}
+}
+
+// slope returns how fast t grows, by a robust line; nil where it was read too
+// rarely.
+func (t trace) slope() *Estimate {
+	step := (len(t.at) + maxLagPoints - 1) / maxLagPoints
+	var x, y []float64
+	for i := 0; i < len(t.at); i += max(step, 1) {
+		x, y = append(x, t.at[i]), append(y, t.value[i])
+	}
+	line, ok := stats.TheilSen(x, y)
+	if !ok || len(x) < minLagPoints {
+		return nil
+	}
+	return &Estimate{line.Slope, line.Low, line.High}
+}
+
+// consumers returns how the groups that were observed kept up, by group and topic.
+func (a *analysis) consumers() (all []Consumer) {
+	type key struct{ group, topic string }
+	keys := map[key]bool{}
+	for _, s := range a.run.Series {
+		if s.Source == measure.KafkaBroker && s.Metric == measure.KafkaLag {
+			keys[key{s.Labels["group"], s.Labels["topic"]}] = true
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(keys), func(x, y key) int {
+		return cmp.Or(cmp.Compare(x.group, y.group), cmp.Compare(x.topic, y.topic))
+	}) {
+		lag := a.kafkaTrace(measure.KafkaLag, k.group, k.topic)
+		if len(lag.at) == 0 {
+			continue
+		}
+		c := Consumer{Group: k.group, Topic: k.topic, Stages: []ConsumerStage{}}
+		a.keptUp(&c, lag)
+		all = append(all, c)
+	}
+	return all
+}
+
+// keptUp sets how the group kept up in each stage of steady rate of the load that
+// produces to the topic, what it takes, and how it drains.
+func (a *analysis) keptUp(c *Consumer, lag trace) {
+	i := slices.IndexFunc(a.run.Manifest.Loads, func(l Load) bool {
+		return slices.ContainsFunc(l.Operations, func(o Operation) bool { return o.Record != nil && o.Record.Topic == c.Topic })
+	})
+	if i < 0 {
+		return
+	}
+	produced, consumed := a.kafkaTrace(measure.KafkaEnd, "", c.Topic), a.kafkaTrace(measure.KafkaCommitted, c.Group, c.Topic)
+	load := a.run.Manifest.Loads[i]
+	calm := math.Inf(1) // the lowest rate that the load held
+	var longest float64
+	var spike *ConsumerStage
+	at := load.Start
+	for _, s := range load.Stages {
+		from := at
+		at += s.For
+		if s.From != s.To || len(s.Points) > 0 {
+			continue
+		}
+		stage := ConsumerStage{
+			Name: s.Name, From: from, To: at,
+			Produced: produced.within(from, at).slope(), Consumed: consumed.within(from, at).slope(), Growth: lag.within(from, at).slope(),
+		}
+		c.Stages = append(c.Stages, stage)
+		if stage.Produced != nil && s.To > 0 {
+			calm = min(calm, stage.Produced.Value)
+		}
+		if stage.Growth == nil || stage.Consumed == nil || stage.Produced == nil || stage.Growth.Low <= 0 || stage.Growth.Value < waits*stage.Produced.Value {
+			continue
+		}
+		spike = &c.Stages[len(c.Stages)-1]
+		if s.For > longest { // the surest reading of what it takes
+			longest, c.Service = s.For, stage.Consumed
+		}
+	}
+	if spike == nil {
+		return
+	}
+	left := lag.within(math.Inf(-1), spike.To)
+	d := &Drain{At: spike.To, Lag: left.value[len(left.value)-1], Rate: calm}
+	drains := func(service float64) *float64 {
+		if service <= d.Rate {
+			return nil
+		}
+		return new(d.Lag / (service - d.Rate))
+	}
+	d.Time, d.Low, d.High = drains(c.Service.Value), drains(c.Service.High), drains(c.Service.Low)
+	c.Drain = d
+}

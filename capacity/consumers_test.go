@@ -1,0 +1,100 @@
+package capacity_test
+
+import (
+	"math"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// spike makes a run that is calm, doubles and is calm again, with a group that
+// takes so many records a second and commits every five seconds.
+func spike(calm, high, service float64) *capacity.Run {
+	stages := []capacity.Stage{
+		{Name: "calm", From: calm, To: calm, For: 60, Measure: true},
+		{Name: "up", From: calm, To: high, For: 10, Measure: true},
+		{Name: "high", From: high, To: high, For: 120, Measure: true},
+	}
+	run := &capacity.Run{Manifest: capacity.Manifest{Start: midday, State: capacity.Complete, Loads: []capacity.Load{{
+		Name: "views", Stages: stages,
+		Operations: []capacity.Operation{{Name: "view", Kind: "kafka", Share: 1, Record: &capacity.Producer{Topic: "views"}}},
+	}}}}
+	const partitions = 3
+	add := func(metric string, group bool, partition int, second int, v float64) {
+		labels := map[string]string{"topic": "views", "partition": strconv.Itoa(partition)}
+		if group {
+			labels["group"] = "readers"
+		}
+		run.Series = append(run.Series, measure.Series{
+			Source: measure.KafkaBroker, Metric: metric, Labels: labels, Statistic: "Last", Period: time.Second,
+			Points: []measure.Point{{At: midday.Add(time.Duration(second) * time.Second), Value: v}},
+		})
+	}
+	var end, taken, committed float64
+	rate := run.Manifest.Loads[0].PlannedRate()
+	for s := range 190 {
+		if s%5 == 0 {
+			committed = taken
+		}
+		for p := range partitions {
+			if s == 100 && p == 1 {
+				continue // was not read
+			}
+			const n = partitions
+			add(measure.KafkaEnd, false, p, s, end/n)
+			add(measure.KafkaCommitted, true, p, s, committed/n)
+			add(measure.KafkaLag, true, p, s, (end-committed)/n)
+		}
+		_, now := rate(float64(s))
+		end += now
+		taken = min(end, taken+service)
+	}
+	return run
+}
+
+// Growth, service rate and drain time of a spike are those of the arithmetic; a
+// group that keeps up has none, and one that takes no more than the calm rate
+// never drains.
+func TestConsumers(t *testing.T) {
+	for _, c := range []struct{ calm, high, service float64 }{{68, 135, 90}, {68, 135, 100}, {1000, 2000, 1500}, {68, 135, 68}, {68, 135, 200}} {
+		all := capacity.Assess(spike(c.calm, c.high, c.service)).Consumers
+		if len(all) != 1 || all[0].Group != "readers" || all[0].Topic != "views" || len(all[0].Stages) != 2 {
+			t.Fatalf("%+v", all)
+		}
+		got := all[0]
+		high := got.Stages[1]
+		near := func(what string, e *capacity.Estimate, want float64) {
+			t.Helper()
+			if e == nil || math.Abs(e.Value-want) > 0.03*c.high || e.Low > want+0.03*c.high || e.High < want-0.03*c.high {
+				t.Errorf("%+v: %s is %+v, want %v", c, what, e, want)
+			}
+		}
+		near("produced", high.Produced, c.high)
+		near("consumed", high.Consumed, min(c.service, c.high))
+		near("growth", high.Growth, max(0, c.high-c.service))
+		if c.service > c.high {
+			if got.Service != nil || got.Drain != nil {
+				t.Errorf("%+v: a group that keeps up takes %+v and drains in %+v", c, got.Service, got.Drain)
+			}
+			continue
+		}
+		near("service", got.Service, c.service)
+		left := (c.high - c.service) * 120
+		if got.Drain == nil || got.Drain.Lag < left || got.Drain.Lag > left+15*c.high || math.Abs(got.Drain.Rate/c.calm-1) > 0.03 {
+			t.Fatalf("%+v: drain is %+v", c, got.Drain)
+		}
+		if c.service == c.calm {
+			if got.Drain.Time != nil && *got.Drain.Time < 1000 {
+				t.Errorf("%+v: drains in %v", c, *got.Drain.Time)
+			}
+			continue
+		}
+		want := got.Drain.Lag / (c.service - c.calm)
+		if got.Drain.Time == nil || math.Abs(*got.Drain.Time/want-1) > 0.1 || *got.Drain.Low > want*1.1 || got.Drain.High != nil && *got.Drain.High < want*0.9 {
+			t.Errorf("%+v: drain is %+v, want %v", c, got.Drain, want)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// consumerBlocks tells how consumer groups kept up with what was produced.
+func consumerBlocks(a capacity.Assessment) (blocks []Block) {
+	for _, c := range a.Consumers {
+		t := &Table{
+			Caption: fmt.Sprintf("Group %s on %s", c.Group, c.Topic),
+			Columns: []Column{{"stage", false}, {"from", true}, {"to", true}, {"produced", true}, {"consumed", true}, {"lag grows by", true}},
+		}
+		for _, s := range c.Stages {
+			row := []Cell{{Text: s.Name}, {Text: lasting(s.From)}, {Text: lasting(s.To)}}
+			for _, e := range []*capacity.Estimate{s.Produced, s.Consumed, s.Growth} {
+				if e == nil {
+					row = append(row, t.missing("fewer than ten readings"))
+					continue
+				}
+				row = append(row, Cell{Text: perSecond(e.Value), Sub: interval(e.Low, e.High, perSecond)})
+			}
+			t.Rows = append(t.Rows, row)
+		}
+		switch {
+		case c.Service != nil:
+			blocks = append(blocks, Text(fmt.Sprintf("While records waited, group %s took %s of %s.", c.Group, between(*c.Service, perSecond), c.Topic)))
+		case len(c.Stages) > 0:
+			blocks = append(blocks, Text(fmt.Sprintf("Group %s kept up with %s in every stage of steady rate, so what it can take at most is not known.", c.Group, c.Topic)))
+		}
+		if d := c.Drain; d != nil {
+			blocks = append(blocks, Text(drain(*d)))
+		}
+		if len(t.Rows) > 0 {
+			blocks = append(blocks, t)
+		}
+	}
+	return blocks
+}
+
+// drain says how long the lag of a spike lasts.
+func drain(d capacity.Drain) string {
+	text := fmt.Sprintf("The %s that were behind at %s are worked off ", unit.HumanQuantity(d.Lag, unit.Records), lasting(d.At))
+	switch {
+	case d.Time == nil:
+		return text + fmt.Sprintf("never at %s, which is no less than the group takes.", perSecond(d.Rate))
+	case d.Low != nil && d.High != nil:
+		text += fmt.Sprintf("in %s (%s to %s)", toSeconds(*d.Time), toSeconds(*d.Low), toSeconds(*d.High))
+	case d.Low != nil:
+		text += fmt.Sprintf("in %s (%s to never)", toSeconds(*d.Time), toSeconds(*d.Low))
+	}
+	return text + fmt.Sprintf(" at %s, the lowest rate that the load held: a prediction from what the group took while records waited.", perSecond(d.Rate))
+}
+
+// toSeconds prints a time to the second from ten seconds on.
+func toSeconds(s float64) string {
+	if s < 10 {
+		return unit.HumanSeconds(s)
+	}
+	return lasting(math.Round(s))
+}
+
+func perSecond(v float64) string { return unit.HumanRate(v, unit.Records) }
+
+// between prints an estimate with its interval.
+func between(e capacity.Estimate, print func(float64) string) string {
+	if i := interval(e.Low, e.High, print); i != "" {
+		return print(e.Value) + " (" + i + ")"
+	}
+	return print(e.Value)
+}

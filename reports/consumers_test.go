@@ -1,0 +1,49 @@
+package reports
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/headroom-load/headroom/capacity"
+)
+
+func TestConsumerBlocks(t *testing.T) {
+	kept := capacity.Consumer{Group: "readers", Topic: "views", Stages: []capacity.ConsumerStage{{Name: "calm", To: 60, Produced: &capacity.Estimate{Value: 68, Low: 67, High: 69}}}}
+	late := kept
+	late.Service = &capacity.Estimate{Value: 90, Low: 88, High: 92}
+	late.Drain = &capacity.Drain{At: 190, Lag: 5400, Rate: 68, Time: new(245.0), Low: new(225.0), High: new(270.0)}
+	never := late
+	never.Drain = &capacity.Drain{At: 190, Lag: 5400, Rate: 90}
+	for _, c := range []struct {
+		consumer capacity.Consumer
+		want     []string
+	}{
+		{kept, []string{"what it can take at most is not known", "68.0 records/s", "n/a"}},
+		{late, []string{"While records waited, group readers took 90.0 records/s (88.0 records/s to 92.0 records/s)", "The 5,400 records that were behind at 3m10s are worked off in 4m5s (3m45s to 4m30s) at 68.0 records/s"}},
+		{never, []string{"never at 90.0 records/s"}},
+	} {
+		var said []string
+		for _, b := range consumerBlocks(capacity.Assessment{Consumers: []capacity.Consumer{c.consumer}}) {
+			switch b := b.(type) {
+			case Text:
+				said = append(said, string(b))
+			case *Table:
+				for _, row := range b.Rows {
+					for _, c := range row {
+						said = append(said, c.Text)
+					}
+				}
+			}
+		}
+		got := strings.Join(said, "\n")
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%q is missing in:\n%s", want, got)
+			}
+		}
+	}
+	invalid := capacity.Assessment{Verdict: capacity.Verdict{Status: capacity.Invalid}, Consumers: []capacity.Consumer{late}}
+	if a := withhold(&capacity.Run{}, invalid); a.Consumers[0].Drain != nil || late.Drain == nil {
+		t.Error("an INVALID run predicts how long a lag lasts")
+	}
+}
