@@ -15,7 +15,7 @@ import (
 // publish. Every period has a point: where nothing was charged, that is known, and
 // so is how much was in use.
 type meters struct {
-	start    time.Time
+	start    int64 // of the run, in nanoseconds as Unix counts them
 	period   time.Duration
 	wanted   []*meter
 	limiters []limiterMeters // in the System's order
@@ -38,7 +38,7 @@ type meter struct {
 }
 
 func newMeters(run *capacity.Run, sys *model.System, want []measure.Series, period time.Duration) *meters {
-	m := &meters{start: run.Manifest.Start, period: period, limiters: make([]limiterMeters, len(sys.Limiters))}
+	m := &meters{start: run.Manifest.Start.UnixNano(), period: period, limiters: make([]limiterMeters, len(sys.Limiters))}
 	for _, s := range want {
 		s.Source, s.Namespace, s.Period, s.Points = "simulator", "", period, nil
 		x := &meter{series: s, highest: s.Statistic == "Maximum", points: make(map[int64]float64)}
@@ -66,7 +66,7 @@ func newMeters(run *capacity.Run, sys *model.System, want []measure.Series, peri
 
 // served adds up what an outcome charged at an instant of the run.
 func (m *meters) served(at time.Duration, out model.Outcome) {
-	period := m.start.Add(at).UnixNano() / int64(m.period)
+	period := (m.start + int64(at)) / int64(m.period)
 	for i := range out.Charges {
 		c := &out.Charges[i]
 		l := &m.limiters[c.Number]
@@ -74,7 +74,6 @@ func (m *meters) served(at time.Duration, out model.Outcome) {
 			l.throttles.add(period, 1)
 			continue
 		}
-		l.throttles.add(period, 0)
 		l.requests.add(period, 1)
 		l.duration.add(period, float64(c.Hold)/float64(time.Millisecond))
 		if c.Hold > 0 || c.Level > 0 {
@@ -88,7 +87,7 @@ func (m *meters) served(at time.Duration, out model.Outcome) {
 // passed makes points of the second that ends at an instant, whatever was charged in
 // it.
 func (m *meters) passed(at time.Duration, backend *model.Backend) {
-	period := m.start.Add(at-1).UnixNano() / int64(m.period)
+	period := (m.start + int64(at-1)) / int64(m.period)
 	for i := range m.limiters {
 		l := &m.limiters[i]
 		l.throttles.add(period, 0)
@@ -103,7 +102,7 @@ func (m *meters) passed(at time.Duration, backend *model.Backend) {
 // flowed adds up what a limiter was charged in the second that begins at an
 // instant, by rates.
 func (m *meters) flowed(at time.Duration, limiter int, u *fluid.Use, throttled float64) {
-	period := m.start.Add(at).UnixNano() / int64(m.period)
+	period := (m.start + int64(at)) / int64(m.period)
 	l := &m.limiters[limiter]
 	l.throttles.add(period, throttled)
 	l.requests.add(period, u.Requests)

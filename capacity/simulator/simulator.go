@@ -79,13 +79,8 @@ func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, er
 	x.recorder = measure.NewRecorder(operations, 1)
 	x.retries = newRetries(o.Retry, o.Seed)
 	for i := range plans {
-		l := newStream(&plans[i], x.served[i])
-		defer l.stop()
-		if l.advance() {
-			x.streams = append(x.streams, l)
-		}
+		x.all = append(x.all, newStream(&plans[i], x.served[i], x.answered))
 	}
-	x.all = slices.Clone(x.streams)
 	seconds := int64(x.end/time.Second) + 1
 	x.step = time.Duration(1+seconds*int64(len(operations))/maxSteps) * time.Second
 	x.drive()
@@ -184,9 +179,8 @@ type simulation struct {
 	recorder *measure.Recorder
 	backend  *model.Backend
 	retries  *retries
-	first    attempt   // the one in hand
-	streams  []*stream // that have an arrival left
-	all      []*stream
+	first    attempt       // the one in hand
+	all      []*stream     // of each load
 	passed   time.Duration // the last whole second
 	flushed  time.Duration
 	// The histograms so far, in the order in which they were begun; step is how
@@ -199,36 +193,60 @@ type simulation struct {
 // drive sends every arrival at its instant, whichever load it is of, and every
 // retry.
 func (x *simulation) drive() {
-	for len(x.streams) > 0 || len(x.retries.due) > 0 {
+	if len(x.all) == 1 && x.retries.policy.Attempts < 2 {
+		// One load's arrivals need not be set against others.
+		l := x.all[0]
+		for a := range l.plan.Schedule.Arrivals(0, 1) {
+			l.take(a)
+			x.until(l.sends)
+			x.send(l)
+		}
+	} else {
+		x.merge()
+	}
+	end := x.end
+	for _, l := range x.all {
+		end = max(end, l.flying.last())
+	}
+	x.until(end + 1)
+	for _, l := range x.all {
+		l.flying.settle(end + 1)
+	}
+	x.meters.passed(end+1, x.backend)
+	x.flush(end + 1)
+	x.run.Manifest.End = x.run.Manifest.Start.Add(end)
+}
+
+// merge sends what is due first of all loads and retries until nothing is.
+func (x *simulation) merge() {
+	var streams []*stream // that have an arrival left
+	for _, l := range x.all {
+		l.begin()
+		defer l.stop()
+		if l.advance() {
+			streams = append(streams, l)
+		}
+	}
+	for len(streams) > 0 || len(x.retries.due) > 0 {
 		next := 0
-		for i := range x.streams {
-			if x.streams[i].sends < x.streams[next].sends {
+		for i := range streams {
+			if streams[i].sends < streams[next].sends {
 				next = i
 			}
 		}
-		if r := x.retries; len(r.due) > 0 && (len(x.streams) == 0 || r.due[0].at < x.streams[next].sends) {
+		if r := x.retries; len(r.due) > 0 && (len(streams) == 0 || r.due[0].at < streams[next].sends) {
 			a := r.next()
 			x.until(a.at)
 			x.attempt(a)
 			continue
 		}
-		l := x.streams[next]
+		l := streams[next]
 		x.until(l.sends)
 		x.send(l)
 		if !l.advance() {
-			x.streams = slices.Delete(x.streams, next, next+1)
+			streams = slices.Delete(streams, next, next+1)
 		}
 	}
-	end := x.end
-	for _, l := range x.all {
-		for _, s := range l.flying {
-			end = max(end, s.Done)
-		}
-	}
-	x.until(end + 1)
-	x.meters.passed(end+1, x.backend)
-	x.flush(end + 1)
-	x.run.Manifest.End = x.run.Manifest.Start.Add(end)
 }
 
 // until takes in every answer up to an instant, and flushes each second that is
@@ -245,15 +263,17 @@ func (x *simulation) until(at time.Duration) {
 	x.answers(at)
 }
 
-// answers records what has its answer at an instant.
+// answers records what has its answer at an instant, as far as it counts by then.
 func (x *simulation) answers(at time.Duration) {
 	for _, l := range x.all {
-		for len(l.flying) > 0 && l.flying[0].Done <= at {
-			s := l.flying.pop()
-			x.end = max(x.end, s.Done)
-			x.recorder.Record(0, &s)
-		}
+		l.flying.over(at)
 	}
+}
+
+// answered records a request that has its answer.
+func (x *simulation) answered(s *measure.Sample) {
+	x.end = max(x.end, s.Done)
+	x.recorder.Record(0, s)
 }
 
 // maxSteps is how many histograms of response times a Run has at most; each
@@ -336,7 +356,7 @@ func (x *simulation) attempt(a *attempt) {
 		s.Tokens = max(s.Tokens, 0) + out.Tokens
 	}
 	if !x.retries.again(a) {
-		a.stream.flying.push(*s)
+		a.stream.flying.push(s)
 	}
 }
 

@@ -19,27 +19,33 @@ type stream struct {
 	stop   func()
 	next   load.Arrival
 	sends  time.Duration // when next is sent: at its instant, or when a place is free
-	flying inFlight
+	flying flying
 }
 
-func newStream(p *load.Plan, served []int) *stream {
-	l := &stream{plan: p, served: served, drops: p.Load.Late != scenarios.Send}
-	l.pull, l.stop = iter.Pull(p.Schedule.Arrivals(0, 1))
-	return l
+func newStream(p *load.Plan, served []int, answered func(*measure.Sample)) *stream {
+	return &stream{plan: p, served: served, drops: p.Load.Late != scenarios.Send, flying: newFlying(p.InFlight, answered)}
 }
 
-// advance takes the next arrival and reports false where there is none. All
-// before it have been sent, so it is known when a place will be free.
+// begin makes ready to advance; stop must follow.
+func (l *stream) begin() { l.pull, l.stop = iter.Pull(l.plan.Schedule.Arrivals(0, 1)) }
+
+// advance takes the next arrival and reports false where there is none.
 func (l *stream) advance() bool {
-	var more bool
-	if l.next, more = l.pull(); !more {
-		return false
+	a, more := l.pull()
+	if more {
+		l.take(a)
 	}
-	l.sends = max(l.next.Intended, l.sends)
-	if len(l.flying) >= l.plan.InFlight {
-		l.sends = max(l.sends, l.flying[0].Done)
+	return more
+}
+
+// take makes an arrival the next one. All before it have been sent, so it is known
+// when a place will be free.
+func (l *stream) take(a load.Arrival) {
+	last := l.sends
+	l.next, l.sends = a, max(a.Intended, l.sends)
+	if until, full := l.flying.full(last); full {
+		l.sends = max(l.sends, until)
 	}
-	return true
 }
 
 // inFlight is the requests that wait for their answers: a heap by Done.
