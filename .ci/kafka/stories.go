@@ -31,6 +31,9 @@ type story struct {
 	after      func() error
 	anyVerdict bool // an INVALID run tells it too
 	check      func(o *told) error
+	group      string                                         // that is observed
+	settle     time.Duration                                  // after the load
+	beside     func(topic string, length time.Duration) error // while the run goes on, from its start
 }
 
 // all are told in this order.
@@ -124,8 +127,17 @@ loads:
     operations:
       - {name: view, kafka: {topic: %s, key: {zipf: 1000}, value: {bytes: 200B}}}
 `, s.name, cmp.Or(s.target, brokers(address)), s.load, s.rate, s.length, o.topic)
+	if s.group != "" {
+		text += fmt.Sprintf("observe: [{kafka_group: %s}]\nsettle: %s\n", s.group, s.settle)
+	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return nil, err
+	}
+	beside := make(chan error, 1)
+	if s.beside != nil {
+		go func() { beside <- s.beside(o.topic, s.length) }()
+	} else {
+		beside <- nil
 	}
 	out := filepath.Join(dir, o.topic)
 	c := headroom("run", file, "--out", out, "--quiet")
@@ -139,7 +151,7 @@ loads:
 		err = s.meanwhile(o.topic)
 	}
 	_ = c.Wait() // its exit code says how it ended
-	if err != nil {
+	if err = errors.Join(err, <-beside); err != nil {
 		return nil, err
 	}
 	if o.run, err = record.Read(out); err != nil {

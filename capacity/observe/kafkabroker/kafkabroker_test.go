@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/quotas"
@@ -286,5 +287,35 @@ func TestInForce(t *testing.T) {
 	c.Close()
 	if got, event := b.InForce(t.Context()); got != nil || !strings.Contains(event.Text, "is not known: ") {
 		t.Errorf("%+v, %+v of a broker that is gone", got, event)
+	}
+}
+
+// TestDenied: a client that may produce and read the topic, and nothing else,
+// learns of no quota and of no commit, which is said and no zero.
+func TestDenied(t *testing.T) {
+	may := func(what kmsg.ACLOperation) kfake.ACL {
+		return kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: "views", Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: what, Allow: true}
+	}
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "views"), kfake.EnableSASL(), kfake.EnableACLs(),
+		kfake.Superuser("PLAIN", "admin", "right"), kfake.User("PLAIN", "viewer", "right", may(kmsg.ACLOperationDescribe), may(kmsg.ACLOperationWrite)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	b, err := New(kafka.Config{Target: scenarios.Kafka{Brokers: c.ListenAddrs(), SASL: scenarios.SASL{Mechanism: scenarios.Plain, User: "viewer", Password: "right"}}}, views("slow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if got, event := b.InForce(t.Context()); got != nil ||
+		event.Text != "Which quotas the brokers have in force for client id headroom, user viewer is not known: CLUSTER_AUTHORIZATION_FAILED" {
+		t.Errorf("%v, %+v", got, event)
+	}
+	got, err := b.Read(t.Context())
+	if err == nil || err.Error() != "what group slow has committed could not be read: GROUP_AUTHORIZATION_FAILED" {
+		t.Errorf("the fault is %v", err)
+	}
+	if v := values(t, got); len(v) != 1 {
+		t.Errorf("%v", v)
 	}
 }
