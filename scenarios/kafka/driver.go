@@ -94,7 +94,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 			at = len(known)
 			known, d.producers = append(known, op.Kafka.Producer), append(d.producers, client)
 		}
-		made.producer = d.producers[at]
+		made.producer, made.counts = d.producers[at], d.meter.countsOf(made.topic)
 		d.operations = append(d.operations, made)
 	}
 	if err := d.check(ctx, cfg.Target); err != nil {
@@ -177,12 +177,16 @@ func (r *request) acknowledged(record *kgo.Record, err error) {
 	}
 	s.BytesOut = int64(len(record.Key) + len(record.Value))
 	s.Outcome, s.Reason = outcome(err)
-	waited := time.Since(record.Timestamp)
 	if err == nil {
-		d.meter.acknowledged(record.Topic, record.Partition)
+		d.meter.acknowledged(r.op.counts, record.Partition)
 	}
+	intended := record.Timestamp
 	d.release(r)
-	if s.Outcome == measure.TimedOut && waited < d.timeout {
+	if s.Outcome != measure.TimedOut {
+		done(true)
+		return
+	}
+	if waited := time.Since(intended); waited < d.timeout {
 		// The producer gives up whatever lies behind a record that is too late.
 		// It enters as what it is known to have waited for at least.
 		time.AfterFunc(d.timeout-waited, func() { done(true) })

@@ -92,10 +92,16 @@ func (m *meter) notice(kind, text string) {
 	m.notices = append(m.notices, load.Notice{At: time.Now(), Kind: kind, Text: text})
 }
 
-// acknowledged counts a record.
-func (m *meter) acknowledged(name string, partition int32) {
+// countsOf returns the counts of a topic.
+func (m *meter) countsOf(name string) *topic {
 	m.mu.Lock()
-	t := m.topic(name)
+	defer m.mu.Unlock()
+	return m.topic(name)
+}
+
+// acknowledged counts a record.
+func (m *meter) acknowledged(t *topic, partition int32) {
+	m.mu.Lock()
 	for int(partition) >= len(t.acknowledged) {
 		t.acknowledged = append(t.acknowledged, 0)
 	}

@@ -20,6 +20,7 @@ import (
 type operation struct {
 	producer *kgo.Client
 	topic    string
+	counts   *topic // of the topic, over all operations
 	headers  []kgo.RecordHeader
 	largest  int // bytes of key and value at most
 

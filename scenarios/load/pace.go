@@ -26,9 +26,13 @@ func (r *runner) pace(shots <-chan shot) (next int64) {
 	for {
 		var s shot
 		var more bool
-		select {
+		select { // the first costs less than both at once
 		case s, more = <-shots:
-		case <-r.stopped:
+		default:
+			select {
+			case s, more = <-shots:
+			case <-r.stopped:
+			}
 		}
 		if !more {
 			return next
@@ -59,15 +63,23 @@ type sleeper struct {
 	start   time.Time
 	stopped <-chan struct{}
 	timer   *time.Timer
+	reached time.Duration // what the clock showed at least; to read it takes longer than the rest
 }
 
-func newSleeper(start time.Time, stopped <-chan struct{}) timer {
-	return &sleeper{start, stopped, time.NewTimer(time.Hour)}
+func newSleeper(start time.Time, stopped <-chan struct{}) *sleeper {
+	return &sleeper{start: start, stopped: stopped, timer: time.NewTimer(time.Hour)}
+}
+
+// passed reports whether an instant is over. It reads the clock where it must.
+func (s *sleeper) passed(until time.Duration) bool {
+	if until > s.reached {
+		s.reached = time.Since(s.start)
+	}
+	return until <= s.reached
 }
 
 func (s *sleeper) wait(until time.Duration) bool {
-	d := until - time.Since(s.start)
-	if d <= 0 {
+	if s.passed(until) {
 		select {
 		case <-s.stopped:
 			return false
@@ -75,7 +87,7 @@ func (s *sleeper) wait(until time.Duration) bool {
 			return true
 		}
 	}
-	s.timer.Reset(d)
+	s.timer.Reset(until - s.reached)
 	select {
 	case <-s.timer.C:
 		return true

@@ -19,8 +19,7 @@ const exactRange = 2 * time.Millisecond
 // once. A thread that blocks in nanosleep is no cheaper and later: when it
 // wakes up, it first has to get a processor of the scheduler.
 type exact struct {
-	timer
-	start   time.Time
+	*sleeper
 	file    *os.File
 	conn    syscall.RawConn
 	useless bool
@@ -45,25 +44,25 @@ func newExact(start time.Time, stopped <-chan struct{}) timer {
 		file.Close()
 		return s
 	}
-	e := &exact{timer: s, start: start, file: file, conn: conn}
+	e := &exact{sleeper: s, file: file, conn: conn}
 	e.attempt = e.expire
 	return e
 }
 
 func (e *exact) wait(until time.Duration) bool {
 	for !e.useless {
-		if !e.timer.wait(until - exactRange) {
+		if !e.sleeper.wait(until - exactRange) {
 			return false
 		}
-		now := time.Since(e.start)
-		if now >= until {
+		if e.passed(until) {
 			return true
 		}
+		now := e.reached
 		// A clock that stood still meanwhile isn't the kernel's: testing/synctest
 		// has one that only the runtime's timers move.
 		e.useless = !e.sleep(until-now) || time.Since(e.start) == now
 	}
-	return e.timer.wait(until)
+	return e.sleeper.wait(until)
 }
 
 // sleep waits for d, and reports whether it could.
@@ -88,6 +87,6 @@ func (e *exact) expire(fd uintptr) (done bool) {
 }
 
 func (e *exact) close() {
-	e.timer.close()
+	e.sleeper.close()
 	e.file.Close()
 }

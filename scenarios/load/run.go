@@ -164,15 +164,21 @@ func (r *runner) feed(shots chan<- shot) {
 			return
 		}
 		s := shot{Arrival: a}
-		now := r.now()
-		behind = r.expired(a, now) || behind && a.Intended < now
+		if r.drops {
+			now := r.now()
+			behind = r.expired(a, now) || behind && a.Intended < now
+		}
 		if !behind {
 			s.request, s.err = r.plan.Driver.Prepare(a)
 		}
-		select {
+		select { // the first costs less than both at once
 		case shots <- s:
-		case <-r.stopped:
-			return
+		default:
+			select {
+			case shots <- s:
+			case <-r.stopped:
+				return
+			}
 		}
 	}
 }
@@ -214,7 +220,7 @@ func (r *runner) release(s shot, due time.Duration) {
 		return
 	}
 	if _, ok := s.request.(Starter); ok {
-		r.begin(s)
+		r.begin(s, now)
 		return
 	}
 

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"time"
 
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
@@ -37,23 +38,34 @@ type flights struct {
 
 func (f *flights) flying() int { return len(f.all) - len(f.free) }
 
-// begin starts s, whose turn it is, or lets it wait until an answer makes room.
-func (r *runner) begin(s shot) {
+// lock locks r.mu and returns what the clock shows, where now was just read:
+// it is read again only after a wait.
+func (r *runner) lock(now time.Duration) time.Duration {
+	if r.mu.TryLock() {
+		return now
+	}
 	r.mu.Lock()
-	r.expire(r.now())
+	return r.now()
+}
+
+// begin starts s, whose turn it is at now, or lets it wait until an answer makes
+// room.
+func (r *runner) begin(s shot, now time.Duration) {
+	now = r.lock(now)
+	r.expire(now)
 	if r.waiting.len() > 0 || r.flights.flying() >= max(r.plan.InFlight, 1) {
 		s.cause = measure.Saturation
 		r.waiting.push(s)
 		r.mu.Unlock()
 		return
 	}
-	f := r.board(s)
+	f := r.board(s, now)
 	r.mu.Unlock()
 	r.launch(f)
 }
 
-// board makes a flight of s. r.mu is held.
-func (r *runner) board(s shot) *flight {
+// board makes a flight of s that is sent at now. r.mu is held.
+func (r *runner) board(s shot, now time.Duration) *flight {
 	var f *flight
 	if n := len(r.flights.free); n > 0 {
 		f, r.flights.free = r.flights.free[n-1], r.flights.free[:n-1]
@@ -62,7 +74,6 @@ func (r *runner) board(s shot) *flight {
 		f.done = func(sent bool) { r.land(f, sent) }
 		r.flights.all = append(r.flights.all, f)
 	}
-	now := r.now()
 	f.shot, f.flying = s, true
 	f.sample = measure.Sample{Op: r.plan.Ops[s.Operation], Measured: s.Measured, Intended: s.Intended, Sent: now, Tokens: measure.NoTokens}
 	r.workers.Add(1)
@@ -89,20 +100,21 @@ func (r *runner) land(f *flight, sent bool) {
 	f.flying = false
 	r.mu.Unlock()
 
+	now := r.now()
 	if sent {
-		f.sample.Done = r.now()
+		f.sample.Done = now
 		r.rec.Record(0, &f.sample)
 	} else {
 		f.shot.cause = measure.Saturation
 		r.drop(f.shot)
 	}
 
-	r.mu.Lock()
+	now = r.lock(now)
 	f.shot = shot{}
 	r.flights.free = append(r.flights.free, f)
 	var next *flight
-	if r.expire(r.now()); r.waiting.len() > 0 {
-		next = r.board(r.take())
+	if r.expire(now); r.waiting.len() > 0 {
+		next = r.board(r.take(), now)
 	}
 	r.mu.Unlock()
 	r.launch(next)

@@ -151,6 +151,6 @@ func BenchmarkStart(b *testing.B) {
 	s := shot{request: flown{}}
 	b.ReportAllocs()
 	for b.Loop() {
-		r.begin(s)
+		r.begin(s, r.now())
 	}
 }

@@ -197,7 +197,7 @@ func (r *Recorder) drain(b *book, rows []Row) []Row {
 // book is what one shard has recorded since it was last drained.
 type book struct {
 	cells   map[cellKey]*cell
-	recent  []recent // the cell that operation i used last, at 2i and, where measured, 2i+1
+	recent  []recent // the cells that operation i used last, at 2i and, where measured, 2i+1
 	free    []*cell
 	tallies []tally // of operation i and kind k at i*len(kinds)+k
 }
@@ -215,9 +215,10 @@ type cell struct {
 	reasons []int64       // by the index that the recorder gave the reason
 }
 
-// recent is a cell that is found without a look-up: most of what an operation
-// records lies in one second.
-type recent struct {
+// recent holds cells that are found without a look-up: most of what an operation
+// records lies in few seconds, those in which requests are intended, sent and
+// done.
+type recent [4]struct {
 	second int32
 	cell   *cell
 }
@@ -229,12 +230,13 @@ func newBook(ops int) *book {
 // cell returns the cell of the second in which at lies.
 func (b *book) cell(op int, at time.Duration, measured bool) *cell {
 	second := int32(at / time.Second)
-	recent := &b.recent[2*op]
+	i := 2 * op
 	if measured {
-		recent = &b.recent[2*op+1]
+		i++
 	}
-	if recent.cell != nil && recent.second == second {
-		return recent.cell
+	last := &b.recent[i][uint32(second)%uint32(len(recent{}))]
+	if last.cell != nil && last.second == second {
+		return last.cell
 	}
 	key := cellKey{second, int32(op), measured}
 	c := b.cells[key]
@@ -246,7 +248,7 @@ func (b *book) cell(op int, at time.Duration, measured bool) *cell {
 		}
 		b.cells[key] = c
 	}
-	recent.second, recent.cell = second, c
+	last.second, last.cell = second, c
 	return c
 }
 
