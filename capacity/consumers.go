@@ -82,6 +82,14 @@ func (a *analysis) kafkaTrace(metric, group, topic string) trace {
 	return t
 }
 
+// LagTrace returns the lag of an observed consumer group on a topic, in records,
+// and when it was read, in seconds of the run. Readings that lack a partition are
+// left out.
+func LagTrace(run *Run, group, topic string) (at, lag []float64) {
+	t := (&analysis{run: run}).kafkaTrace(measure.KafkaLag, group, topic)
+	return t.at, t.value
+}
+
 // within returns the part of t that lies in [from, to).
 func (t trace) within(from, to float64) trace {
 	i, _ := slices.BinarySearch(t.at, from)

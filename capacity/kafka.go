@@ -268,6 +268,28 @@ func highest(use []float64) (rate, at float64) {
 	return rate, at
 }
 
+// KafkaUse returns the use of a Kafka quota as Assess reckons its peak, for each
+// second the mean of the ten that begin with it, and the broker or partition whose
+// it is ("" for the whole cluster). It is nil where the run's drivers saw nothing
+// of the quota with the given id.
+func KafkaUse(run *Run, quota string) (use []float64, name string) {
+	a := &analysis{run: withKafka(run)}
+	i := slices.IndexFunc(a.run.Manifest.Quotas, func(q Quota) bool { return q.ID == quota && q.inKafka() })
+	if i < 0 {
+		return nil, ""
+	}
+	q := a.run.Manifest.Quotas[i]
+	u := a.kafka(q.Loads)
+	if u == nil {
+		return nil, ""
+	}
+	of, name, _ := u.hottest(q)
+	for i := range of {
+		use = append(use, sum(of[i:min(i+brokerWindow, len(of))])/brokerWindow)
+	}
+	return use, name
+}
+
 // KafkaRate is what a broker or a partition took at most, per second over ten
 // seconds. Bytes of a partition are its records by the mean size of all. A field
 // that nothing tells is nil.

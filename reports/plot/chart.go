@@ -22,6 +22,9 @@ type chart struct {
 	stages []stageRow
 	marks  []mark
 	tall   vg.Length // height of the data area; 0: the usual one
+	// under are data areas below it, each with its own keys, y axis and marks, on
+	// the same x axis, which stands below the last.
+	under []chart
 }
 
 // axis is one axis: its title with the unit, its range and its labelled ticks.
@@ -31,6 +34,7 @@ type axis struct {
 	log      bool
 	ticks    []plot.Tick
 	names    bool // the ticks are names: no grid lines
+	hidden   bool // another area's axis below has its ticks
 }
 
 // stageRow is the stages of one load, drawn as a strip above the data.
@@ -53,6 +57,7 @@ const (
 	flagRow   = 13 * vg.Inch / 72
 	dataRow   = 190 * vg.Inch / 72
 	axisRow   = 46 * vg.Inch / 72
+	underGap  = 10 * vg.Inch / 72
 	keyGap    = 14 * vg.Inch / 72
 	keyLength = 20 * vg.Inch / 72
 )
@@ -91,11 +96,19 @@ func (c *chart) above() vg.Length {
 }
 
 func (c *chart) height() vg.Length {
-	data := c.tall
-	if data == 0 {
-		data = dataRow
+	h := margin + titleRow + c.above() + c.data() + axisRow + margin
+	for i := range c.under {
+		h += underGap + c.under[i].above() + c.under[i].data()
 	}
-	return margin + titleRow + c.above() + data + axisRow + margin
+	return h
+}
+
+// data returns the height of the data area.
+func (c *chart) data() vg.Length {
+	if c.tall == 0 {
+		return dataRow
+	}
+	return c.tall
 }
 
 // layKeys calls place with the line and the offset of every key, and returns
@@ -126,7 +139,44 @@ func (c *chart) draw(dc draw.Canvas) {
 	title.YAlign = draw.YTop
 	dc.FillText(title, vg.Point{X: dc.Min.X, Y: dc.Max.Y}, fit(title, c.title, width-2*margin))
 
+	areas := []*chart{c}
+	for i := range c.under {
+		areas = append(areas, &c.under[i])
+	}
+	var right, left vg.Length
+	end := dc.Max.X
+	for _, a := range areas {
+		right = max(right, a.right())
+	}
+	plots, places := make([]*plot.Plot, len(areas)), make([]draw.Canvas, len(areas))
 	top := dc.Max.Y - titleRow
+	for i, a := range areas {
+		if i > 0 {
+			top -= underGap
+		}
+		a.drawKeys(dc, top)
+		x := c.x
+		bottom := dc.Min.Y
+		if i < len(areas)-1 {
+			x.title, x.hidden = "", true
+			bottom = top - a.above() - a.data()
+		}
+		plots[i] = a.plot(x)
+		places[i] = draw.Crop(dc, 0, -right, bottom-dc.Min.Y, top-a.above()-dc.Max.Y)
+		// A logarithmic axis asks for room above the data, which there is.
+		places[i].Max.Y += places[i].Max.Y - plots[i].DataCanvas(places[i]).Max.Y
+		area := plots[i].DataCanvas(places[i])
+		left, end = max(left, area.Min.X), min(end, area.Max.X)
+		top = bottom
+	}
+	for i, p := range plots {
+		area := p.DataCanvas(places[i])
+		p.Draw(draw.Crop(places[i], left-area.Min.X, end-area.Max.X, 0, 0))
+	}
+}
+
+// drawKeys draws the lines of keys from top down.
+func (c *chart) drawKeys(dc draw.Canvas, top vg.Length) {
 	sty := style(ink, 10.5, false)
 	sty.YAlign = middle
 	c.layKeys(func(m mark, line int, x vg.Length) {
@@ -139,19 +189,25 @@ func (c *chart) draw(dc draw.Canvas) {
 		m.sample(sample)
 		dc.FillText(sty, vg.Point{X: dc.Min.X + x + keyLength + 5, Y: y}, m.key())
 	})
+}
 
+// plot returns the data area with its axes.
+func (c *chart) plot(x axis) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil
-	c.x.apply(&p.X, false)
+	x.apply(&p.X, false)
+	if x.hidden {
+		p.HideX()
+	}
 	c.y.apply(&p.Y, true)
-	p.Add(gridLines{c.x, c.y})
+	p.Add(gridLines{x, c.y})
 	if len(c.stages) > 0 {
 		p.Add(strips{c.stages, c.flags()})
 	}
 	for _, m := range c.marks {
 		p.Add(m)
 	}
-	p.Draw(draw.Crop(dc, 0, -c.right(), 0, -titleRow-c.above()))
+	return p
 }
 
 // right returns the width of the margin for labels beside the data.

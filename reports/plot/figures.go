@@ -283,7 +283,7 @@ func headroom(a capacity.Assessment) Figure {
 // responseTime shows percentiles of the response time over time.
 func responseTime(t *timeline) Figure {
 	f := Figure{Name: responseTimeName, Title: "Response time of ok answers over time"}
-	step, parts := t.responses()
+	step, parts := t.responses("")
 	if step == 0 {
 		f.Missing = "Too few ok answers for a figure of response times over time: a median needs 20 in one stretch of time."
 		return f

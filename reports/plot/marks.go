@@ -279,3 +279,13 @@ func (s strips) Plot(c draw.Canvas, p *plot.Plot) {
 		}
 	}
 }
+
+// rule is a vertical line across the data, whose label stands above another area.
+type rule struct {
+	role  role
+	value float64
+}
+
+func (r rule) Plot(c draw.Canvas, p *plot.Plot) { flag{r.role, r.value, ""}.Plot(c, p) }
+func (rule) key() string                        { return "" }
+func (rule) sample(draw.Canvas)                 {}

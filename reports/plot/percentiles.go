@@ -10,14 +10,14 @@ import (
 // seconds converts a histogram's microseconds.
 func seconds(us float64) float64 { return us / 1e6 }
 
-// responses pools the response times of all operations in equal steps: the
+// responses pools the response times of a load's operations ("": of all) in equal steps: the
 // shortest ones of which half carry a p90, or else a median. With too few
 // answers for that, step is 0.
-func (t *timeline) responses() (step float64, parts []measure.Distribution) {
+func (t *timeline) responses(load string) (step float64, parts []measure.Distribution) {
 	var intervals []measure.Interval
 	least := 0.0
 	for _, iv := range t.run.Latency {
-		if iv.Kind == measure.ResponseTimes && iv.Histogram != nil && iv.Histogram.TotalCount() > 0 {
+		if iv.Kind == measure.ResponseTimes && (load == "" || iv.Load == load) && iv.Histogram != nil && iv.Histogram.TotalCount() > 0 {
 			intervals = append(intervals, iv)
 			least = max(least, (iv.End - iv.Start).Seconds())
 		}

@@ -47,14 +47,20 @@ type Figure struct {
 func Figures(run *capacity.Run, a capacity.Assessment) []Figure {
 	t := newTimeline(run)
 	figures := []Figure{rate(t)}
+	why := withheld(t, a)
+	if f, ok := clock(t, why); ok {
+		figures = append(figures, f)
+	}
 	for _, q := range a.Quotas {
 		figures = append(figures, use(t, q))
 	}
 	for _, q := range a.Quotas {
-		figures = append(figures, cost(t, q))
+		if use, _ := capacity.KafkaUse(run, q.ID); use == nil { // what waits is used at another rate than its own
+			figures = append(figures, cost(t, q))
+		}
 	}
 	figures = append(figures, responseTime(t), headroom(a), latency(t))
-	if why := withheld(t, a); why != "" {
+	if why != "" {
 		for i := range figures {
 			if f := &figures[i]; f.Name == responseTimeName || f.Name == latencyName {
 				f.Missing = why

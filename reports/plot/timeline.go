@@ -134,7 +134,20 @@ func (t *timeline) time() axis {
 
 // chart returns a chart over time with the run's stages and what cut it short.
 func (t *timeline) chart(y axis, marks ...mark) chart {
-	c := chart{x: t.time(), y: y, marks: marks}
+	c := chart{x: t.time(), y: y, marks: marks, stages: t.stages()}
+	for _, e := range t.run.Events {
+		switch e.Kind {
+		case "stop":
+			c.marks = append(c.marks, flag{red, e.At, "stopped by a rule"})
+		case "interrupt":
+			c.marks = append(c.marks, flag{red, e.At, "interrupted"})
+		}
+	}
+	return c
+}
+
+// stages returns the strips of the loads' stages.
+func (t *timeline) stages() (rows []stageRow) {
 	loads := t.run.Manifest.Loads
 	for _, l := range loads[:min(len(loads), 4)] {
 		var row stageRow
@@ -150,15 +163,7 @@ func (t *timeline) chart(y axis, marks ...mark) chart {
 			row.blocks = append(row.blocks, b)
 			at += s.For
 		}
-		c.stages = append(c.stages, row)
+		rows = append(rows, row)
 	}
-	for _, e := range t.run.Events {
-		switch e.Kind {
-		case "stop":
-			c.marks = append(c.marks, flag{red, e.At, "stopped by a rule"})
-		case "interrupt":
-			c.marks = append(c.marks, flag{red, e.At, "interrupted"})
-		}
-	}
-	return c
+	return rows
 }

@@ -3,6 +3,7 @@ package plot
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
 )
@@ -23,6 +24,10 @@ func usage(t *timeline, q capacity.QuotaResult) used {
 	var u used
 	if q.ID == capacity.RequestTokens {
 		u.fine, u.fineName, u.ledger = t.ledger(q), "each second (ledger)", true
+	}
+	if use, name := capacity.KafkaUse(t.run, q.ID); use != nil {
+		u.fine, u.fineName = t.highest(use), strings.TrimRight("mean of the next 10 s, "+name, ", ")
+		return u
 	}
 	if len(u.fine) == 0 {
 		u.fine, u.fineName, u.ledger = t.spread(q), "each second (spread by requests)", false
@@ -83,6 +88,11 @@ func (t *timeline) spread(q capacity.QuotaResult) (spans []span) {
 	if use == nil {
 		return nil
 	}
+	return t.highest(use)
+}
+
+// highest returns what each second used, of a long run the highest of each step.
+func (t *timeline) highest(use []float64) (spans []span) {
 	for i := range t.at {
 		spans = append(spans, span{float64(i) * t.step, float64(i+1) * t.step, 0})
 	}

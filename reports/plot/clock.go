@@ -1,0 +1,229 @@
+package plot
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot/vg"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// Heights of the areas of the clock.
+const (
+	clockFirst = 120 * vg.Inch / 72
+	clockNext  = 84 * vg.Inch / 72
+)
+
+// hues are those of the loads, or groups, one after the other.
+var hues = []role{blue, green, purple, amber}
+
+// clock shows what the loads of a run with Kafka records did on one axis of time:
+// their rates, response times, what brokers made them wait, how far consumers were
+// behind, and what happened. withheld says why there are no response times.
+func clock(t *timeline, withheld string) (f Figure, ok bool) {
+	loads := t.run.Manifest.Loads
+	if !slices.ContainsFunc(loads, func(l capacity.Load) bool {
+		return slices.ContainsFunc(l.Operations, func(o capacity.Operation) bool { return o.Kind == "kafka" })
+	}) || len(t.at) == 0 {
+		return f, false
+	}
+	loads = loads[:min(len(loads), len(hues))]
+	f = Figure{Name: "clock", Title: "All loads on one clock"}
+	f.chart = t.loadRates(loads)
+	f.chart.stages, f.chart.tall = t.stages(), clockFirst
+	shown := []string{"offered and answered rates of each load"}
+	for _, area := range []struct {
+		name  string
+		chart func() (chart, bool)
+	}{
+		{"median and p99 of their response times", func() (chart, bool) {
+			if withheld != "" {
+				return chart{}, false
+			}
+			return t.loadTimes(loads)
+		}},
+		{"the longest time a broker asked to wait in each second", t.waits},
+		{"how many records consumer groups were behind", t.lags},
+	} {
+		if c, ok := area.chart(); ok {
+			c.tall = clockNext
+			f.chart.under = append(f.chart.under, c)
+			shown = append(shown, area.name)
+		}
+	}
+	f.Caption = "From the top: " + strings.Join(shown, "; ") + "."
+	if withheld != "" {
+		f.Caption += " " + withheld
+	}
+	events := t.happened()
+	for i, e := range events {
+		f.chart.marks = append(f.chart.marks, flag{red, e.at, e.name(len(events))})
+		for k := range f.chart.under {
+			u := &f.chart.under[k]
+			u.marks = append(u.marks, rule{red, e.at})
+		}
+		if i == 0 {
+			f.Caption += " Marked:"
+		}
+		f.Caption += fmt.Sprintf(" at %s %s", unit.HumanSeconds(max(e.at, 0)), e.text)
+		if e.more > 0 {
+			f.Caption += fmt.Sprintf(", and %d more within moments", e.more)
+		}
+		if i < len(events)-1 {
+			f.Caption += ";"
+		} else {
+			f.Caption += "."
+		}
+	}
+	return f, true
+}
+
+// loadRates draws what each load offered, and what of it was answered.
+func (t *timeline) loadRates(loads []capacity.Load) chart {
+	var marks []mark
+	top := 0.0
+	for i, l := range loads {
+		of := func(n func(measure.Row) int64) []float64 {
+			return t.perSecond(func(r measure.Row) float64 {
+				if r.Load != l.Name {
+					return 0
+				}
+				return float64(n(r))
+			})
+		}
+		offered, answered := of(func(r measure.Row) int64 { return r.Planned }), of(func(r measure.Row) int64 { return r.OK })
+		top = max(top, slices.Max(offered), slices.Max(answered))
+		marks = append(marks,
+			line{name: l.Name + " offered", role: hues[i], dash: dotted, weight: 1.3, xs: t.at, ys: offered},
+			line{name: "ok", role: hues[i], weight: 1.8, xs: t.at, ys: answered})
+	}
+	return chart{x: t.time(), y: amounts("per second", top, short), marks: marks}
+}
+
+// loadTimes draws percentiles of each load's response times.
+func (t *timeline) loadTimes(loads []capacity.Load) (c chart, ok bool) {
+	lowest, highest := math.Inf(1), 0.0
+	for i, l := range loads {
+		step, parts := t.responses(l.Name)
+		if step == 0 {
+			continue
+		}
+		for _, p := range []struct {
+			name string
+			p    float64
+			dash []vg.Length
+		}{{"p50", 0.5, solid}, {"p99", 0.99, dashed}} {
+			line := line{name: l.Name + " " + p.name, role: hues[i], dash: p.dash, weight: 1.8}
+			earned := false
+			for k := range parts {
+				v := math.NaN()
+				if stats.Earned(parts[k].N(), p.p) {
+					v = seconds(parts[k].Quantile(p.p))
+					lowest, highest, earned = min(lowest, v), max(highest, v), true
+				}
+				line.xs = append(line.xs, float64(k)*step, min(float64(k+1)*step, t.end))
+				line.ys = append(line.ys, v, v)
+			}
+			if earned {
+				c.marks = append(c.marks, line)
+			}
+		}
+	}
+	c.y = times(lowest, highest)
+	if c.y.log {
+		c.y.title = "time (log)"
+	}
+	return c, len(c.marks) > 0
+}
+
+// waits draws what brokers asked to wait; nothing where none did.
+func (t *timeline) waits() (c chart, ok bool) {
+	longest := make([]float64, len(t.at))
+	top := 0.0
+	for _, s := range t.run.Series {
+		if s.Source != measure.KafkaClient || s.Metric != measure.KafkaThrottleTime {
+			continue
+		}
+		for _, p := range s.Points {
+			at := max(0, p.At.Sub(t.run.Manifest.Start)).Seconds()
+			if i := int(at / t.step); i < len(longest) {
+				longest[i] = max(longest[i], p.Value)
+				top = max(top, p.Value)
+			}
+		}
+	}
+	if top == 0 {
+		return c, false
+	}
+	l := spans{name: "throttle time", role: red}
+	for i, v := range longest {
+		if v > 0 {
+			l.spans = append(l.spans, span{float64(i) * t.step, float64(i+1) * t.step, v})
+		}
+	}
+	return chart{y: times(top, top), marks: []mark{l}}, true
+}
+
+// lags draws how far consumer groups were behind.
+func (t *timeline) lags() (c chart, ok bool) {
+	top := 0.0
+	all := capacity.Lags(t.run)
+	for i, l := range all[:min(len(all), len(hues))] {
+		at, lag := capacity.LagTrace(t.run, l.Group, l.Topic)
+		if len(at) == 0 {
+			continue
+		}
+		top = max(top, slices.Max(lag))
+		c.marks = append(c.marks, line{name: "lag of " + l.Group + " on " + l.Topic, role: hues[len(hues)-1-i], weight: 1.8, xs: at, ys: lag})
+	}
+	c.y = amounts("records", top, short)
+	return c, len(c.marks) > 0
+}
+
+// happening is what happened at an instant, with how much more did soon after.
+type happening struct {
+	at   float64
+	kind string
+	text string
+	more int
+}
+
+// name is its label above the data where there are so many.
+func (h happening) name(of int) string {
+	if of > 6 {
+		return ""
+	}
+	return map[string]string{"leader": "leader change", "broker": "broker", "stop": "stopped", "interrupt": "interrupted"}[h.kind]
+}
+
+// happened returns the events to mark, those of moments after another together.
+func (t *timeline) happened() (all []happening) {
+	moment := max(t.end/12, 1)
+	events := slices.Clone(t.run.Events)
+	slices.SortStableFunc(events, func(x, y capacity.Event) int {
+		switch {
+		case x.At < y.At:
+			return -1
+		case x.At > y.At:
+			return 1
+		}
+		return 0
+	})
+	for _, e := range events {
+		if !slices.Contains([]string{"leader", "broker", "stop", "interrupt"}, e.Kind) || e.At > t.end {
+			continue
+		}
+		if n := len(all); n > 0 && e.At-all[n-1].at < moment && e.Kind != "stop" && e.Kind != "interrupt" {
+			all[n-1].more++
+			continue
+		}
+		all = append(all, happening{at: e.At, kind: e.Kind, text: e.Text})
+	}
+	return all
+}

@@ -1,0 +1,98 @@
+package plot
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// bothLoads is a minute of GraphQL and Kafka with a throttle, a lag and events.
+func bothLoads() *capacity.Run {
+	start := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	stages := []capacity.Stage{{Name: "calm", From: 50, To: 50, For: 20, Measure: true}, {Name: "hold", From: 100, To: 100, For: 40, Measure: true}}
+	run := &capacity.Run{Manifest: capacity.Manifest{Start: start, State: capacity.Complete, Loads: []capacity.Load{
+		{Name: "viewers", Stages: stages, Operations: []capacity.Operation{{Name: "list", Kind: "graphql", Share: 1}}},
+		{Name: "view-events", Stages: stages, Operations: []capacity.Operation{{Name: "view", Kind: "kafka", Share: 1}}},
+	}}}
+	rec := measure.NewRecorder([]measure.Operation{{Load: "viewers", Name: "list"}, {Load: "view-events", Name: "view"}}, 1)
+	for s := range 60 {
+		for i := range 50 + 50*min(s/20, 1) {
+			for op := range 2 {
+				at := time.Duration(s)*time.Second + time.Duration(i)*5*time.Millisecond
+				took := time.Duration(10+90*op) * time.Millisecond
+				rec.Plan(op, at, true)
+				sample := measure.Sample{Op: op, Intended: at, Sent: at, Done: at + took, Outcome: measure.OK, Measured: true, Tokens: measure.NoTokens}
+				rec.Record(0, &sample)
+			}
+		}
+		win := rec.Flush(time.Duration(s+1) * time.Second)
+		for _, iv := range win.Intervals {
+			var d measure.Distribution
+			d.Add(iv)
+			run.Latency = append(run.Latency, d.Interval(iv.Load, iv.Operation, iv.Kind, iv.Start, iv.End))
+		}
+		run.Rows = append(run.Rows, win.Rows...)
+	}
+	add := func(source, metric string, labels map[string]string, value func(s int) float64) {
+		one := measure.Series{Source: source, Metric: metric, Labels: labels, Period: time.Second}
+		for s := range 60 {
+			one.Points = append(one.Points, measure.Point{At: start.Add(time.Duration(s) * time.Second), Value: value(s)})
+		}
+		run.Series = append(run.Series, one)
+	}
+	add(measure.KafkaClient, measure.KafkaThrottleTime, map[string]string{"broker": "1"}, func(s int) float64 { return float64(max(0, s-30)) / 5 })
+	add(measure.KafkaBroker, measure.KafkaLag, map[string]string{"group": "readers", "topic": "views", "partition": "0"}, func(s int) float64 { return float64(max(0, s-20)) * 30 })
+	run.Events = []capacity.Event{
+		{At: 0, Kind: "stage", Text: "calm"},
+		{At: 33, Kind: "leader", Text: "view-events: partition 2 of views: leader 2 after 1"},
+		{At: 34, Kind: "leader", Text: "view-events: partition 0 of views: leader 2 after 1"},
+		{At: 45, Kind: "broker", Text: "view-events: broker 1: a connection was closed"},
+	}
+	return run
+}
+
+// TestClock: rates, response times, throttle time, lag and events of both loads are
+// in one figure of one axis.
+func TestClock(t *testing.T) {
+	run := bothLoads()
+	find := func(a capacity.Assessment) *Figure {
+		figures := Figures(run, a)
+		if i := slices.IndexFunc(figures, func(f Figure) bool { return f.Name == "clock" }); i >= 0 {
+			return &figures[i]
+		}
+		return nil
+	}
+	f := find(capacity.Assessment{})
+	if f == nil {
+		t.Fatal("there is no figure of the clock")
+	}
+	for _, want := range []string{"rates of each load", "p99 of their response times", "asked to wait", "groups were behind", "Marked: at 33.0 s view-events: partition 2 of views: leader 2 after 1, and 1 more within moments; at 45.0 s view-events: broker 1: a connection was closed."} {
+		if !strings.Contains(f.Caption, want) {
+			t.Errorf("the caption lacks %q: %s", want, f.Caption)
+		}
+	}
+	svg, err := f.SVG()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"viewers offered", "view-events offered", "viewers p50", "view-events p50", "throttle time", "lag of readers on views", "leader change", "viewers: calm", "view-events: calm"} {
+		if !bytes.Contains(svg, []byte(want)) {
+			t.Errorf("the figure lacks %q", want)
+		}
+	}
+	if n := bytes.Count(svg, []byte("time since the start")); n != 1 {
+		t.Errorf("%d axes of time", n)
+	}
+	if f := find(capacity.Assessment{Verdict: capacity.Verdict{Status: capacity.Invalid}}); strings.Contains(f.Caption, "p99") || !strings.Contains(f.Caption, "response times are withheld") {
+		t.Errorf("of an INVALID run: %s", f.Caption)
+	}
+	run.Manifest.Loads = run.Manifest.Loads[:1]
+	if f := find(capacity.Assessment{}); f != nil {
+		t.Error("a run without Kafka has a figure of the clock")
+	}
+}
