@@ -203,7 +203,7 @@ func (o *told) conserved() error {
 	case s.OK == 0 || o.written != s.OK || s.OK != s.Sent:
 		return fmt.Errorf("sent %d, acknowledged %d, end offsets grew by %d", s.Sent, s.OK, o.written)
 	}
-	return nil
+	return o.offsetsChecked()
 }
 
 // marked checks that an event of a kind stands on the run's time axis.
