@@ -13,6 +13,9 @@ type Kafka struct {
 	Literal []bool
 	TLS     *TLS // nil: plaintext
 	SASL    SASL
+	// MSK is which cluster of Amazon MSK it is, as the catalogue of quotas names
+	// it: "serverless", "express.m7g.large"; "": none that it knows.
+	MSK string
 }
 
 // TLS says how connections are encrypted. Files are relative to the scenario;

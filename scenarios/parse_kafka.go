@@ -48,6 +48,9 @@ func (p *parser) kafka(at string, f *kafkaFile) *Kafka {
 	if f.TLS != nil {
 		k.TLS = p.tls(at+".tls", f.TLS)
 	}
+	if f.MSK != nil {
+		k.MSK = string(*f.MSK)
+	}
 	if f.SASL != nil {
 		k.SASL = p.sasl(at+".sasl", f.SASL)
 	}

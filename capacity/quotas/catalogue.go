@@ -24,6 +24,7 @@ const (
 	lambdaPart   = "lambda"
 	dynamodbPart = "dynamodb"
 	momentoPart  = "momento"
+	kafkaPart    = "kafka"
 )
 
 // period is that of the metrics that AWS services and Momento publish.
@@ -38,6 +39,7 @@ type entry struct {
 	Service    string `yaml:"service"` // of Service Quotas
 	Code       string `yaml:"code"`    // of Service Quotas; "": it doesn't know the quota
 	Adjustable bool   `yaml:"adjustable"`
+	Each       string `yaml:"each"` // broker or partition that has the limit; "": all together
 	// Requests is what each unit of a level allows, however short requests are.
 	Requests unit.Rate    `yaml:"requests"`
 	Defaults []generation `yaml:"defaults,required"` // newest first
@@ -51,6 +53,7 @@ type generation struct {
 	Burst   unit.Quantity `yaml:"burst"`
 	Regions []string      `yaml:"regions"` // empty: all
 	Era     string        `yaml:"era"`     // when it held, "" for the present one
+	MSK     []string      `yaml:"msk"`     // clusters, as target.kafka.msk names them; empty: all
 	Source  string        `yaml:"source,required"`
 	AsOf    string        `yaml:"as_of,required"` // when the page was read, YYYY-MM-DD
 }
@@ -161,12 +164,30 @@ func (e entry) id(resource string) string {
 	return placeholder.ReplaceAllLiteralString(e.ID, resource)
 }
 
-// inForce returns the default of a Region; "" is none of those named.
-func (e entry) inForce(region string) generation {
+// inForce returns the default of a Region and MSK cluster; "" is none of those
+// named. ok is false where the entry has none for it.
+func (e entry) inForce(region, msk string) (g generation, ok bool) {
 	i := slices.IndexFunc(e.Defaults, func(g generation) bool {
-		return g.Era == "" && (len(g.Regions) == 0 || slices.Contains(g.Regions, region))
+		return g.Era == "" && (len(g.Regions) == 0 || slices.Contains(g.Regions, region)) && (len(g.MSK) == 0 || slices.Contains(g.MSK, msk))
 	})
-	return e.Defaults[i]
+	if i < 0 {
+		return generation{}, false
+	}
+	return e.Defaults[i], true
+}
+
+// clusters returns the MSK clusters that the catalogue knows limits of.
+func clusters() (names []string) {
+	for _, e := range catalogue() {
+		for _, g := range e.Defaults {
+			for _, n := range g.MSK {
+				if !slices.Contains(names, n) {
+					names = append(names, n)
+				}
+			}
+		}
+	}
+	return names
 }
 
 // history says what the default was in earlier generations.

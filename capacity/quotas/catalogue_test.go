@@ -19,7 +19,7 @@ func TestCatalogue(t *testing.T) {
 	roles := []string{capacity.RoleUsage, capacity.RoleThrottles, capacity.RoleRequests, capacity.RoleDuration, capacity.RoleProvisioned, capacity.RoleClaimed}
 	code := regexp.MustCompile(`^L-[0-9A-F]{8}$`)
 	for i, e := range entries {
-		if !slices.Contains([]string{graphqlPart, lambdaPart, dynamodbPart, momentoPart}, e.Part) {
+		if !slices.Contains([]string{graphqlPart, lambdaPart, dynamodbPart, momentoPart, kafkaPart}, e.Part) {
 			t.Errorf("%s: unknown part %q", e.ID, e.Part)
 		}
 		if e.Code != "" && (e.Service == "" || !code.MatchString(e.Code)) {
@@ -40,7 +40,7 @@ func TestCatalogue(t *testing.T) {
 				t.Errorf("%s: default %d comes from %q", e.ID, k, g.Source)
 			}
 		}
-		if g := e.inForce(""); g.Era != "" || len(g.Regions) > 0 {
+		if g, ok := e.inForce("", ""); e.Part != kafkaPart && (!ok || g.Era != "" || len(g.Regions) > 0) {
 			t.Errorf("%s: no default for a Region that isn't named", e.ID)
 		}
 		_, hole, _ := e.split()

@@ -9,7 +9,6 @@ import (
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/scenarios"
-	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/strict"
 )
 
@@ -27,6 +26,7 @@ func Check(s *scenarios.Scenario, sys *model.System) strict.Faults {
 	} else {
 		c.candidates = ofCatalogue(s)
 	}
+	c.msk()
 	c.observe()
 	c.overrides()
 	c.thresholds()
@@ -65,7 +65,11 @@ func (c *checker) find(path, id string) *candidate {
 	}
 	if e, resource, ok := lookup(id); ok {
 		hint := "it belongs to a GraphQL target"
-		if e.Part != graphqlPart {
+		switch e.Part {
+		case graphqlPart:
+		case kafkaPart:
+			hint = "say with target.kafka.msk which cluster has it, or state it under quotas"
+		default:
 			if resource == "" {
 				resource = "NAME"
 			}
@@ -111,6 +115,12 @@ func (c *checker) operations() {
 				c.fault(path, suggest(name, known), "the System %s has no operation %q", c.sys.Name, name)
 			}
 		}
+	}
+}
+
+func (c *checker) msk() {
+	if k := c.Target.Kafka; k != nil && k.MSK != "" && !slices.Contains(clusters(), k.MSK) {
+		c.fault("target.kafka.msk", suggest(k.MSK, clusters()), "no limits are known of an MSK cluster %q", k.MSK)
 	}
 }
 
@@ -202,7 +212,7 @@ func (c *checker) thresholds() {
 
 // measured reports whether the client or a series shows the quota's use.
 func (c *candidate) measured() bool {
-	if c.quota.ID == capacity.RequestTokens || c.quota.ID == measure.KafkaByteRate {
+	if c.quota.ID == capacity.RequestTokens || strings.HasPrefix(c.quota.ID, "kafka.") {
 		return true
 	}
 	for _, w := range c.want {

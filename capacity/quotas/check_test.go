@@ -23,6 +23,18 @@ loads:
 		aws     = head + `target: {aws: {region: eu-west-1}, graphql: {endpoint: "https://a.appsync-api.eu-west-1.amazonaws.com/graphql"}}` + load
 		plain   = head + `target: {graphql: {endpoint: "http://127.0.0.1:4000/graphql"}}` + load
 	)
+	msk := func(cluster string) string {
+		if cluster != "" {
+			cluster = ", msk: " + cluster
+		}
+		return head + `target: {kafka: {brokers: ["127.0.0.1:9092"]` + cluster + `}}
+loads:
+  - name: views
+    profile: [{stage: hold, rate: 10/s, for: 10s}]
+    operations:
+      - {name: v, kafka: {topic: views, value: {bytes: 200B}}}
+`
+	}
 	for _, tt := range []struct {
 		name, text string
 		want       string // of the only fault; "" for none
@@ -42,6 +54,16 @@ thresholds: ["headroom(lambda.concurrency) > 30%", "binds_at(dynamodb.Items.read
 `, ""},
 		{"a token quota of a plain server", plain + "quotas: {appsync.request-tokens: 2000 tokens/s}\nstop: [\"utilization(appsync.request-tokens) > 90%\"]\n", ""},
 
+		{"a cluster of MSK", msk("serverless") + "thresholds: [\"headroom(kafka.partition-ingress) > 10%\"]\n", ""},
+		{"limits of a cluster that nobody knows", msk("") + "quotas: {kafka.partition-ingress: 3MB/s, kafka.requests: 500 requests/s}\nthresholds: [\"headroom(kafka.requests) > 10%\"]\n", ""},
+		{
+			"an unknown cluster of MSK", msk("express.m7g.big"),
+			`target.kafka.msk: no limits are known of an MSK cluster "express.m7g.big" (did you mean express.m7g.large?)`,
+		},
+		{
+			"a limit that another cluster has", msk("express.m7g.large") + "thresholds: [\"headroom(kafka.requests) > 10%\"]\n",
+			`thresholds[0]: quota kafka.requests is not part of what the scenario reaches (say with target.kafka.msk which cluster has it, or state it under quotas)`,
+		},
 		{
 			"near a System's quota", sandbox + "quotas: {appsync.request-token: 5 tokens/s}\n",
 			`s.yaml:9:33: quotas.appsync.request-token: the System shop has no quota "appsync.request-token" (did you mean appsync.request-tokens?)`,

@@ -137,7 +137,9 @@ type candidate struct {
 
 // override gives q the limit of a stronger origin.
 func override(q *capacity.Quota, origin capacity.Origin, limit float64, source, asOf string) {
-	q.Overrides = slices.Insert(q.Overrides, 0, capacity.Overridden{Origin: q.Origin, Limit: q.Limit})
+	if q.Limit > 0 { // nobody says what it is otherwise
+		q.Overrides = slices.Insert(q.Overrides, 0, capacity.Overridden{Origin: q.Origin, Limit: q.Limit})
+	}
 	q.Origin, q.Limit, q.Source, q.AsOf = origin, limit, source, asOf
 }
 
@@ -153,17 +155,23 @@ func split(err error) []error {
 
 // ofCatalogue returns the quotas of a real target.
 func ofCatalogue(s *scenarios.Scenario) []candidate {
-	region := regionOf(s)
+	region, msk := regionOf(s), ""
+	if s.Target.Kafka != nil {
+		msk = s.Target.Kafka.MSK
+	}
 	var out []candidate
 	for _, e := range catalogue() {
 		for _, resource := range resources(s, e) {
-			g := e.inForce(region)
+			g, ok := e.inForce(region, msk)
+			if !ok { // the scenario says what it is
+				g = generation{Limit: amount{Thing: e.Defaults[0].Limit.Thing, Per: e.Defaults[0].Limit.Per}}
+			}
 			c := candidate{
 				quota: capacity.Quota{
 					ID: e.id(resource), Name: e.Name, Kind: g.Limit.kind(),
 					Limit: g.Limit.perSecond(g.Limit.Amount), Unit: g.Limit.Thing, Burst: g.Burst.Amount,
 					Origin: capacity.FromCatalogue, Source: g.Source, AsOf: g.AsOf,
-					Service: e.Service, Code: e.Code, Adjustable: e.Adjustable, Notes: slices.Clone(e.Notes),
+					Service: e.Service, Code: e.Code, Adjustable: e.Adjustable, Each: e.Each, Notes: slices.Clone(e.Notes),
 				},
 				per: g.Limit.Per, history: e.history(),
 			}
@@ -192,6 +200,12 @@ func resources(s *scenarios.Scenario, e entry) []string {
 	case graphqlPart:
 		if s.Target.GraphQL != nil && (isAppSync(s.Target.GraphQL) || names(s, e.ID)) {
 			rs = append(rs, "")
+		}
+	case kafkaPart:
+		if k := s.Target.Kafka; k != nil && slices.ContainsFunc(s.Loads, scenarios.Load.Kafka) {
+			if _, ok := e.inForce("", k.MSK); ok || slices.ContainsFunc(s.Quotas, func(o scenarios.QuotaOverride) bool { return o.ID == e.ID }) {
+				rs = append(rs, "")
+			}
 		}
 	default:
 		for _, o := range s.Observe {

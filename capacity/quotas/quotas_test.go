@@ -332,3 +332,41 @@ func TestResolvePartitions(t *testing.T) {
 		}
 	}
 }
+
+// The limits of an MSK cluster come with its kind; one that the scenario states is
+// stronger, and comes without any.
+func TestMSK(t *testing.T) {
+	limits := func(cluster string, own ...scenarios.QuotaOverride) map[string]float64 {
+		s := &scenarios.Scenario{
+			Target: scenarios.Target{Kafka: &scenarios.Kafka{Brokers: []string{"127.0.0.1:9092"}, MSK: cluster}},
+			Loads:  []scenarios.Load{{Name: "views", Operations: []scenarios.Operation{{Name: "view", Kafka: &scenarios.KafkaOperation{Topic: "views"}}}}},
+			Quotas: own,
+		}
+		got := map[string]float64{}
+		for _, q := range quotas.Resolve(t.Context(), s, nil, nil).Quotas {
+			got[q.ID] = q.Limit
+			if q.Kind != capacity.RateQuota || q.Period != "s" || strings.HasSuffix(q.ID, "partition-ingress") != (q.Each == capacity.EachPartition) {
+				t.Errorf("%+v", q)
+			}
+			for _, o := range q.Overrides {
+				if o.Limit == 0 {
+					t.Errorf("%s overrides a limit of nothing: %+v", q.ID, q.Overrides)
+				}
+			}
+		}
+		return got
+	}
+	for _, c := range []struct {
+		got, want map[string]float64
+	}{
+		{limits(""), map[string]float64{}},
+		{limits("serverless"), map[string]float64{"kafka.cluster-ingress": 200e6, "kafka.partition-ingress": 5e6, "kafka.requests": 15000}},
+		{limits("express.m7g.2xlarge"), map[string]float64{"kafka.broker-ingress": 62.5e6, "kafka.partition-ingress": 15e6}},
+		{limits("", scenarios.QuotaOverride{ID: "kafka.partition-ingress", Amount: 3e6, Thing: "B", Per: time.Second}), map[string]float64{"kafka.partition-ingress": 3e6}},
+		{limits("serverless", scenarios.QuotaOverride{ID: "kafka.requests", Amount: 600, Thing: "requests", Per: time.Minute}), map[string]float64{"kafka.cluster-ingress": 200e6, "kafka.partition-ingress": 5e6, "kafka.requests": 10}},
+	} {
+		if diff := cmp.Diff(c.want, c.got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
