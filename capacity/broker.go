@@ -3,10 +3,8 @@ package capacity
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
@@ -174,68 +172,26 @@ type Lag struct {
 }
 
 // Lags returns how far consumer groups were behind, sorted by group and topic.
-func Lags(run *Run) []Lag {
-	type key struct{ group, topic string }
-	type instant struct {
-		sum   float64
-		parts int
-	}
-	lags := map[key]map[int64]instant{}
-	parts := map[key]map[string]bool{}
-	times := map[key][]measure.Point{}
-	readings := map[string]map[int64]bool{}
-	for _, s := range run.Series {
-		if s.Source != measure.KafkaBroker {
-			continue
+func Lags(run *Run) (all []Lag) {
+	a := &analysis{run: run}
+	for _, k := range a.observedGroups() {
+		lag, times := a.kafkaTrace(measure.KafkaLag, k.group, k.topic), a.kafkaTrace(measure.KafkaLagTime, k.group, k.topic)
+		l := Lag{Group: k.group, Topic: k.topic, Readings: len(lag.at), Of: len(a.kafkaTrace(measure.KafkaEnd, "", k.topic).at)}
+		for i, v := range lag.value {
+			if l.Max == nil || v > *l.Max {
+				l.Max, l.MaxAt = new(v), new(lag.at[i])
+			}
+			l.End, l.EndAt = new(v), new(lag.at[i])
 		}
-		k := key{s.Labels["group"], s.Labels["topic"]}
-		for _, p := range s.Points {
-			at := p.At.UnixNano()
-			switch s.Metric {
-			case measure.KafkaEnd:
-				if readings[k.topic] == nil {
-					readings[k.topic] = map[int64]bool{}
-				}
-				readings[k.topic][at] = true
-			case measure.KafkaLag:
-				if lags[k] == nil {
-					lags[k], parts[k] = map[int64]instant{}, map[string]bool{}
-				}
-				i := lags[k][at]
-				lags[k][at] = instant{i.sum + p.Value, i.parts + 1}
-				parts[k][s.Labels["partition"]] = true
-			case measure.KafkaLagTime:
-				times[k] = append(times[k], p)
+		for i, v := range times.value {
+			if l.MaxTime == nil || v > *l.MaxTime {
+				l.MaxTime = new(v)
 			}
-		}
-	}
-	var all []Lag
-	for k, at := range lags {
-		l := Lag{Group: k.group, Topic: k.topic, Of: len(readings[k.topic])}
-		last := int64(math.MinInt64)
-		for t, i := range at {
-			if i.parts < len(parts[k]) {
-				continue // a sum without some of them would be too small
-			}
-			l.Readings++
-			second := time.Unix(0, t).Sub(run.Manifest.Start).Seconds()
-			if l.Max == nil || i.sum > *l.Max || i.sum == *l.Max && second < *l.MaxAt {
-				l.Max, l.MaxAt = new(i.sum), new(second)
-			}
-			if t > last {
-				last, l.End, l.EndAt = t, new(i.sum), new(second)
-			}
-		}
-		for _, p := range times[k] {
-			if l.MaxTime == nil || p.Value > *l.MaxTime {
-				l.MaxTime = new(p.Value)
-			}
-			if p.At.UnixNano() == last {
-				l.EndTime = new(p.Value)
+			if l.EndAt != nil && times.at[i] == *l.EndAt {
+				l.EndTime = new(v)
 			}
 		}
 		all = append(all, l)
 	}
-	slices.SortFunc(all, func(x, y Lag) int { return cmp.Or(cmp.Compare(x.Group, y.Group), cmp.Compare(x.Topic, y.Topic)) })
 	return all
 }

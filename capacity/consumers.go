@@ -112,18 +112,25 @@ func (t trace) slope() *Estimate {
 	return &Estimate{line.Slope, line.Low, line.High}
 }
 
-// consumers returns how the groups that were observed kept up, by group and topic.
-func (a *analysis) consumers() (all []Consumer) {
-	type key struct{ group, topic string }
-	keys := map[key]bool{}
+// groupTopic is a consumer group on a topic.
+type groupTopic struct{ group, topic string }
+
+// observedGroups returns the groups whose lag was read, with its topics, sorted.
+func (a *analysis) observedGroups() []groupTopic {
+	keys := map[groupTopic]bool{}
 	for _, s := range a.run.Series {
 		if s.Source == measure.KafkaBroker && s.Metric == measure.KafkaLag {
-			keys[key{s.Labels["group"], s.Labels["topic"]}] = true
+			keys[groupTopic{s.Labels["group"], s.Labels["topic"]}] = true
 		}
 	}
-	for _, k := range slices.SortedFunc(maps.Keys(keys), func(x, y key) int {
+	return slices.SortedFunc(maps.Keys(keys), func(x, y groupTopic) int {
 		return cmp.Or(cmp.Compare(x.group, y.group), cmp.Compare(x.topic, y.topic))
-	}) {
+	})
+}
+
+// consumers returns how the groups that were observed kept up, by group and topic.
+func (a *analysis) consumers() (all []Consumer) {
+	for _, k := range a.observedGroups() {
 		lag := a.kafkaTrace(measure.KafkaLag, k.group, k.topic)
 		if len(lag.at) == 0 {
 			continue
