@@ -44,24 +44,27 @@ func (op *operation) responseTime(withheld bool) Times {
 	}
 	above, from := make([]float64, len(n)), make([]float64, len(n))
 	worth, least := 0.0, 1.0 // shares of the answers that count as independent
+	times := 0.0             // as long as this run must one be that says how answers hang together
 	for _, k := range percentiles {
-		if earned := stats.Earned(t.N, k.p); earned {
+		if stats.Earned(t.N, k.p) {
 			// Many answers may be equal to the percentile: both of its sides count.
 			at := int64(d.Quantile(k.p))
 			for i, s := range op.steps {
 				above[i] = float64(countAbove(s, at, false))
 				from[i] = float64(countAbove(s, at, true))
 			}
-			worth = min(stats.EffectiveSize(above, n), stats.EffectiveSize(from, n)) / float64(t.N)
+			one, short := stats.EffectiveSize(above, n)
+			other, too := stats.EffectiveSize(from, n)
+			times = max(times, short, too)
 			// What the rare answers tell of their own dependence is uncertain where it
 			// matters most. That of the frequent ones is stronger: it decides.
+			worth = min(one, other) / float64(t.N)
 			least = min(least, worth)
 		}
 		if worth == 0 {
 			break
 		}
-		size := least * float64(t.N)
-		if more := seconds * (stats.Precise/(1-k.p)/size - 1); more > 0 {
+		if more := seconds * (max(times, stats.Precise/(1-k.p)/(least*float64(t.N))) - 1); more > 0 {
 			if t.NeedsSeconds == nil {
 				t.NeedsSeconds = make(map[string]float64)
 			}

@@ -40,20 +40,21 @@ func TestEffectiveSize(t *testing.T) {
 					above[i/block]++
 				}
 			}
-			share += EffectiveSize(above, counts) / n / repeats
+			size, _ := EffectiveSize(above, counts)
+			share += size / n / repeats
 		}
 		// The smaller of two readings is a little low.
 		if share > 1.1*c.want || share < 0.6*c.want {
 			t.Errorf("phi %g, p%g: %.4f of the values count, want about %.4f", c.phi, 100*c.p, share, c.want)
 		}
 	}
-	if got := EffectiveSize(make([]float64, 19), slices.Repeat([]float64{7}, 19)); got != 0 {
+	if got, _ := EffectiveSize(make([]float64, 19), slices.Repeat([]float64{7}, 19)); got != 0 {
 		t.Errorf("nineteen blocks give %g", got)
 	}
-	if got := EffectiveSize(make([]float64, 50), slices.Repeat([]float64{7}, 50)); got != 350 {
+	if got, _ := EffectiveSize(make([]float64, 50), slices.Repeat([]float64{7}, 50)); got != 350 {
 		t.Errorf("equal values: %g, want all 350", got)
 	}
-	if got := EffectiveSize(make([]float64, 50), make([]float64, 50)); got != 0 {
+	if got, _ := EffectiveSize(make([]float64, 50), make([]float64, 50)); got != 0 {
 		t.Errorf("no values: %g", got)
 	}
 }
@@ -68,8 +69,8 @@ func TestEffectiveSizeBounds(t *testing.T) {
 			counts[i], above[i] = float64(k), float64(k*(i%7)/7)
 			total += float64(k)
 		}
-		if got := EffectiveSize(above, counts); !(got >= 0 && got <= total) {
-			t.Fatalf("%g of %g", got, total)
+		if got, times := EffectiveSize(above, counts); !(got >= 0 && got <= total) || (times >= 1) != (len(n) >= 20 && total > 0) {
+			t.Fatalf("%g of %g, %g times as long", got, total, times)
 		}
 	})
 }
@@ -125,8 +126,9 @@ func TestQuantileCoverage(t *testing.T) {
 						above[i/c.block]++
 					}
 				}
-				low, high, ok := QuantileInterval(EffectiveSize(above, counts), p)
-				if !ok {
+				size, times := EffectiveSize(above, counts)
+				low, high, ok := QuantileInterval(size, p)
+				if !ok || times > 1 {
 					continue
 				}
 				printed[k]++
@@ -141,6 +143,67 @@ func TestQuantileCoverage(t *testing.T) {
 			if share < .93 || share > .98 || printed[k] < repeats/3 {
 				t.Errorf("phi %g, p%g of %d values: the truth lies inside in %.1f %% of %d intervals, want 93 to 98 %%", c.phi, 100*p, c.n, 100*share, printed[k])
 			}
+		}
+	}
+}
+
+// A run that is only a few correlation times long can't know how it hangs
+// together, and mostly says so rather than something wrong: of the median of 50
+// answers a second around a level that wanders.
+func TestShortRuns(t *testing.T) {
+	const repeats, perBlock, between = 200, 50, .3
+	for _, c := range []struct {
+		blocks        int
+		phi           float64
+		printed       [2]float64 // share of the runs that have an interval
+		wrong, longer float64    // share whose interval is wrong, at most; median of times where there is none, at least
+	}{
+		{60, 0, [2]float64{.9, 1}, .07, 1},
+		{120, .9, [2]float64{0, .15}, .07, 2}, // 6 correlation times
+		{300, .9, [2]float64{.2, .6}, .07, 1}, // 16
+		{60, .95, [2]float64{0, .35}, .13, 2}, // 1.5
+		{600, .9, [2]float64{.75, 1}, .09, 1}, // 32
+	} {
+		rng := rand.New(rand.NewPCG(3, uint64(c.blocks)))
+		printed, wrong := 0, 0
+		var longer []float64
+		for range repeats {
+			x := make([]float64, 0, c.blocks*perBlock)
+			level := rng.NormFloat64()
+			for range c.blocks {
+				level = c.phi*level + math.Sqrt(1-c.phi*c.phi)*rng.NormFloat64()
+				for range perBlock {
+					x = append(x, between*level+rng.NormFloat64())
+				}
+			}
+			sorted := slices.Sorted(slices.Values(x))
+			at := func(p float64) float64 { return sorted[max(int(math.Ceil(p*float64(len(x)))), 1)-1] }
+			above, n := make([]float64, c.blocks), slices.Repeat([]float64{perBlock}, c.blocks)
+			for i, v := range x {
+				if v > at(.5) {
+					above[i/perBlock]++
+				}
+			}
+			size, times := EffectiveSize(above, n)
+			low, high, ok := QuantileInterval(size, .5)
+			if !ok || times > 1 {
+				longer = append(longer, times)
+				continue
+			}
+			printed++
+			if at(low) > 0 || at(high) < 0 {
+				wrong++
+			}
+		}
+		said, amiss := float64(printed)/repeats, float64(wrong)/repeats
+		slices.Sort(longer)
+		median := 1.0
+		if len(longer) > 0 {
+			median = longer[len(longer)/2]
+		}
+		t.Logf("%d blocks, phi %g: %.2f have an interval, %.3f a wrong one, the others need %.1f times as long", c.blocks, c.phi, said, amiss, median)
+		if said < c.printed[0] || said > c.printed[1] || amiss > c.wrong || median < c.longer {
+			t.Errorf("%d blocks, phi %g: %.2f have an interval, %.3f a wrong one, the others need %.1f times as long; want %+v", c.blocks, c.phi, said, amiss, median, c)
 		}
 	}
 }
