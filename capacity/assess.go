@@ -31,6 +31,9 @@ func Assess(run *Run) Assessment {
 	for _, t := range run.Manifest.Scenario.Thresholds {
 		r := ThresholdResult{Expression: t.Text, Value: a.figure(t, res.Quotas, withheld)}
 		r.Passed = r.Value != nil && t.Holds(*r.Value)
+		if r.Value != nil {
+			r.Margin = a.margin(t)
+		}
 		res.Thresholds = append(res.Thresholds, r)
 		if s := a.missed(v, t, r); s != "" {
 			res.FirstToBindReason += s

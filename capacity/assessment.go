@@ -197,7 +197,24 @@ type ThresholdResult struct {
 	Expression string   `json:"expression"`
 	Value      *float64 `json:"value"`
 	Passed     bool     `json:"passed"`
+	// Margin is of an upper bound of one operation's percentile: how surely the
+	// service itself keeps it.
+	Margin *Margin `json:"margin,omitempty"`
 }
+
+// Margin holds answers above a bound of a percentile against how many there may
+// be while the run still shows, with 95 % confidence, that the service keeps it.
+type Margin struct {
+	Answers int64 `json:"answers"`
+	Worth   int64 `json:"worth"` // independent answers, as they come slow together
+	Over    int64 `json:"over"`
+	// Allowed is null where Worth is below Needed, which could not show it at all.
+	Allowed *int64 `json:"allowed"`
+	Needed  int64  `json:"needed"` // independent answers of which none is above
+}
+
+// Shown reports whether the run shows that the service keeps the bound.
+func (m *Margin) Shown() bool { return m.Allowed != nil && m.Over <= *m.Allowed }
 
 // Assessment is everything that a run says.
 type Assessment struct {

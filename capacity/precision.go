@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity/stats"
+	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -79,6 +80,50 @@ func (op *operation) responseTime(withheld bool) Times {
 		}
 	}
 	return t
+}
+
+// marginConfidence is that of margins.
+const marginConfidence = 0.95
+
+// margin holds the answers that lie above an upper bound of a percentile of one
+// operation against the early-stopping count of LoadGen, for as many independent
+// answers as they are worth. It is nil for other thresholds, and where nothing is
+// known of how the answers hang together.
+func (a *analysis) margin(t scenarios.Threshold) *Margin {
+	k := slices.IndexFunc(percentiles[:], func(k percentile) bool { return k.name == t.Metric })
+	if k < 0 || !strings.HasPrefix(t.Op, "<") {
+		return nil
+	}
+	var of *operation
+	for _, op := range a.ops {
+		if t.Of == "" && len(a.ops) == 1 || t.Of == op.Name {
+			of = op
+		}
+	}
+	if of == nil {
+		return nil
+	}
+	p := percentiles[k].p
+	d := of.distribution(measure.ResponseTimes)
+	if !stats.Earned(d.N(), p) {
+		return nil
+	}
+	m := &Margin{Answers: d.N(), Needed: stats.BoundExists(p, marginConfidence)}
+	above, n := make([]float64, len(of.steps)), make([]float64, len(of.steps))
+	for i, s := range of.steps {
+		m.Over += countAbove(s, int64(t.Value*1e6), false)
+		// How answers come slow together is told by the run's own percentile, as none
+		// may lie above the bound.
+		above[i], n[i] = float64(countAbove(s, int64(d.Quantile(p)), false)), float64(s.Histogram.TotalCount())
+	}
+	size, times := stats.EffectiveSize(above, n)
+	if m.Worth = int64(size); m.Worth == 0 || times > 1 {
+		return nil
+	}
+	if most := stats.OverLimit(m.Worth, p, marginConfidence); most >= 0 {
+		m.Allowed = new(int64(float64(most) / size * float64(m.Answers)))
+	}
+	return m
 }
 
 // countAbove returns how many values of an interval lie above a value, or at it

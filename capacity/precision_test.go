@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -107,5 +108,34 @@ func TestNeedsSeconds(t *testing.T) {
 	}
 	if short := capacity.Assess(answered(19, 5000, time.Second, independent)).Operations[0].ResponseTime; short.Intervals != nil || short.NeedsSeconds != nil || short.P99 == nil {
 		t.Errorf("nineteen steps give %v, %v", short.Intervals, short.NeedsSeconds)
+	}
+}
+
+// A bound is shown of the service where few enough answers lie above it: by the
+// early-stopping count for independent answers, of 100,000 about 948 above p99.
+func TestMargin(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	p99 := .08 * math.Exp(.4*distuv.UnitNormal.Quantile(.99))
+	run := answered(500, 200, time.Second, func(int) time.Duration { return time.Duration(80e6 * math.Exp(.4*rng.NormFloat64())) })
+	for _, c := range []struct {
+		metric, op string
+		value      float64
+		shown      bool
+	}{{"p99", "<", 1.1 * p99, true}, {"p99", "<", p99, false}, {"p99", "<", .9 * p99, false}, {"p50", "<=", .09, true}, {"p99", "<", 10, true}} {
+		run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "t", Metric: c.metric, Op: c.op, Value: c.value}}
+		m := capacity.Assess(run).Thresholds[0].Margin
+		if m == nil || m.Answers != 100_000 || m.Allowed == nil || m.Shown() != c.shown {
+			t.Errorf("%+v: got %+v", c, m)
+			continue
+		}
+		if c.metric == "p99" && (*m.Allowed < 850 || *m.Allowed > 948 || m.Needed != 299 || m.Worth > m.Answers) {
+			t.Errorf("%+v: at most %d of %d may lie above", c, *m.Allowed, m.Answers)
+		}
+	}
+	for _, other := range []scenarios.Threshold{{Metric: "p99", Op: ">", Value: 1}, {Metric: "mean", Op: "<", Value: 1}, {Metric: "p99", Of: "other", Op: "<", Value: 1}} {
+		run.Manifest.Scenario.Thresholds = []scenarios.Threshold{other}
+		if m := capacity.Assess(run).Thresholds[0].Margin; m != nil {
+			t.Errorf("%+v has a margin: %+v", other, m)
+		}
 	}
 }

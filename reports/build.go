@@ -515,10 +515,26 @@ func thresholdsSection(run *capacity.Run, a capacity.Assessment) Section {
 		if r.Passed {
 			met = Cell{Text: "yes", Tone: Good}
 		}
+		met.Sub = sureness(r.Margin)
 		t.Rows = append(t.Rows, []Cell{{Text: r.Expression}, value, met})
 	}
 	s.Blocks = []Block{t}
 	return s
+}
+
+// sureness says how surely the service keeps an upper bound of a percentile.
+func sureness(m *capacity.Margin) string {
+	switch {
+	case m == nil:
+		return ""
+	case m.Allowed == nil:
+		return fmt.Sprintf("not sure of the service: worth %s independent answers of at least %s", whole(m.Worth), whole(m.Needed))
+	}
+	sure := "95 % sure of the service"
+	if !m.Shown() {
+		sure = "not sure of the service"
+	}
+	return fmt.Sprintf("%s: %s of %s answers above, at most %s may be", sure, whole(m.Over), whole(m.Answers), whole(*m.Allowed))
 }
 
 // thresholdValue prints a threshold's value in the unit of its metric.

@@ -3,6 +3,7 @@ package rehearsal
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -242,5 +243,42 @@ func TestGuard(t *testing.T) {
 		if err := Guard(s, c.allow); (err == nil) != c.ok {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+}
+
+// held is a driver whose Watch, which is called where the record is written,
+// takes as long as a disk that hardly writes.
+type held struct{ watched }
+
+func (h held) Watch(at time.Time, period time.Duration) ([]measure.Series, []load.Notice) {
+	if *h.opened > 0 { // the load goes on
+		time.Sleep(5 * time.Second)
+	}
+	return h.watched.Watch(at, period)
+}
+
+// A disk that takes five seconds for the record of one holds up no request, loses
+// no count and invents none. What is read once a second is read too rarely then,
+// which the check of the processor says, and that one alone.
+func TestSlowDisk(t *testing.T) {
+	failing := func(d load.Driver) (names []string) {
+		c := config(50, time.Minute, backend{time.Millisecond})
+		c.Driver = func(scenarios.Load, int) (load.Driver, error) { return d, nil }
+		run := rehearse(t, c, nil)
+		if s := sums(t, run); s.OK != s.Planned || s.DroppedGenerator+s.DroppedSaturation != 0 {
+			t.Errorf("%+v", s)
+		}
+		for _, check := range capacity.VerdictOf(run).Failed() {
+			names = append(names, check.Name)
+		}
+		return names
+	}
+	fast := watched{warming{backend{time.Millisecond}, make(chan int, 1)}, new(int64)}
+	if names := failing(fast); names != nil {
+		t.Errorf("with a good disk %v fail", names)
+	}
+	slow := held{watched{warming{backend{time.Millisecond}, make(chan int, 1)}, new(int64)}}
+	if names := failing(slow); !slices.Equal(names, []string{capacity.CheckGeneratorCPU}) {
+		t.Errorf("with a slow disk %v fail", names)
 	}
 }

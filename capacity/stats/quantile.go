@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/mathext"
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // confidence is that of the intervals of quantiles.
@@ -53,14 +52,6 @@ func QuantileRanks(n int64, p float64) (low, high int64, ok bool) {
 // percentile with 95 %.
 func BoundExists(p, confidence float64) int64 {
 	return int64(math.Ceil(math.Log1p(-confidence)/math.Log(p) - 1e-9))
-}
-
-// RankMarginSize returns how many independent values it takes to know the
-// quantile p within a margin of its rank, as a fraction: n = z^2 p(1-p)/m^2. The
-// MLPerf inference rules take a margin of (1-p)/20 and a confidence of 99 %.
-func RankMarginSize(p, margin, confidence float64) float64 {
-	z := distuv.UnitNormal.Quantile((1 + confidence) / 2)
-	return z * z * p * (1 - p) / (margin * margin)
 }
 
 // OverLimit returns how many of n independent values may lie above a limit while

@@ -52,20 +52,6 @@ func TestBoundExists(t *testing.T) {
 	}
 }
 
-// MLPerf's published counts.
-func TestRankMarginSize(t *testing.T) {
-	for p, want := range map[float64]float64{.9: 23_886, .95: 50_425, .97: 85_811, .99: 262_742} {
-		if got := math.Round(RankMarginSize(p, (1-p)/20, .99)); got != want {
-			t.Errorf("p%g needs %.0f, want %.0f", 100*p, got, want)
-		}
-	}
-	for p, want := range map[float64]float64{.9: 3458, .95: 7299, .99: 38_031, .999: 383_762} {
-		if got := math.Ceil(RankMarginSize(p, (1-p)/10, .95)); got != want {
-			t.Errorf("p%g needs %.0f, want %.0f", 100*p, got, want)
-		}
-	}
-}
-
 // LoadGen's least sizes for none and for one value over the limit, and the
 // counts of its published logs, which print one less.
 func TestOverLimit(t *testing.T) {

@@ -368,8 +368,34 @@ func (m *maximum) print(a app, dir string) {
 		// don't rule out.
 		fmt.Fprintf(a.stdout, "%d passes of %d alone show, with 95 %% confidence, that a trial at this rate passes at least %.0f %% of the time\n",
 			m.Confirmed, m.Confirmations, math.Floor(100*math.Pow(0.05, 1/float64(m.Confirmed))))
+		for _, line := range m.sure() {
+			fmt.Fprintln(a.stdout, line)
+		}
 	}
 	fmt.Fprintf(a.stdout, "\nsearch   %s\ntrials   headroom report %s\n", filepath.Join(dir, findMaxFile), filepath.Join(dir, "trial-NN"))
+}
+
+// sure says of each bound of a percentile how many of the confirmations show, by
+// themselves and with 95 % confidence, that the service keeps it.
+func (m *maximum) sure() (lines []string) {
+	for i, bound := range m.bounds {
+		shown, told := 0, 0
+		for _, t := range m.Trials {
+			if t.Phase != search.Confirm || t.Result != search.Pass || t.Rate != *m.Rate {
+				continue
+			}
+			if margin := t.Thresholds[i].Margin; margin != nil {
+				told++
+				if margin.Shown() {
+					shown++
+				}
+			}
+		}
+		if told > 0 {
+			lines = append(lines, fmt.Sprintf("%s: shown of the service, with 95 %% confidence, by %d of %d confirmations", bound.Text, shown, m.Confirmed))
+		}
+	}
+	return lines
 }
 
 // outcome is the exit code that a search earns.

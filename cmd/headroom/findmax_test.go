@@ -253,3 +253,23 @@ func TestClearSearch(t *testing.T) {
 		t.Error("a thesis was deleted")
 	}
 }
+
+// A confirmation counts where it shows by itself that the service keeps the bound.
+func TestSure(t *testing.T) {
+	bounds, err := scenarios.ParseThresholds("p99(item) < 500ms and throttled < 0.1%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	confirmed := func(rate float64, phase search.Phase, over int64) trial {
+		return trial{Rate: rate, Phase: phase, Result: search.Pass, Thresholds: []capacity.ThresholdResult{
+			{Margin: &capacity.Margin{Answers: 1000, Over: over, Allowed: new(int64(5))}}, {},
+		}}
+	}
+	m := maximum{Rate: new(400.0), Confirmed: 3, bounds: bounds, Trials: []trial{
+		confirmed(400, search.Bisection, 0), confirmed(420, search.Confirm, 0),
+		confirmed(400, search.Confirm, 5), confirmed(400, search.Confirm, 6), confirmed(400, search.Confirm, 0),
+	}}
+	if got := m.sure(); len(got) != 1 || got[0] != "p99(item) < 500ms: shown of the service, with 95 % confidence, by 2 of 3 confirmations" {
+		t.Errorf("got %q", got)
+	}
+}
