@@ -3,6 +3,9 @@ package load
 import (
 	"context"
 	"math"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,6 +87,56 @@ func TestStallWithTenInFlight(t *testing.T) {
 		for p, want := range map[float64]float64{0.9: 0.4, 0.99: 0.94} {
 			if got := o.response.Quantile(p) / 1e6; math.Abs(got/want-1) > 0.05 {
 				t.Errorf("p%g is %.3f s, want %v", 100*p, got, want)
+			}
+		}
+	})
+}
+
+// Targets whose quantiles are known: what a run prints is within 1 % or 0.5 ms of
+// them. The first three answer from a list of equally likely times, so that the
+// truth is of the list and not of a sample.
+func TestTruthServers(t *testing.T) {
+	const n = 20_000
+	lognormal := make([]time.Duration, n)
+	for i := range lognormal {
+		z := math.Sqrt2 * math.Erfinv(2*(float64(i)+.5)/n-1)
+		lognormal[i] = time.Duration(80e6 * math.Exp(.5*z))
+	}
+	bimodal := make([]time.Duration, n)
+	for i := range bimodal {
+		bimodal[i] = time.Millisecond
+		if i%100 == 7 {
+			bimodal[i] = 100 * time.Millisecond
+		}
+	}
+	for name, times := range map[string][]time.Duration{
+		"constant": slices.Repeat([]time.Duration{10 * time.Millisecond}, n), "1 % slow": bimodal, "lognormal": lognormal,
+	} {
+		in(t, func(t *testing.T, ctx context.Context) {
+			rand.New(rand.NewPCG(1, 2)).Shuffle(n, func(i, j int) { times[i], times[j] = times[j], times[i] })
+			var next atomic.Int64
+			d := &target{answer: func(ctx context.Context, s *measure.Sample) { after(times[next.Add(1)-1])(ctx, s) }}
+			o := drive(t, ctx, nil, []scenarios.Load{uniform(hold(500, n/500*time.Second))}, []*target{d})
+			if o.OK != n {
+				t.Fatalf("%s: %d ok", name, o.OK)
+			}
+			sorted := slices.Sorted(slices.Values(times))
+			for _, p := range []float64{.5, .9, .95, .989, .9905, .999} {
+				want := sorted[int(math.Ceil(p*n-1e-6))-1].Seconds()
+				if got := o.response.Quantile(p) / 1e6; math.Abs(got-want) > max(.01*want, .0005) {
+					t.Errorf("%s: p%g is %.5f s, want %.5f s", name, 100*p, got, want)
+				}
+			}
+		})
+	}
+	in(t, func(t *testing.T, ctx context.Context) { // one stall of 2 s in 20 s
+		d := &target{}
+		d.answer = silent(d, 5*time.Second, 7*time.Second, time.Millisecond)
+		o := drive(t, ctx, nil, []scenarios.Load{uniform(hold(500, 20*time.Second))}, []*target{d})
+		for _, p := range []float64{.5, .92, .95, .99, .999} {
+			want := .001 + max(0, 2-(1-p)*20) // what is left of the stall
+			if got := o.response.Quantile(p) / 1e6; math.Abs(got-want) > max(.01*want, .0005) {
+				t.Errorf("stall: p%g is %.4f s, want %.4f s", 100*p, got, want)
 			}
 		}
 	})

@@ -3,6 +3,8 @@ package measure_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -361,5 +363,35 @@ func BenchmarkFlush(b *testing.B) {
 			record()
 		}
 		r.Flush(0)
+	}
+}
+
+// A day needs no more memory than a minute: what a second leaves is merged when
+// it is over and used again. How many requests a second had doesn't matter to it.
+func TestDayInConstantMemory(t *testing.T) {
+	rec := measure.NewRecorder([]measure.Operation{{Load: "l", Name: "a"}, {Load: "l", Name: "b"}}, 2)
+	rng := rand.New(rand.NewPCG(1, 1))
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	var minute int64
+	for second := range 24 * 3600 {
+		at := time.Duration(second) * time.Second
+		for i := range 10 {
+			intended := at + time.Duration(i)*100*time.Millisecond
+			lasts := time.Duration(rng.ExpFloat64() * 80e6)
+			rec.Plan(i%2, intended, true)
+			rec.Record(i%2, &measure.Sample{Op: i % 2, Measured: true, Intended: intended, Sent: intended, Done: intended + lasts, Tokens: 200, BytesIn: 1000})
+		}
+		rec.Flush(at + time.Second)
+		if second == 60 {
+			minute = heap()
+		}
+	}
+	if day := heap(); day > minute+256<<10 {
+		t.Errorf("%d bytes after a minute, %d after a day", minute, day)
 	}
 }
