@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/headroom-load/headroom/scenarios/kafka"
 )
@@ -123,6 +124,23 @@ func quota(bytes float64) error {
 		if err != nil {
 			return err
 		}
-		return done[0].Err
+		if done[0].Err != nil {
+			return done[0].Err
+		}
+		// The broker takes it over a moment later.
+		for {
+			inForce, err := admin.DescribeClientQuotas(ctx, true, []kadm.DescribeClientQuotaComponent{{Type: "client-id", MatchName: &id, MatchType: kmsg.QuotasMatchTypeExact}})
+			if err != nil {
+				return err
+			}
+			has := 0.0
+			if len(inForce) > 0 && len(inForce[0].Values) > 0 {
+				has = inForce[0].Values[0].Value
+			}
+			if has == bytes {
+				return nil
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
 	})
 }

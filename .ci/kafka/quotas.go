@@ -32,7 +32,7 @@ var quotas = []story{
 			if p50 := o.response.Quantile(0.5) / 1e6; p50 < 3 {
 				return fmt.Errorf("response time is %.2f s at the median: no backlog", p50)
 			}
-			return errors.Join(o.throttledTo(), o.conserved())
+			return errors.Join(o.quotaNamed(), o.conserved())
 		},
 	},
 	{
@@ -41,13 +41,29 @@ var quotas = []story{
 			if o.sum.DroppedSaturation == 0 || o.sum.DroppedGenerator > o.sum.DroppedSaturation/100 || o.verdict.Status == capacity.Valid {
 				return fmt.Errorf("%d dropped by saturation, %d by the generator, %s", o.sum.DroppedSaturation, o.sum.DroppedGenerator, o.verdict.Status)
 			}
-			return errors.Join(o.throttledTo(), o.conserved())
+			return errors.Join(o.quotaNamed(), o.conserved())
 		},
 	},
 }
 
-// throttledTo checks that the throttles tell the broker's quota within 10 %.
-func (o *told) throttledTo() error {
+// quotaNamed checks that the table has the broker's quota with its limit and says
+// that it made the run wait, and that the throttles by themselves tell of it within
+// 10 %.
+func (o *told) quotaNamed() error {
+	assessment := capacity.Assess(o.run)
+	if by := assessment.LimitedBy; by.Who != capacity.ByThrottle {
+		return fmt.Errorf("limited by %s: %v", by.Who, by.Evidence)
+	}
+	i := slices.IndexFunc(assessment.Quotas, func(q capacity.QuotaResult) bool { return q.ID == measure.KafkaByteRate })
+	if i < 0 {
+		return fmt.Errorf("the table has no %s", measure.KafkaByteRate)
+	}
+	if q := assessment.Quotas[i]; q.Limit != quotaLimit || q.Throttled == nil || *q.Throttled == 0 {
+		return fmt.Errorf("the table has %s with %.0f %s/s; the quota is %d", q.ID, q.Limit, q.Unit, quotaLimit)
+	}
+	if first := assessment.FirstToBind; o.verdict.Status == capacity.Valid && (first == nil || *first != measure.KafkaByteRate) {
+		return fmt.Errorf("the byte rate doesn't bind first: %s", assessment.FirstToBindReason)
+	}
 	told := o.series(measure.KafkaThrottledTo)
 	if len(told) == 0 {
 		return errors.New("no throttle tells of a quota")

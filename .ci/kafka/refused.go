@@ -19,8 +19,8 @@ var refusals = []struct{ name, target, topic, record, says string }{
 	{"wrong password, plain", wrong("plain"), "ready", "", "the credentials are wrong"},
 	{"wrong password, scram", wrong("scram-sha-256"), "ready", "", "the credentials are wrong"},
 	{"no SASL", brokers(addressSASL), "ready", "", "does it want TLS, or SASL?"},
-	{"no TLS", brokers(addressTLS), "ready", "", "is this a plaintext connection speaking to a tls endpoint?"},
-	{"a stranger's authority", brokers(addressTLS) + ", " + tlsKeys("stranger-ca.pem"), "ready", "", "unknown authority"},
+	{"no TLS", brokers(addressTLS), "ready", "", "the broker speaks TLS: set target.kafka.tls"},
+	{"a stranger's authority", brokers(addressTLS) + ", " + tlsKeys("stranger-ca.pem"), "ready", "", "the broker's certificate is not trusted: x509: certificate signed by unknown authority"},
 	{"no client certificate", brokers(addressTLS) + ", tls: {ca: tls/ca.pem}", "ready", "", "certificate"},
 	{"no rows", brokers(address), "ready", "rows: keys.csv, key: {rows: id}, ", "keys.csv"},
 }

@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 )
 
@@ -17,23 +16,29 @@ var steady = story{
 	check: func(o *told) error { return errors.Join(o.conserved(), o.readBack()) },
 }
 
+// keys are as many as the stories' records have.
+const keys = 1000
+
 // readBack reads the topic with kcat: as many records as were acknowledged, each
-// on the partition of its key.
+// on the partition that the Java client chooses for its key.
 func (o *told) readBack() error {
-	kcat := exec.Command("kcat", "-C", "-q", "-b", address, "-t", o.topic, "-o", "beginning", "-e", "-f", "%p %k %S\n")
-	out, err := kcat.Output()
+	chosen, err := javaPartitions()
 	if err != nil {
-		return fmt.Errorf("kcat: %w", err)
+		return err
 	}
 	read := int64(0)
-	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); read++ {
-		f := strings.Fields(lines.Text())
-		if len(f) != 3 || f[2] != "200" {
-			return fmt.Errorf("read %q", lines.Text())
+	err = kcat(o.topic, func(partition int, key string, size int) error {
+		read++
+		if size != 200 {
+			return fmt.Errorf("read a record of %d bytes", size)
 		}
-		if want := int(murmur2([]byte(f[1]))&0x7fffffff) % partitions; f[0] != strconv.Itoa(want) {
-			return fmt.Errorf("key %s is on partition %s, the Java client chooses %d", f[1], f[0], want)
+		if want, ok := chosen[key]; !ok || partition != want {
+			return fmt.Errorf("key %s is on partition %d, the Java client chooses %d (known: %t)", key, partition, want, ok)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if read != o.sum.OK {
 		return fmt.Errorf("acknowledged %d, read back %d", o.sum.OK, read)
@@ -41,24 +46,57 @@ func (o *told) readBack() error {
 	return nil
 }
 
-// murmur2 is the hash of the Java client's partitioner (Kafka, Utils.murmur2).
-func murmur2(b []byte) uint32 {
-	const m, r = 0x5bd1e995, 24
-	h := uint32(0x9747b28c) ^ uint32(len(b))
-	for ; len(b) >= 4; b = b[4:] {
-		k := uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
-		k *= m
-		k ^= k >> r
-		k *= m
-		h = h*m ^ k
+// kcat reads a topic from its beginning to its end.
+func kcat(topic string, record func(partition int, key string, size int) error) error {
+	out, err := exec.Command("kcat", "-C", "-q", "-b", address, "-t", topic, "-o", "beginning", "-e", "-f", "%p %k %S\n").Output()
+	if err != nil {
+		return fmt.Errorf("kcat: %w", err)
 	}
-	for i := len(b) - 1; i >= 0; i-- {
-		h ^= uint32(b[i]) << (8 * i)
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		var partition, size int
+		var key string
+		if _, err := fmt.Sscan(lines.Text(), &partition, &key, &size); err != nil {
+			return fmt.Errorf("kcat: %q: %w", lines.Text(), err)
+		}
+		if err := record(partition, key, size); err != nil {
+			return err
+		}
 	}
-	if len(b) > 0 {
-		h *= m
-	}
-	h ^= h >> 13
-	h *= m
-	return h ^ h>>15
+	return nil
 }
+
+// javaPartitions tells on which partition of a story's topic the Java client puts
+// each key: its console producer is asked, once.
+var javaPartitions = sync.OnceValues(func() (map[string]int, error) {
+	_, version := first.running()
+	i, err := install(version)
+	if err != nil {
+		return nil, err
+	}
+	const name = "java-client"
+	if err := topic(name, partitions); err != nil {
+		return nil, err
+	}
+	class := "org.apache.kafka.tools.ConsoleProducer"
+	if version == "3.9" {
+		class = "kafka.tools.ConsoleProducer"
+	}
+	producer := exec.Command("java", i.java(class, "--bootstrap-server", address, "--topic", name, "--property", "parse.key=true", "--property", "key.separator=,")...)
+	var records bytes.Buffer
+	for key := range keys {
+		fmt.Fprintf(&records, "%d,x\n", key)
+	}
+	producer.Stdin = &records
+	if out, err := producer.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", class, err, out)
+	}
+	chosen := map[string]int{}
+	err = kcat(name, func(partition int, key string, _ int) error {
+		chosen[key] = partition
+		return nil
+	})
+	if err == nil && len(chosen) != keys {
+		err = fmt.Errorf("the Java client's console producer wrote %d keys of %d", len(chosen), keys)
+	}
+	return chosen, err
+})

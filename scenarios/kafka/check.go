@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strconv"
@@ -88,6 +89,7 @@ func (d *Driver) checkTopics(ctx context.Context, client *kgo.Client, target sce
 // Explain says why the cluster can't be talked to, in words.
 func Explain(err error, target scenarios.Kafka) string {
 	var known *kerr.Error
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return "the credentials are wrong"
@@ -95,6 +97,10 @@ func Explain(err error, target scenarios.Kafka) string {
 		return "the broker doesn't know the SASL mechanism"
 	case errors.As(err, &known):
 		return known.Message
+	case errors.As(err, &untrusted):
+		return fmt.Sprintf("the broker's certificate is not trusted: %v; does target.kafka.tls.ca name its authority?", untrusted.Err)
+	case strings.Contains(err.Error(), "tls alert record"): // the library has only words for it
+		return "the broker speaks TLS: set target.kafka.tls"
 	}
 	if why := network(err); why != "other" {
 		switch {

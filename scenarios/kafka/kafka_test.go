@@ -3,7 +3,11 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"math"
+	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -112,11 +116,20 @@ func TestWhatIsKnownBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	secured := cluster(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "me", "right"))
+	stranger := httptest.NewUnstartedServer(nil)
+	stranger.Config.ErrorLog = log.New(io.Discard, "", 0)
+	stranger.StartTLS()
+	defer stranger.Close()
+	encrypted := alerting(t)
 	for _, k := range []struct {
 		name   string
 		change func(*Config)
 		want   string
 	}{
+		{"no TLS", func(c *Config) { c.Target.Brokers = []string{encrypted} }, "the broker speaks TLS: set target.kafka.tls"},
+		{"a stranger's certificate", func(c *Config) {
+			c.Target.Brokers, c.Target.TLS = []string{stranger.Listener.Addr().String()}, &scenarios.TLS{}
+		}, "the broker's certificate is not trusted: x509: certificate signed by unknown authority"},
 		{"topic", func(c *Config) { c.Load.Operations[0].Kafka.Topic = "other" }, "there is no topic other"},
 		{"unreachable", func(c *Config) { c.Target.Brokers = []string{"127.0.0.1:1"} }, "connection refused"},
 		{"large", func(c *Config) { c.Load.Operations[0].Kafka.Value.Bytes = 200_000 }, "are larger than topic views takes"},
@@ -136,6 +149,28 @@ func TestWhatIsKnownBefore(t *testing.T) {
 			t.Errorf("%s: %v, want %q", k.name, err, k.want)
 		}
 	}
+}
+
+// alerting listens as a broker does that speaks TLS: it answers what is none with
+// an alert. It returns the address.
+func alerting(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 1024))
+			c.Write([]byte{21, 3, 3, 0, 2, 2, 80}) // an alert of TLS 1.2: fatal, internal error
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
 }
 
 func TestSASL(t *testing.T) {
