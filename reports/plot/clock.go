@@ -35,8 +35,14 @@ func clock(t *timeline, withheld string) (f Figure, ok bool) {
 	}
 	loads = loads[:min(len(loads), len(hues))]
 	f = Figure{Name: "clock", Title: "All loads on one clock"}
-	f.chart = t.loadRates(loads)
+	together := t.apart(loads)
+	f.chart = t.loadRates(together[0], 0)
 	f.chart.stages, f.chart.tall = t.stages(), clockFirst
+	for i, one := range together[1:] {
+		c := t.loadRates(one, i+1)
+		c.tall = clockNext
+		f.chart.under = append(f.chart.under, c)
+	}
 	shown := []string{"offered and answered rates of each load"}
 	for _, area := range []struct {
 		name  string
@@ -84,24 +90,45 @@ func clock(t *timeline, withheld string) (f Figure, ok bool) {
 	return f, true
 }
 
-// loadRates draws what each load offered, and what of it was answered.
-func (t *timeline) loadRates(loads []capacity.Load) chart {
+// apart returns the loads whose rates are drawn together: all, or each on its own
+// where one would be flat beside another.
+func (t *timeline) apart(loads []capacity.Load) (groups [][]capacity.Load) {
+	const flat = 5
+	lowest, highest := math.Inf(1), 0.0
+	for _, l := range loads {
+		top := slices.Max(t.of(l, func(r measure.Row) int64 { return r.Planned }))
+		lowest, highest = min(lowest, top), max(highest, top)
+	}
+	if highest <= flat*lowest {
+		return [][]capacity.Load{loads}
+	}
+	for i := range loads {
+		groups = append(groups, loads[i:i+1])
+	}
+	return groups
+}
+
+// of returns a figure of a load's rows, per second.
+func (t *timeline) of(l capacity.Load, n func(measure.Row) int64) []float64 {
+	return t.perSecond(func(r measure.Row) float64 {
+		if r.Load != l.Name {
+			return 0
+		}
+		return float64(n(r))
+	})
+}
+
+// loadRates draws what each load offered, and what of it was answered, in the hues
+// from the given one on.
+func (t *timeline) loadRates(loads []capacity.Load, hue int) chart {
 	var marks []mark
 	top := 0.0
 	for i, l := range loads {
-		of := func(n func(measure.Row) int64) []float64 {
-			return t.perSecond(func(r measure.Row) float64 {
-				if r.Load != l.Name {
-					return 0
-				}
-				return float64(n(r))
-			})
-		}
-		offered, answered := of(func(r measure.Row) int64 { return r.Planned }), of(func(r measure.Row) int64 { return r.OK })
+		offered, answered := t.of(l, func(r measure.Row) int64 { return r.Planned }), t.of(l, func(r measure.Row) int64 { return r.OK })
 		top = max(top, slices.Max(offered), slices.Max(answered))
 		marks = append(marks,
-			line{name: l.Name + " offered", role: hues[i], dash: dotted, weight: 1.3, xs: t.at, ys: offered},
-			line{name: "ok", role: hues[i], weight: 1.8, xs: t.at, ys: answered})
+			line{name: l.Name + " offered", role: hues[hue+i], dash: dotted, weight: 1.3, xs: t.at, ys: offered},
+			line{name: "ok", role: hues[hue+i], weight: 1.8, xs: t.at, ys: answered})
 	}
 	return chart{x: t.time(), y: amounts("per second", top, short), marks: marks}
 }

@@ -91,6 +91,16 @@ func TestClock(t *testing.T) {
 	if f := find(capacity.Assessment{Verdict: capacity.Verdict{Status: capacity.Invalid}}); strings.Contains(f.Caption, "p99") || !strings.Contains(f.Caption, "response times are withheld") {
 		t.Errorf("of an INVALID run: %s", f.Caption)
 	}
+	// A load that would be flat beside the other has an area of its own.
+	areas := len(find(capacity.Assessment{}).chart.under)
+	for i := range run.Rows {
+		if run.Rows[i].Load == "view-events" {
+			run.Rows[i].Planned *= 20
+		}
+	}
+	if f := find(capacity.Assessment{}); len(f.chart.under) != areas+1 || f.chart.y.max > 200 {
+		t.Errorf("%d areas below an axis to %v, want %d below one of 100/s", len(f.chart.under), f.chart.y.max, areas+1)
+	}
 	run.Manifest.Loads = run.Manifest.Loads[:1]
 	if f := find(capacity.Assessment{}); f != nil {
 		t.Error("a run without Kafka has a figure of the clock")
