@@ -207,3 +207,32 @@ func TestKafkaHottestPartition(t *testing.T) {
 		t.Errorf("%v binds first", a.FirstToBind)
 	}
 }
+
+// What Kafka brokers asked to wait is no refusal of the requests beside them.
+func TestKafkaWaitsAreNoRefusals(t *testing.T) {
+	const id = "momento.operations"
+	w := world{
+		loads: []capacity.Load{ramp("viewers", 50, 50, 40*time.Second, capacity.Operation{Name: "list", Share: 1})}, seed: 3,
+		quotas: []capacity.Quota{{ID: id, Kind: capacity.RateQuota, Limit: 100, Unit: "ops", Period: "s"}},
+		serve: func(at time.Duration, _, _ string) answer {
+			a := answer{outcome: measure.OK, tokens: measure.NoTokens, service: 5 * time.Millisecond}
+			a.cloud = map[string]map[capacity.Role]float64{id: {capacity.RoleUsage: 2}}
+			if at%3 == 0 {
+				a.outcome, a.reason, a.cloud = measure.Throttled, "ThrottlingException", nil
+			}
+			return a
+		},
+	}
+	run := w.run()
+	alone := quotaOf(t, capacity.Assess(run), id)
+	beside := cluster{rate: 200, seconds: 40, brokers: 1, shares: even, quota: 22e3, told: []float64{1}}.run()
+	run.Manifest.Loads = append(run.Manifest.Loads, beside.Manifest.Loads...)
+	run.Manifest.Quotas[0].Loads = []string{"viewers"}
+	run.Rows = append(run.Rows, beside.Rows...)
+	run.Series = append(run.Series, beside.Series...)
+	a := capacity.Assess(run)
+	both := quotaOf(t, a, id)
+	if q := quotaOf(t, a, measure.KafkaByteRate); q == nil || *q.Throttled == 0 || alone.UnitCost == nil || *alone.UnitCost != *both.UnitCost {
+		t.Errorf("a request costs %+v alone and %+v beside a throttled Kafka load", alone.UnitCost, both.UnitCost)
+	}
+}

@@ -125,7 +125,7 @@ func (a *analysis) refusedBefore(q Quota) (atLeast, atMost float64) {
 	var before, after, sameTier int64
 	for i, o := range a.run.Manifest.Quotas {
 		t := a.throttled(o)
-		if t == nil {
+		if t == nil || o.inKafka() { // which makes records wait and refuses no request
 			continue
 		}
 		switch order := cmp.Or(cmp.Compare(o.tier(), q.tier()), cmp.Compare(i, own)); {
