@@ -24,7 +24,7 @@ demo: build ## rehearse two ready-made scenarios on the embedded sandbox, compar
 
 test: ## run all tests; needs Go alone
 	$(GO) test ./...
-	$(GO) test -tags synctests -run Virtual ./scenarios/kafka ./capacity/observe/kafkabroker
+	$(GO) test -tags synctests -run Virtual ./scenarios/kafka ./capacity/observe/kafkabroker ./capacity/sandbox/broker
 
 check: bin/staticcheck bin/gofumpt ## formatting, vet, staticcheck, a tidy go.mod, an up-to-date schema
 	@out=$$(bin/gofumpt -l cmd scenarios capacity reports); if [ -n "$$out" ]; then echo "run gofumpt -w on:"; echo "$$out"; exit 1; fi

@@ -389,8 +389,6 @@ func (p *parser) oneKind(at string, operations []Operation) {
 		case !p.fine(path) || !p.fine("target"):
 		case (o.Kafka != nil) != (operations[0].Kafka != nil) && (o.Kafka != nil || o.GraphQL != nil):
 			p.fault(path, "is not of the same kind as the load's first operation", "GraphQL requests and Kafka records are loads of their own, on one clock")
-		case o.Kafka != nil && t.Sandbox != "":
-			p.fault(path+".kafka", "has no broker to go to: a sandbox has none", "write target.kafka with the brokers of a cluster; make kafka-up starts one")
 		case t.Sandbox != "":
 		case o.Kafka != nil && t.Kafka == nil:
 			p.fault(path+".kafka", "has no broker to go to", "write target.kafka")

@@ -112,7 +112,6 @@ var beyondShape = map[string]string{
 	"threshold-never-measured":    "compares a text with other keys",
 	"threshold-never-holds":       "is a bound on a value in a text",
 	"iam-without-region":          "relates keys of different mappings",
-	"kafka-in-a-sandbox":          "relates keys of different mappings",
 	"kafka-group-without-kafka":   "relates keys of different mappings",
 	"kafka-group-without-topic":   "relates keys of different mappings",
 	"secret-header-in-the-file":   "depends on a key's name in any case",

@@ -16,7 +16,8 @@ type (
 		AsOf        string          `yaml:"as_of"`
 		Schema      string          `yaml:"schema"`
 		Limiters    []limiterFile   `yaml:"limiters"`
-		Operations  []operationFile `yaml:"operations,required"`
+		Operations  []operationFile `yaml:"operations"`
+		Kafka       clusterFile     `yaml:"kafka"`
 	}
 	limiterFile struct {
 		ID          string        `yaml:"id,required"`

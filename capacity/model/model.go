@@ -32,6 +32,7 @@ type System struct {
 	SDL        []byte
 	Limiters   []Limiter
 	Operations []Operation
+	Kafka      *Cluster // nil: there is none
 }
 
 // Kind is the rule that a limiter follows.

@@ -59,6 +59,9 @@ func parse(file string, src []byte) (*System, *strict.Document, strict.Faults) {
 		for i, o := range f.Operations {
 			p.operation(fmt.Sprintf("operations[%d]", i), o)
 		}
+		if p.Has("kafka") {
+			p.cluster(f.Kafka)
+		}
 	}
 	return &p.system, doc, strict.Merge(p.faults)
 }
@@ -115,6 +118,9 @@ func (p *parser) header(f systemFile) {
 	}
 	if p.Has("schema") && (!fs.ValidPath(path.Clean(s.Schema)) || s.Schema == "" || path.Clean(s.Schema) == ".") {
 		p.fault("schema", p.Quote("schema", s.Schema)+" is not a file beside the System file", "write a relative path that doesn't leave the folder, such as schema.graphql")
+	}
+	if !p.Has("kafka") {
+		p.need("operations", "name at least one, or the topics of kafka")
 	}
 	if p.Has("operations") && !p.Has("operations[0]") {
 		p.fault("operations", "is empty", "name at least one operation")

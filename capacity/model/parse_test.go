@@ -122,6 +122,7 @@ func TestParseFaults(t *testing.T) {
 	charge := func(l, c string) string {
 		return head + "limiters:\n  - " + l + "\noperations:\n  - name: get\n    service_time: 1s\n    charges:\n      - " + c + "\n"
 	}
+	kafka := func(k string) string { return head + "kafka:\n  topics: [{name: views, partitions: 4}]\n  " + k + "\n" }
 	operation := func(o string) string { return head + "operations:\n  - " + o + "\n" }
 	const (
 		tokens = "{id: t, kind: token_bucket, rate: 10 tokens/s, burst: 20 tokens}"
@@ -238,6 +239,22 @@ func TestParseFaults(t *testing.T) {
 		{"no hold", charge(lambda, "{limiter: t}"), "operations[0].charges[0].hold: is missing"},
 		{"another hold", charge(lambda, "{limiter: t, hold: »1s}"), `operations[0].charges[0].hold: "1s" is not known`},
 		{"amount of environments", charge(lambda, "{limiter: t, hold: service_time, amount: »1}"), "operations[0].charges[0].amount: is not a key of a charge on a concurrency limiter"},
+
+		{"no topics", head + "»kafka: {brokers: 1}\n", "kafka.topics: is missing"},
+		{"empty topics", head + "kafka: {»topics: []}\n", "kafka.topics: has 0 topics"},
+		{"a topic twice", head + "kafka: {topics: [{name: a, partitions: 1}, {name: »a, partitions: 1}]}\n", `kafka.topics[1].name: "a" is used twice`},
+		{"no partitions", head + "kafka: {topics: [{name: a, partitions: »0}]}\n", "kafka.topics[0].partitions: is 0 (from 1 to 1000 are possible)"},
+		{"brokers", kafka("brokers: »17"), "kafka.brokers: is 17 (from 1 to 16 are possible)"},
+		{"topic of a group", kafka("groups: [{name: g, topic: »veiws, rate: 3 records/s}]"), `kafka.groups[0].topic: "veiws" is no topic of this file (did you mean "views"?)`},
+		{"rate of a group", kafka("groups: [{name: g, topic: views, rate: »3 ops/s}]"), `kafka.groups[0].rate: "3 ops/s" doesn't count records`},
+		{"a group twice", kafka("groups: [{name: g, topic: views, rate: 3 records/s}, {name: »g, topic: views, rate: 3 records/s}]"), `kafka.groups[1].name: "g" is used twice`},
+		{"members", kafka("groups: [{name: g, topic: views, members: »0, rate: 3 records/s}]"), "kafka.groups[0].members: is 0"},
+		{"stall of nothing", kafka("stalls: [{at: 1s, for: »0s}]"), "kafka.stalls[0].for: is zero"},
+		{"stalls out of order", kafka("stalls: [{at: 1s, for: 2s}, {at: »2s, for: 1s}]"), "kafka.stalls[1].at: is before the end of the stall above"},
+		{"a leader alone", kafka("leader_changes: [»{at: 1s, topic: views}]"), "kafka.leader_changes[0]: has no broker to go to"},
+		{"partition to move", kafka("brokers: 2\n  leader_changes: [{at: 1s, topic: views, partition: »4}]"), "kafka.leader_changes[0].partition: views has no partition 4 (they are 0 to 3)"},
+		{"another quota of brokers", head + "limiters: [{id: »mine, kind: kafka_quota, rate: 1KB/s}]\nkafka: {topics: [{name: a, partitions: 1}]}\n", `limiters[0].id: "mine" is no quota that this System's brokers keep (theirs is kafka.producer-byte-rate)`},
+		{"a byte rate of records", head + "limiters: [{id: kafka.producer-byte-rate, kind: kafka_quota, rate: »1 records/s}]\nkafka: {topics: [{name: a, partitions: 1}]}\n", "limiters[0].rate: kafka.producer-byte-rate is counted in bytes, not in records"},
 		{"hold of nothing", strings.Replace(charge(lambda, "{limiter: t, hold: »service_time}"), "    service_time: 1s\n", "", 1), "operations[0].charges[0].hold: the operation has no service_time"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -385,4 +402,36 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A System may be of Kafka alone.
+func TestParseKafka(t *testing.T) {
+	s, err := model.Parse("system.yaml", []byte(`version: 1
+name: events
+limiters: [{id: kafka.producer-byte-rate, kind: kafka_quota, rate: 20KB/s}]
+kafka:
+  brokers: 2
+  topics: [{name: views, partitions: 10}, {name: likes, partitions: 1}]
+  groups:
+    - {name: view-consumer, topic: views, members: 3, rate: 1800 records/min}
+    - {name: audit, topic: likes, rate: 5 records/s}
+  stalls: [{at: 20s, for: 3s}]
+  leader_changes: [{at: 10s, topic: views, partition: 9}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &model.Cluster{
+		Brokers: 2,
+		Topics:  []model.Topic{{"views", 10}, {"likes", 1}},
+		Groups:  []model.Group{{"view-consumer", "views", 3, 30}, {"audit", "likes", 1, 5}},
+		Stalls:  []model.Stall{{20 * time.Second, 3 * time.Second}},
+		Moves:   []model.Move{{10 * time.Second, "views", 9}},
+	}
+	if diff := cmp.Diff(want, s.Kafka); diff != "" || s.ByteRate() != 20000 {
+		t.Errorf("byte rate %v, -want +got:\n%s", s.ByteRate(), diff)
+	}
+	if b := s.Start(1); b == nil {
+		t.Error("a System of Kafka alone doesn't start")
+	}
 }

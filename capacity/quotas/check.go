@@ -99,15 +99,27 @@ func suggest(word string, among []string) string {
 
 // operations checks that the sandbox's System answers every operation.
 func (c *checker) operations() {
-	var known []string
+	var known, topics []string
 	for _, o := range c.sys.Operations {
 		known = append(known, o.Name)
+	}
+	if c.sys.Kafka != nil {
+		for _, t := range c.sys.Kafka.Topics {
+			topics = append(topics, t.Name)
+		}
 	}
 	for i, l := range c.Loads {
 		for j, op := range l.Operations {
 			name, ok := ServedAs(op)
 			path := fmt.Sprintf("loads[%d].operations[%d].graphql", i, j)
+			if op.Kafka != nil {
+				path = fmt.Sprintf("loads[%d].operations[%d].kafka", i, j)
+			}
 			switch {
+			case op.Kafka != nil && topics == nil:
+				c.fault(path, fmt.Sprintf("write kafka: {topics: [{name: %s, partitions: 10}]} in the System file", op.Kafka.Topic), "the System %s has no Kafka", c.sys.Name)
+			case op.Kafka != nil && !slices.Contains(topics, op.Kafka.Topic):
+				c.fault(path+".topic", suggest(op.Kafka.Topic, topics), "the System %s has no topic %q", c.sys.Name, op.Kafka.Topic)
 			case !ok || slices.Contains(known, name):
 			case name == "":
 				c.fault(path, "write \"query NAME {\"; known are "+strings.Join(known, ", "), "the System %s knows operations by their names, and the document's has none", c.sys.Name)
@@ -133,6 +145,9 @@ func (c *checker) observe() {
 		}
 		switch {
 		case o.KafkaGroup != "": // the parser has seen that there is a cluster
+			if c.sys != nil && c.sys.Kafka != nil {
+				c.observeGroup(path+".kafka_group", o.KafkaGroup)
+			}
 		case c.sys != nil:
 			c.observeSandbox(path, o)
 		case c.Target.AWS.Region == "":
@@ -140,6 +155,17 @@ func (c *checker) observe() {
 		case momento > 1:
 			c.fault(path, "observe one cache in each run", "momento.operations and momento.throughput are of one cache")
 		}
+	}
+}
+
+// observeGroup checks that the System has a consumer group.
+func (c *checker) observeGroup(path, group string) {
+	var groups []string
+	for _, g := range c.sys.Kafka.Groups {
+		groups = append(groups, g.Name)
+	}
+	if !slices.Contains(groups, group) {
+		c.fault(path, suggest(group, groups), "the System %s has no consumer group %q", c.sys.Name, group)
 	}
 }
 

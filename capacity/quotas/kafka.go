@@ -2,8 +2,10 @@ package quotas
 
 import (
 	"slices"
+	"time"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
@@ -20,6 +22,14 @@ func ofKafka(s *scenarios.Scenario) []candidate {
 		return nil
 	}
 	return []candidate{{quota: bytesQuota(s)}}
+}
+
+// ofBrokers returns the byte rate that each of a System's brokers takes of a client.
+func ofBrokers(s *scenarios.Scenario, sys *model.System) candidate {
+	q := bytesQuota(s)
+	q.Limit, q.Burst = sys.ByteRate(), freeBurst*sys.ByteRate()
+	q.Origin, q.Source, q.AsOf = capacity.FromSystem, "System file "+sys.Name, sys.AsOf
+	return candidate{quota: q, per: time.Second}
 }
 
 func bytesQuota(s *scenarios.Scenario) capacity.Quota {
@@ -80,7 +90,11 @@ func (r *Resolution) InForce(s *scenarios.Scenario, quotas []ClientQuota, day st
 		}
 		q.Limit, q.Origin, q.Source, q.AsOf = c.Value, capacity.FromBroker, c.Key+" of "+c.Of, day
 		if i := slices.IndexFunc(r.Quotas, func(o capacity.Quota) bool { return o.ID == q.ID }); i >= 0 {
-			r.Quotas[i].Overrides = []capacity.Overridden{{Origin: capacity.FromBroker, Limit: c.Value}}
+			if known := &r.Quotas[i]; known.Origin == capacity.FromSystem {
+				override(known, q.Origin, q.Limit, q.Source, day)
+			} else {
+				known.Overrides = slices.Insert(known.Overrides, 0, capacity.Overridden{Origin: q.Origin, Limit: q.Limit})
+			}
 			continue
 		}
 		r.Quotas = append(r.Quotas, q)

@@ -269,6 +269,12 @@ func regionOf(s *scenarios.Scenario) string {
 func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 	var out []candidate
 	for _, l := range sys.Limiters {
+		if sys.Kafka != nil && l.ID == model.ProducerByteRate {
+			if slices.ContainsFunc(s.Loads, scenarios.Load.Kafka) {
+				out = append(out, ofBrokers(s, sys))
+			}
+			continue
+		}
 		loads, operations, specs, all := chargers(s, sys, l.ID)
 		if len(specs) == 0 || l.Kind == model.ItemSize { // a size binds at no rate
 			continue

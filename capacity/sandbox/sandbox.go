@@ -1,7 +1,8 @@
 // Package sandbox is the room where a System answers over real protocols on
 // loopback, so that a rehearsal reaches it exactly as it would reach AWS: an
 // AppSync-like GraphQL endpoint, and CloudWatch, Service Quotas and Lambda's
-// account settings behind signed requests.
+// account settings behind signed requests, and a Kafka cluster (package broker)
+// where the System has one.
 //
 // The GraphQL endpoint parses, validates and executes every document against
 // the System's schema. A request that passes authorisation and validation is
@@ -28,6 +29,7 @@ import (
 
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/sandbox/awsapi"
+	"github.com/headroom-load/headroom/capacity/sandbox/broker"
 )
 
 // Who the sandbox is in AWS's terms.
@@ -59,12 +61,15 @@ type Endpoints struct {
 	SecretKey string `json:"secret_key"`
 	Region    string `json:"region"`
 	Account   string `json:"account"`
+	// Kafka are the addresses of the brokers, each host:port; none without Kafka.
+	Kafka []string `json:"kafka,omitempty"`
 }
 
 // Sandbox is a running sandbox.
 type Sandbox struct {
 	endpoints Endpoints
 	servers   []*http.Server
+	broker    *broker.Broker // nil: the System has no Kafka
 	serving   sync.WaitGroup
 }
 
@@ -108,6 +113,12 @@ func open(cfg Config, graphQLAt, awsAt net.Listener) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.System.Kafka != nil {
+		if s.broker, err = broker.Start(cfg.System, broker.Loopback); err != nil {
+			return nil, err
+		}
+		s.endpoints.Kafka = s.broker.Addresses()
+	}
 	s.serve(graphQLAt, api)
 	s.serve(awsAt, awsapi.New(awsapi.Config{
 		Credentials: credentials,
@@ -149,6 +160,9 @@ func (s *Sandbox) Close() error {
 	}
 	closing.Wait()
 	s.serving.Wait()
+	if s.broker != nil {
+		s.broker.Close()
+	}
 	if err := errors.Join(results...); err != nil {
 		return fmt.Errorf("close sandbox: requests were cut off: %w", err)
 	}

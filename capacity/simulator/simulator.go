@@ -130,6 +130,9 @@ func (x *frame) prepare(s *scenarios.Scenario, sys *model.System, o Options) ([]
 	for _, p := range plans {
 		var served []int
 		for _, op := range p.Load.Operations {
+			if op.Kafka != nil {
+				return nil, nil, fmt.Errorf("load %s is of Kafka records, which are not simulated: headroom run sends them, to a sandbox too", p.Load.Name)
+			}
 			name, _ := quotas.ServedAs(op)
 			i := slices.IndexFunc(sys.Operations, func(o model.Operation) bool { return o.Name == name })
 			if i < 0 {

@@ -61,7 +61,9 @@ quota or that could not be sent in time, unless --above-quota is given.`,
 				fmt.Fprintf(a.stdout, "note: %s\n", w)
 			}
 			refused := ""
-			if sys != nil {
+			if err := simulable(p.scenario); sys != nil && err != nil {
+				fmt.Fprintln(a.stdout, "note: nothing is predicted: loads of Kafka records are not simulated")
+			} else if sys != nil {
 				if refused, err = a.predict(p.scenario, sys); err != nil {
 					return err
 				}

@@ -53,6 +53,7 @@ var rooms = []room{
 	{"capacity/observe/cloudwatch", "a source never knows the sandbox: it reaches it as it reaches AWS", append([]string{"capacity/observe"}, floor5...), []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
 	{"capacity/observe/kafkabroker", "what brokers say is asked over the wire alone, as the driver reaches them", append([]string{"scenarios/kafka", "capacity/quotas"}, floor5...), []string{"github.com/twmb/franz-go"}},
 	{"capacity/quotas/servicequotas", "a source never knows the sandbox: it reaches it as it reaches AWS", append([]string{"capacity/quotas"}, floor5...), []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
+	{"capacity/sandbox/broker", "the sandbox is a backend: it must not know what measures it", floor4, []string{"github.com/twmb/franz-go"}},
 	{"capacity/sandbox/...", "the sandbox is a backend: it must not know what measures it", []string{"capacity/sandbox/...", "scenarios/unit", "scenarios/measure", "scenarios/strict", "scenarios/sdl", "capacity", "capacity/model/..."}, []string{"github.com/aws/smithy-go"}},
 	{"capacity/loads", "what a run plans is the same whether it is measured or simulated", append([]string{"scenarios/load", "capacity/quotas"}, floor5...), nil},
 	{"capacity/simulator", "a simulation knows no clock and no wire: only the schedule, the System and the record's values", append([]string{"scenarios/load", "capacity/loads", "capacity/quotas"}, floor5...), nil},

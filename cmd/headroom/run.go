@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/capacity/rehearsal"
 	"github.com/headroom-load/headroom/reports"
+	"github.com/headroom-load/headroom/scenarios"
 )
 
 // runOptions are the flags of run.
@@ -138,6 +140,9 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 	if brokers != nil {
 		c.Live = brokers
 	}
+	if t.sandbox && slices.ContainsFunc(x.scenario.Loads, scenarios.Load.Kafka) {
+		c.Notes = append(c.Notes, standIn)
+	}
 	if !x.brief {
 		seen, events := history(ctx, c.Target, x.dir, t.remembers(), c.Want)
 		c.Events = append(c.Events, events...)
@@ -170,6 +175,9 @@ func (a app) keepSmall() {
 		debug.SetGCPercent(30)
 	}
 }
+
+// standIn is what a reader must know of a sandbox's brokers.
+const standIn = "the Kafka broker is an embedded stand-in (kfake), not Kafka: it keeps byte rates as Kafka does, but has no replicas, no disk and no JVM, so response times are no more than what the client and the protocol take; take them from a real broker"
 
 // conclude reads the record back, writes its reports and prints the result.
 func (a app) conclude(dir string) error {

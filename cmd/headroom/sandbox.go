@@ -21,7 +21,8 @@ func (a app) sandbox() *cobra.Command {
 		Short: "Keep a backend with quotas up on this machine's loopback",
 		Long: fmt.Sprintf(`Sandbox serves a System file, or a ready-made System (%s),
 as a GraphQL endpoint with AppSync's headers and errors, with CloudWatch,
-Service Quotas and Lambda's account settings beside it, until it is interrupted.
+Service Quotas and Lambda's account settings beside it and, where the System has
+Kafka, a cluster on loopback (an embedded stand-in), until it is interrupted.
 It prints the variables that point any AWS SDK at it.`, strings.Join(model.Names(), ", ")),
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,6 +53,9 @@ export AWS_SECRET_ACCESS_KEY=%s
 # curl -i "$APPSYNC_URL" -H "x-api-key: $APPSYNC_API_KEY" -H 'content-type: application/json' \
 #   -d '{"query": "%s"}'
 `, sys.Name, e.GraphQL, e.GraphQL, e.APIKey, e.AWS, e.Region, e.AccessKey, e.SecretKey, sampleQuery(sys))
+			if len(e.Kafka) > 0 {
+				fmt.Fprintf(a.stdout, "\n# Kafka, of an embedded stand-in for a cluster\nexport KAFKA_BROKERS=%s\n", strings.Join(e.Kafka, ","))
+			}
 			<-ctx.Done()
 			if err := s.Close(); err != nil {
 				return failure(err)
@@ -66,8 +70,11 @@ export AWS_SECRET_ACCESS_KEY=%s
 }
 
 // sampleQuery is a query that the System serves under its first operation's
-// name.
+// name, where it has one.
 func sampleQuery(sys *model.System) string {
+	if len(sys.Operations) == 0 {
+		return "{ __typename }"
+	}
 	return fmt.Sprintf("query %s { __typename }", sys.Operations[0].Name)
 }
 

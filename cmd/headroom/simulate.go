@@ -14,6 +14,8 @@ import (
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/capacity/rehearsal"
 	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/strict"
 )
 
 func (a app) simulate() *cobra.Command {
@@ -77,6 +79,9 @@ makes of the record.`,
 				if p.system == nil {
 					return usage(errors.New("the scenario's target is no sandbox: name the System to simulate with --system"))
 				}
+				if err := simulable(p.scenario); err != nil {
+					return err
+				}
 				name = p.scenario.Name
 			}
 			o.ID = record.ID(name, time.Now())
@@ -112,4 +117,14 @@ makes of the record.`,
 	cmd.Flags().BoolVar(&rates, "fluid", false, "follow the rates instead of single requests")
 	changes.add(cmd)
 	return cmd
+}
+
+// simulable refuses a scenario with loads that no simulation knows.
+func simulable(s *scenarios.Scenario) error {
+	for i, l := range s.Loads {
+		if l.Kafka() {
+			return inputFaults(strict.Faults{s.Fault(fmt.Sprintf("loads[%d]", i), "is of Kafka records, which are not simulated", "headroom run sends them, to a sandbox too")})
+		}
+	}
+	return nil
 }

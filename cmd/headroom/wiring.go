@@ -55,7 +55,8 @@ func (a app) connect(ctx context.Context, p *prepared) (*target, error) {
 		return &target{
 			name: "sandbox " + s.Target.Sandbox, sandbox: true,
 			graphql: scenarios.GraphQL{Endpoint: e.GraphQL, Auth: scenarios.Auth{APIKey: e.APIKey}},
-			aws:     sandboxConfig(e), close: child.close,
+			kafka:   scenarios.Kafka{Brokers: e.Kafka}, accounts: kafka.NewAccounts(),
+			aws: sandboxConfig(e), close: child.close,
 		}, nil
 	}
 	t := &target{name: targetName(s.Target), close: func() error { return nil }}

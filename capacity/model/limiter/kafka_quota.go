@@ -1,23 +1,27 @@
 package limiter
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // KafkaQuota is a broker's quota of bytes a second for one client: it refuses
-// nothing and makes the client wait. The rate is measured over the last eleven
-// samples of a second, ten whole ones and the one that goes on, so that the window W
-// is 10 to 11 s long; windows without traffic count as zero, and what a client sends
-// after a pause passes unthrottled until they are full. Where the rate O is above the
-// quota T the broker answers at once and then reads nothing more from the
-// connection for
+// nothing and makes the client wait. Bytes are counted in samples that begin with a
+// request and last a second or longer, until the next one; a sample counts until
+// eleven seconds after its last request. The window W begins with the oldest sample
+// and is filled up to ten seconds and what has passed of the present one, so that
+// what a client sends after a pause passes until it is full. Where the rate O over
+// the window is above the quota T the broker answers at once and then reads nothing
+// more from the connection for
 //
 //	(O - T) / T * W
 //
-// (Kafka, ClientQuotaManager and Rate; quota.window.num 11, quota.window.size.seconds
-// 1). So the long-run rate comes down to T.
+// (Kafka 4, SampledStat, Rate and ClientQuotaManager; quota.window.num 11,
+// quota.window.size.seconds 1). So the long-run rate comes down to T.
 type KafkaQuota struct {
 	rate    float64
-	samples [kafkaSamples]kafkaSample
-	muted   time.Duration // until when the connection isn't read
+	samples []kafkaSample
+	muted   time.Duration // until when Admit's connection isn't read
 }
 
 const (
@@ -26,33 +30,40 @@ const (
 )
 
 type kafkaSample struct {
-	second int64 // from 1; 0: empty
-	bytes  float64
+	first, last time.Duration
+	bytes       float64
 }
 
 // NewKafkaQuota returns the quota of a client that has sent nothing.
 func NewKafkaQuota(perSecond float64) *KafkaQuota { return &KafkaQuota{rate: perSecond} }
 
-// Admit takes a request of cost bytes that comes at an instant, and returns how
-// long it waits until the broker reads it.
+// Admit takes a request of cost bytes that comes at an instant by the client's only
+// connection, and returns how long it waits until the broker reads it.
 func (q *KafkaQuota) Admit(at time.Duration, cost float64) (wait time.Duration) {
 	read := max(at, q.muted)
-	second := int64(read/kafkaSize) + 1
-	s := &q.samples[second%kafkaSamples]
-	if s.second != second {
-		*s = kafkaSample{second: second}
+	q.muted = read + q.Throttle(read, cost)
+	return read - at
+}
+
+// Throttle takes a request of cost bytes that the broker reads at an instant,
+// whichever of the client's connections it comes by, and returns for how long it
+// then reads nothing more from that connection.
+func (q *KafkaQuota) Throttle(read time.Duration, cost float64) time.Duration {
+	q.samples = slices.DeleteFunc(q.samples, func(s kafkaSample) bool { return read-s.last >= kafkaSamples*kafkaSize })
+	if n := len(q.samples); n == 0 || read-q.samples[n-1].first >= kafkaSize {
+		q.samples = append(q.samples, kafkaSample{first: read})
 	}
+	s := &q.samples[len(q.samples)-1]
+	s.last = read
 	s.bytes += cost
 	var sum float64
 	for _, s := range q.samples {
-		if s.second > second-kafkaSamples {
-			sum += s.bytes
-		}
+		sum += s.bytes
 	}
-	// Ten whole samples count even where the client is younger than that.
-	window := (kafkaSamples-1)*kafkaSize + read%kafkaSize
+	window := read - q.samples[0].first
+	window = max(window, (kafkaSamples-1)*kafkaSize+window%kafkaSize)
 	if over := sum/window.Seconds() - q.rate; over > 0 {
-		q.muted = read + time.Duration(over/q.rate*float64(window))
+		return time.Duration(over / q.rate * float64(window))
 	}
-	return read - at
+	return 0
 }

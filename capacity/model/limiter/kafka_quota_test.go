@@ -13,8 +13,9 @@ import (
 func TestKafkaQuotaThrottle(t *testing.T) {
 	for _, window := range []time.Duration{10 * time.Second, 10500 * time.Millisecond, 10999999 * time.Microsecond} {
 		q := NewKafkaQuota(10)
-		at := window + 90*time.Second
+		q.Admit(90*time.Second, 0)
 		// All of it in one request, which is what the window's rate is made of.
+		at := 90*time.Second + window
 		if wait := q.Admit(at, 15*window.Seconds()); wait != 0 {
 			t.Errorf("the request itself waits %v", wait)
 		}
@@ -70,7 +71,7 @@ func TestKafkaQuotaFreeBurst(t *testing.T) {
 // Waits don't depend on the unit that bytes are counted in.
 func TestKafkaQuotaScales(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		k := math.Ldexp(1, rapid.IntRange(1, 20).Draw(t, "k")) // exact, as an instant beside a second's edge must be
+		k := math.Ldexp(1, rapid.IntRange(1, 20).Draw(t, "k")) // exact, as an instant beside a sample's edge must be
 		one, other := NewKafkaQuota(100), NewKafkaQuota(100*k)
 		var at time.Duration
 		for range 200 {
