@@ -255,7 +255,7 @@ func parseText(t *testing.T, text string) (*Scenario, strict.Faults) {
 
 func TestReadyMadeScenarios(t *testing.T) {
 	names, err := fs.Glob(Ready(), "*.yaml")
-	if err != nil || !slices.Equal(names, []string{"premiere-cached.yaml", "premiere.yaml"}) {
+	if err != nil || !slices.Equal(names, []string{"play.yaml", "premiere-cached.yaml", "premiere.yaml", "view-events.yaml"}) {
 		t.Fatalf("%v %v", names, err)
 	}
 	for _, name := range names {
@@ -263,8 +263,15 @@ func TestReadyMadeScenarios(t *testing.T) {
 		if faults != nil {
 			t.Fatal(faults)
 		}
-		if s.Name+".yaml" != name || s.Target.Sandbox != s.Name || s.Loads[0].Operations[0].Name != "listPrograms" {
-			t.Errorf("%s is %+v", name, s)
+		sandbox, operation := s.Name, "listPrograms"
+		switch s.Name {
+		case "view-events":
+			operation = "view"
+		case "play":
+			sandbox, operation = "view-events", "getProgram"
+		}
+		if s.Name+".yaml" != name || s.Target.Sandbox != sandbox || s.Loads[0].Operations[0].Name != operation {
+			t.Errorf("%s is of %s and %s", name, s.Target.Sandbox, s.Loads[0].Operations[0].Name)
 		}
 		if d := s.Loads[0].Duration(); d > 37*time.Second {
 			t.Errorf("%s takes %v", name, d)
@@ -506,7 +513,7 @@ func FuzzParseFile(f *testing.F) {
 				t.Errorf("an impossible load: %+v", l)
 			}
 			for _, o := range l.Operations {
-				if g := o.GraphQL; g == nil || g.Variables != nil && !json.Valid(g.Variables) {
+				if g := o.GraphQL; (g == nil) == (o.Kafka == nil) || g != nil && g.Variables != nil && !json.Valid(g.Variables) {
 					t.Errorf("an impossible operation: %+v", o)
 				}
 			}

@@ -309,7 +309,7 @@ func TestOpen(t *testing.T) {
 		"premiere":               file("a file doesn't hide a ready-made System"),
 		"systems/premiere2.yaml": file(contract),
 	}
-	for _, ref := range []string{"mine.yaml", "./mine.yaml", "premiere", "premiere-cached", "systems/premiere2.yaml"} {
+	for _, ref := range []string{"mine.yaml", "./mine.yaml", "premiere", "premiere-cached", "view-events", "systems/premiere2.yaml"} {
 		if _, err := model.Open(ref, files); err != nil {
 			t.Errorf("%s: %v", ref, err)
 		}
@@ -320,7 +320,7 @@ func TestOpen(t *testing.T) {
 	for ref, want := range map[string]string{
 		"deep/no-schema.yaml": "deep/no-schema.yaml:3:9: schema: can't be read: ",
 		"deep/wrong.yaml":     "deep/wrong.yaml:1:1: operations: is missing",
-		"none.yaml":           `system "none.yaml" is neither ready-made (premiere, premiere-cached) nor a file that can be read: `,
+		"none.yaml":           `system "none.yaml" is neither ready-made (premiere, premiere-cached, view-events) nor a file that can be read: `,
 		"../mine.yaml":        "nor a file that can be read",
 		"":                    "nor a file that can be read",
 	} {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/headroom-load/headroom/capacity/model"
@@ -24,10 +25,15 @@ func (b *Broker) connect(id string, more ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.addresses...), kgo.ClientID(id), kgo.Dialer(b.network.Dial)}, more...)...)
 }
 
-// consume starts the members of every group, and waits until they share their
-// topic.
+// consume starts the members of every group, which has committed the beginning of
+// its topic, and waits until they share it.
 func (b *Broker) consume() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
 	for _, g := range b.system.Kafka.Groups {
+		if err := b.begin(ctx, g); err != nil {
+			return fmt.Errorf("group %s: %w", g.Name, err)
+		}
 		for i := range g.Members {
 			c, err := b.connect(fmt.Sprintf("%s-%d", g.Name, i+1),
 				kgo.ConsumerGroup(g.Name), kgo.ConsumeTopics(g.Topic), kgo.DisableAutoCommit(),
@@ -37,25 +43,33 @@ func (b *Broker) consume() error {
 				return err
 			}
 			m := &member{client: c, rate: g.Rate}
-			var ctx context.Context
-			ctx, m.stop = context.WithCancel(context.Background())
-			m.working.Go(func() { m.work(ctx) })
+			working, stop := context.WithCancel(context.Background())
+			m.stop = stop
+			m.working.Go(func() { m.work(working) })
 			b.members = append(b.members, m)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTime)
-	defer cancel()
 	for _, g := range b.system.Kafka.Groups {
-		if err := b.shared(ctx, g); err != nil {
+		if _, err := b.cluster.WaitGroupStable(ctx, g.Name, g.Members); err != nil {
 			return fmt.Errorf("group %s: %w", g.Name, err)
 		}
 	}
 	return nil
 }
 
-func (b *Broker) shared(ctx context.Context, g model.Group) error {
-	_, err := b.cluster.WaitGroupStable(ctx, g.Name, g.Members)
-	return err
+// begin commits the beginning of a group's topic, so that its lag is known before
+// its first record.
+func (b *Broker) begin(ctx context.Context, g model.Group) error {
+	c, err := b.connect("headroom-sandbox")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var start kadm.Offsets
+	for p := range b.system.Kafka.Topic(g.Topic) {
+		start.AddOffset(g.Topic, int32(p), 0, -1)
+	}
+	return kadm.NewClient(c).CommitAllOffsets(ctx, g.Name, start)
 }
 
 // member is one of a group, which works off records one after the other.

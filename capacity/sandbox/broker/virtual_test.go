@@ -183,6 +183,13 @@ func TestVirtualGroup(t *testing.T) {
 			}
 			return float64(all["view-consumer"].Lag.Total())
 		}
+		if got := lag(); got != 0 {
+			t.Errorf("lag of %v before the first record", got)
+		}
+		commits, err := kadm.NewClient(c).FetchOffsets(t.Context(), "view-consumer")
+		if err != nil || len(commits["views"]) != 4 {
+			t.Errorf("%v is committed before the first record, %v", commits, err)
+		}
 		start := time.Now()
 		for i := range 60 * 30 {
 			time.Sleep(time.Until(start.Add(time.Duration(i+1) * time.Second / 60)))
