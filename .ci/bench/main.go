@@ -79,7 +79,7 @@ func main() {
 // result is one run of one client.
 type result struct {
 	sent   int64         // counted by the server
-	opened int64         // connections, counted by the server
+	open   int64         // most connections at once, counted by the server
 	cpu    time.Duration // of the finished process and its children
 	memory int64         // peak resident, in KiB
 	// foreign is the share of the processor that others took meanwhile: other
@@ -144,8 +144,8 @@ func (b *bench) stop() { _ = b.server.Process.Kill(); _ = b.server.Wait() }
 
 func (b *bench) file(name string) string { return filepath.Join(b.work, name) }
 
-// count returns the requests that the server has answered so far, and the
-// connections that it has taken.
+// count returns the requests that the server has answered so far, and the most
+// connections that it had at once since it was last asked.
 func (b *bench) count() (requests, connections int64) {
 	_, err1 := b.ask.WriteString("\n")
 	err2 := b.ask.Flush()
@@ -175,7 +175,7 @@ func (b *bench) run(name string, seconds int, after func(*result), program strin
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "CI=true", "K6_NO_USAGE_REPORT=true", "SSL_CERT_FILE="+b.file(certificate))
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	requests, connections := b.count()
+	requests, _ := b.count()
 	busy, began := busyTime(), time.Now()
 	err := cmd.Run()
 	wall := time.Since(began)
@@ -184,8 +184,8 @@ func (b *bench) run(name string, seconds int, after func(*result), program strin
 		return
 	}
 	var r result
-	r.sent, r.opened = b.count()
-	r.sent, r.opened = r.sent-requests, r.opened-connections
+	r.sent, r.open = b.count()
+	r.sent -= requests
 	if err != nil {
 		r.failed = fmt.Sprintf("%v %s", err, bytes.TrimSpace(said.Bytes()))
 	}

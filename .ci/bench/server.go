@@ -43,8 +43,9 @@ func parseURLs(line string) urls {
 	return u
 }
 
-// counted is what the null server has seen.
-var counted struct{ requests, connections atomic.Int64 }
+// counted is what the null server has seen: the requests that it has answered,
+// the connections that are open, and the most of them since it was last asked.
+var counted struct{ requests, open, most atomic.Int64 }
 
 // nullServer answers every POST with the same bytes. It says its URLs first, and
 // then its counts for each line of its input.
@@ -75,7 +76,7 @@ func nullServer(dir string) {
 	}
 	check(json.NewEncoder(os.Stdout).Encode(at))
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		fmt.Println(counted.requests.Load(), counted.connections.Load())
+		fmt.Println(counted.requests.Load(), counted.most.Swap(counted.open.Load()))
 	}
 }
 
@@ -92,13 +93,16 @@ func accept(l net.Listener, answer []byte, hold func()) {
 	for {
 		c, err := l.Accept()
 		check(err)
-		counted.connections.Add(1)
+		open := counted.open.Add(1)
+		for most := counted.most.Load(); open > most && !counted.most.CompareAndSwap(most, open); most = counted.most.Load() {
+		}
 		go serve(c, answer, hold)
 	}
 }
 
 // serve answers the requests of one connection.
 func serve(c net.Conn, answer []byte, hold func()) {
+	defer counted.open.Add(-1)
 	defer c.Close()
 	buf := make([]byte, 0, 8192)
 	for {

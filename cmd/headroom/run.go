@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -159,21 +158,11 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 			fmt.Fprintln(a.stderr, rehearsal.Summary(c))
 		}
 	}
-	a.keepSmall()
 	m, err := rehearsal.Run(ctx, abort, c, x.dir)
 	if err != nil {
 		return m, failure(err)
 	}
 	return m, nil
-}
-
-// keepSmall lets the heap grow by less before its garbage is collected, but for
-// what GOGC says. A run makes so little of it that this costs next to nothing,
-// and its reports are drawn in the memory that it took.
-func (a app) keepSmall() {
-	if !a.set("GOGC") {
-		debug.SetGCPercent(30)
-	}
 }
 
 // standIn is what a reader must know of a sandbox's brokers.
