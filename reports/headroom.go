@@ -1,0 +1,165 @@
+package reports
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/reports/plot"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// headroomSection sets every quota's limit against its use, and what one
+// arrival costs against the rate at which the quota binds.
+func headroomSection(a capacity.Assessment) Section {
+	s := Section{ID: "headroom", Title: "Headroom"}
+	if len(a.Quotas) == 0 {
+		s.Blocks = []Block{Text("No quotas were read, so the run says nothing of headroom.")}
+		return s
+	}
+	target, same := 0.0, true
+	for _, q := range a.Quotas {
+		if q.Required != nil {
+			same = same && (target == 0 || target == q.Required.Target)
+			target = q.Required.Target
+		}
+	}
+	required := "required"
+	if same && target > 0 {
+		required = "for " + unit.Human(target) + "/s"
+	}
+	t := &Table{Columns: []Column{
+		{"quota", false},
+		{"limit", true},
+		{"peak", true},
+		{"used", true},
+		{"headroom", true},
+		{"throttled", true},
+		{"unit cost", true},
+		{"binds at", true},
+		{"safe rate", true},
+		{required, true},
+	}}
+	for _, q := range a.Quotas {
+		row := []Cell{{Text: q.ID}, {Text: plot.Amount(q.Limit, q), Sub: origin(q.Origin)}}
+		for _, n := range q.Notes {
+			row[0].Notes = append(row[0].Notes, t.note(n))
+		}
+		if q.Peak == nil {
+			c := t.missing("no use of " + q.ID + " was recorded")
+			row = append(row, c, c, c)
+		} else {
+			peak := Cell{Text: plot.Amount(*q.Peak, q)}
+			short, long, _ := strings.Cut(q.Resolution, ", ")
+			peak.Sub = short
+			if long != "" {
+				peak.Notes = append(peak.Notes, t.note(q.Resolution))
+			}
+			if q.Coverage != nil && *q.Coverage < 1 {
+				peak.Notes = append(peak.Notes, t.note(fmt.Sprintf("%s of the run's minutes had a point", unit.HumanShare(*q.Coverage))))
+			}
+			row = append(row, peak)
+			if q.Utilization != nil && q.Headroom != nil {
+				row = append(row, Cell{Text: unit.HumanShare(*q.Utilization)}, Cell{Text: unit.HumanShare(*q.Headroom), Tone: headroomTone(*q.Headroom)})
+			} else {
+				c := t.missing("the limit of " + q.ID + " is not known")
+				row = append(row, c, c)
+			}
+		}
+		row = append(row, t.throttled(q), t.cost(q), t.prediction(a, q, q.BindsAt), t.prediction(a, q, q.SafeRate), t.required(q, same))
+		t.Rows = append(t.Rows, row)
+	}
+	s.Blocks = []Block{t, Text("Rates are arrivals per second of the loads that charge the quota. \"Binds at\" and \"safe rate\" are predictions with their grade and 95 % interval; what a rate requires is arithmetic: rate times unit cost.")}
+	if t := costTable(a); t != nil {
+		s.Blocks = append(s.Blocks, t)
+	}
+	return s
+}
+
+func (t *Table) throttled(q capacity.QuotaResult) Cell {
+	switch {
+	case q.Throttled == nil:
+		return t.missing("no throttle count was recorded for " + q.ID)
+	case *q.Throttled > 0:
+		return Cell{Text: whole(*q.Throttled), Tone: Bad}
+	}
+	return Cell{Text: "0"}
+}
+
+func (t *Table) cost(q capacity.QuotaResult) Cell {
+	if q.UnitCost == nil {
+		return t.missing("the run gives no unit cost of " + q.ID)
+	}
+	return Cell{Text: plot.UnitCost(q), Sub: interval(q.UnitCost.Low, q.UnitCost.High, func(v float64) string { return costOf(v, q) })}
+}
+
+// required is the cell of what the target rate needs; same says that the
+// column's heading names that rate.
+func (t *Table) required(q capacity.QuotaResult, same bool) Cell {
+	n := q.Required
+	if n == nil {
+		return t.missing("what a rate requires of " + q.ID + " needs its unit cost")
+	}
+	c := Cell{Text: plot.Amount(n.Quota, q)}
+	if q.Limit > 0 {
+		c.Sub = unit.Human(n.Quota/q.Limit) + "x the limit"
+	}
+	if !same {
+		c.Notes = []int{t.note("for " + unit.Human(n.Target) + "/s")}
+	}
+	if n.Quota > q.Limit {
+		c.Tone = Bad
+	}
+	return c
+}
+
+// prediction is the cell of a predicted rate.
+func (t *Table) prediction(a capacity.Assessment, q capacity.QuotaResult, p *capacity.Prediction) Cell {
+	switch {
+	case p == nil && a.Verdict.Status != capacity.Valid:
+		return t.missing(fmt.Sprintf("withheld: the run is %s", a.Verdict.Status))
+	case p == nil:
+		return t.missing("the run does not carry this prediction for " + q.ID)
+	case p.Grade == capacity.Refused || p.Rate == nil:
+		return Cell{Text: "refused", Tone: Faint, Notes: []int{t.note(fmt.Sprintf("more than 3 times the highest tested rate, %s/s, which is too far to predict", unit.Human(q.TestedRate)))}}
+	}
+	c := Cell{Text: unit.Human(*p.Rate) + "/s", Sub: string(p.Grade)}
+	if p.Low != nil && p.High != nil {
+		if i := interval(*p.Low, *p.High, unit.Human); i != "" {
+			c.Sub = i + "\n" + c.Sub
+		}
+	}
+	return c
+}
+
+// costTable shows what each operation charges, where a quota has more than one.
+func costTable(a capacity.Assessment) *Table {
+	t := &Table{Caption: "Unit cost of each operation", Columns: []Column{{"quota", false}, {"operation", false}, {"load", false}, {"unit cost", true}}}
+	for _, q := range a.Quotas {
+		if len(q.ByOperation) < 2 {
+			continue
+		}
+		for _, c := range q.ByOperation {
+			t.Rows = append(t.Rows, []Cell{{Text: q.ID}, {Text: c.Name}, {Text: c.Load}, {Text: costOf(c.UnitCost, q)}})
+		}
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
+}
+
+func headroomTone(h float64) Tone {
+	switch {
+	case h <= 0.005:
+		return Bad
+	case h <= 0.2:
+		return Warning
+	}
+	return Good
+}
+
+func costOf(v float64, q capacity.QuotaResult) string {
+	q.UnitCost = &capacity.Estimate{Value: v}
+	return plot.UnitCost(q)
+}
