@@ -33,7 +33,7 @@ check: bin/staticcheck bin/gofumpt ## formatting, vet, staticcheck, a tidy go.mo
 	$(GO) mod tidy -diff
 
 race: ## run the tests of everything concurrent under the race detector
-	$(GO) test -race ./scenarios/... $(addprefix ./capacity/,calibration observe/... quotas/... record rehearsal sandbox/...)
+	$(GO) test -race -short ./scenarios/... $(addprefix ./capacity/,calibration observe/... quotas/... record rehearsal sandbox/...)
 
 honesty: ## hold the printed intervals against the truth of 2,000 random Systems; takes minutes
 	$(GO) test ./capacity -run TestHonesty -v -systems 2000

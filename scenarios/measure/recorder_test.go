@@ -369,6 +369,9 @@ func BenchmarkFlush(b *testing.B) {
 // A day needs no more memory than a minute: what a second leaves is merged when
 // it is over and used again. How many requests a second had doesn't matter to it.
 func TestDayInConstantMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a day takes many minutes under the race detector, and is of one goroutine")
+	}
 	rec := measure.NewRecorder([]measure.Operation{{Load: "l", Name: "a"}, {Load: "l", Name: "b"}}, 2)
 	rng := rand.New(rand.NewPCG(1, 1))
 	heap := func() int64 {
