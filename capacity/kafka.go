@@ -185,6 +185,7 @@ func withKafka(run *Run) *Run {
 	q := Quota{
 		ID: measure.KafkaByteRate, Name: "producer_byte_rate", Kind: RateQuota, Limit: limit.Value, Unit: unit.Bytes, Period: "s", Each: EachBroker,
 		Origin: FromThrottles, Source: "what brokers asked to wait for in this run", Adjustable: true, Loads: loads,
+		Notes: []string{"supposes that no other producer is held to the same quota: if one is, the true limit is higher"},
 	}
 	if u.longest <= requestWait {
 		q.Notes = append(q.Notes, "no wait was longer than 1 s, which is all that a quota of request time asks for: it may be that one, request_percentage")
