@@ -30,8 +30,8 @@ type Reconciliation struct {
 	// quota too, or answers with their counts were lost; below, the cloud's data
 	// is incomplete or belongs to something else.
 	Difference float64
-	// Unmeasured counts the run's sent requests whose answer carried no token
-	// count; refusals with status 429 are among them.
+	// Unmeasured counts the run's sent requests that charge the quota and whose
+	// answer carried no token count; refusals with status 429 are among them.
 	Unmeasured int64
 }
 
@@ -43,6 +43,7 @@ type Reconciliation struct {
 // what the service did before and after. Without a minute to compare, or
 // without tokens in the ledger, there is no reconciliation.
 func Reconcile(run *Run) []Reconciliation {
+	run = withKafka(run)
 	q := quotaOf(run, RequestTokens)
 	var out []Reconciliation
 	for _, s := range run.Series {
@@ -64,8 +65,9 @@ func Reconcile(run *Run) []Reconciliation {
 			x.Minutes++
 		}
 		for i := range run.Rows {
-			r := &run.Rows[i]
-			x.Unmeasured += r.OK + r.Throttled + r.Failed + r.Rejected + r.Unclassified + r.TimedOut + r.Unfinished - r.TokensN
+			if r := &run.Rows[i]; q.Charges(r.Load, r.Operation) {
+				x.Unmeasured += r.OK + r.Throttled + r.Failed + r.Rejected + r.Unclassified + r.TimedOut + r.Unfinished - r.TokensN
+			}
 		}
 		if x.Ledger > 0 {
 			x.Difference = (x.Cloud - x.Ledger) / x.Ledger

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -123,6 +124,26 @@ func TestReconcileCountsTheUnmeasured(t *testing.T) {
 	run.Series = []measure.Series{{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Points: []measure.Point{minute(0, 12000)}}}
 	run.Rows[0].TokensN = 4
 	if got := Reconcile(run); len(got) != 1 || got[0].Unmeasured != 6 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// What AppSync counts is of GraphQL loads alone: records beside them lack no token
+// counts, and are no arrivals that tokens are shared out over.
+func TestKafkaLoadsChargeNoTokens(t *testing.T) {
+	run := metered(noon, 60, 200)
+	run.Series = []measure.Series{{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Points: []measure.Point{minute(0, 12000)}}}
+	run.Manifest.Quotas[0].Loads = nil // all that there are
+	run.Manifest.Loads = []Load{
+		{Name: "viewers", Operations: []Operation{{Name: "list", Kind: "graphql"}}},
+		{Name: "others", Operations: []Operation{{Name: "ping", Kind: "graphql"}}},
+		{Name: "events", Operations: []Operation{{Name: "view", Kind: "kafka"}}},
+	}
+	run.Rows = append(run.Rows, measure.Row{Load: "events", Operation: "view", Sent: 7, OK: 7})
+	if got := quotaOf(analyse(run).run, RequestTokens).Loads; !slices.Equal(got, []string{"viewers", "others"}) {
+		t.Errorf("charged by the loads %q", got)
+	}
+	if got := Reconcile(run); len(got) != 1 || got[0].Unmeasured != 0 {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -150,11 +150,14 @@ func (u *kafkaUse) text() string {
 
 // withKafka returns the run with the byte rate quota of its Kafka brokers: only
 // Kafka loads charge it, and where nobody named it beforehand, its throttles do.
+// And none of them charges what AppSync counts.
 func withKafka(run *Run) *Run {
-	var loads []string
+	var loads, others []string
 	for _, l := range run.Manifest.Loads {
 		if slices.ContainsFunc(l.Operations, func(o Operation) bool { return o.Kind == "kafka" }) {
 			loads = append(loads, l.Name)
+		} else {
+			others = append(others, l.Name)
 		}
 	}
 	if loads == nil {
@@ -166,6 +169,9 @@ func withKafka(run *Run) *Run {
 		q := &whole.Manifest.Quotas[i]
 		if q.service() == "kafka" && len(q.Loads) == 0 {
 			q.Loads = loads
+		}
+		if q.service() == "appsync" && len(q.Loads) == 0 {
+			q.Loads = others
 		}
 		if q.ID == measure.KafkaByteRate {
 			q.Each = EachBroker

@@ -102,7 +102,7 @@ func UsePerSecond(run *Run, quota string) []float64 {
 	if !ok || c.statistic != "Sum" || c.period <= time.Second {
 		return nil
 	}
-	perSecond, _ := a.spreadUse(run.Manifest.Quotas[i], c)
+	perSecond, _ := a.spreadUse(a.run.Manifest.Quotas[i], c)
 	return perSecond
 }
 

@@ -44,14 +44,16 @@ func consumerBlocks(a capacity.Assessment) (blocks []Block) {
 
 // drain says how long the lag of a spike lasts.
 func drain(d capacity.Drain) string {
-	text := fmt.Sprintf("The %s that were behind at %s are worked off ", unit.HumanQuantity(d.Lag, unit.Records), lasting(d.At))
+	behind := fmt.Sprintf("%s that were behind at %s are", unit.HumanQuantity(d.Lag, unit.Records), lasting(d.At))
+	if d.Time == nil {
+		return fmt.Sprintf("At %s, which is no less than the group takes, the %s never worked off.", perSecond(d.Rate), behind)
+	}
+	text := "The " + behind + " worked off in " + toSeconds(*d.Time)
 	switch {
-	case d.Time == nil:
-		return text + fmt.Sprintf("never at %s, which is no less than the group takes.", perSecond(d.Rate))
 	case d.Low != nil && d.High != nil:
-		text += fmt.Sprintf("in %s (%s to %s)", toSeconds(*d.Time), toSeconds(*d.Low), toSeconds(*d.High))
+		text += fmt.Sprintf(" (%s to %s)", toSeconds(*d.Low), toSeconds(*d.High))
 	case d.Low != nil:
-		text += fmt.Sprintf("in %s (%s to never)", toSeconds(*d.Time), toSeconds(*d.Low))
+		text += fmt.Sprintf(" (%s to never)", toSeconds(*d.Low))
 	}
 	return text + fmt.Sprintf(" at %s, the lowest rate that the load held: a prediction from what the group took while records waited.", perSecond(d.Rate))
 }

@@ -20,7 +20,7 @@ func TestConsumerBlocks(t *testing.T) {
 	}{
 		{kept, []string{"what it can take at most is not known", "68.0 records/s", "n/a"}},
 		{late, []string{"While records waited, group readers took 90.0 records/s (88.0 records/s to 92.0 records/s)", "The 5,400 records that were behind at 3m10s are worked off in 4m5s (3m45s to 4m30s) at 68.0 records/s"}},
-		{never, []string{"never at 90.0 records/s"}},
+		{never, []string{"At 90.0 records/s, which is no less than the group takes, the 5,400 records that were behind at 3m10s are never worked off."}},
 	} {
 		var said []string
 		for _, b := range consumerBlocks(capacity.Assessment{Consumers: []capacity.Consumer{c.consumer}}) {
