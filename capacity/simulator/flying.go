@@ -53,7 +53,7 @@ func (f *flying) over(at time.Duration) {
 		}
 		return
 	}
-	if at%time.Second != 0 {
+	if at <= 0 || at%time.Second != 0 { // no second ends at 0
 		return
 	}
 	second := secondOf(at)
