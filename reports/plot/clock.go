@@ -9,7 +9,6 @@ import (
 	"gonum.org/v1/plot/vg"
 
 	"github.com/headroom-load/headroom/capacity"
-	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
@@ -147,16 +146,8 @@ func (t *timeline) loadTimes(loads []capacity.Load) (c chart, ok bool) {
 			dash []vg.Length
 		}{{"p50", 0.5, solid}, {"p99", 0.99, dashed}} {
 			line := line{name: l.Name + " " + p.name, role: hues[i], dash: p.dash, weight: 1.8}
-			earned := false
-			for k := range parts {
-				v := math.NaN()
-				if stats.Earned(parts[k].N(), p.p) {
-					v = seconds(parts[k].Quantile(p.p))
-					lowest, highest, earned = min(lowest, v), max(highest, v), true
-				}
-				line.xs = append(line.xs, float64(k)*step, min(float64(k+1)*step, t.end))
-				line.ys = append(line.ys, v, v)
-			}
+			low, high, earned := t.steps(&line, p.p, step, parts)
+			lowest, highest = min(lowest, low), max(highest, high)
 			if earned {
 				c.marks = append(c.marks, line)
 			}

@@ -298,16 +298,8 @@ func responseTime(t *timeline) Figure {
 		dash []vg.Length
 	}{{"p99", 0.99, red, dashed}, {"p90", 0.9, amber, solid}, {"p50", 0.5, blue, solid}} {
 		l := line{name: p.name, role: p.role, dash: p.dash, weight: 1.9}
-		earned := false
-		for i := range parts {
-			v := math.NaN()
-			if stats.Earned(parts[i].N(), p.p) {
-				v = seconds(parts[i].Quantile(p.p))
-				lowest, highest, earned = min(lowest, v), max(highest, v), true
-			}
-			l.xs = append(l.xs, float64(i)*step, min(float64(i+1)*step, t.end))
-			l.ys = append(l.ys, v, v)
-		}
+		low, high, earned := t.steps(&l, p.p, step, parts)
+		lowest, highest = min(lowest, low), max(highest, high)
 		if earned {
 			marks = append(marks, l)
 		} else {

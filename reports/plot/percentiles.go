@@ -1,6 +1,7 @@
 package plot
 
 import (
+	"math"
 	"slices"
 
 	"github.com/headroom-load/headroom/capacity/stats"
@@ -51,4 +52,21 @@ func (t *timeline) responses(load string) (step float64, parts []measure.Distrib
 		}
 	}
 	return 0, nil
+}
+
+// steps draws quantile p of each step into l, and returns the lowest and the
+// highest that its answers earn; it is not earned where none of them does, and low
+// and high are +Inf and 0 then.
+func (t *timeline) steps(l *line, p, step float64, parts []measure.Distribution) (low, high float64, earned bool) {
+	low = math.Inf(1)
+	for i := range parts {
+		v := math.NaN()
+		if stats.Earned(parts[i].N(), p) {
+			v = seconds(parts[i].Quantile(p))
+			low, high, earned = min(low, v), max(high, v), true
+		}
+		l.xs = append(l.xs, float64(i)*step, min(float64(i+1)*step, t.end))
+		l.ys = append(l.ys, v, v)
+	}
+	return low, high, earned
 }
