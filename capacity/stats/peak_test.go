@@ -28,6 +28,15 @@ func TestPoissonQuantile(t *testing.T) {
 	}
 }
 
+// The largest load of which so many environments are exceeded by 0.1 % of the time.
+func TestPoissonQuantileInverse(t *testing.T) {
+	for environments, load := range map[int64]float64{100: 72.77, 1000: 906.07, 5000: 4785.31, 10_000: 9694.81, 20_000: 19_566.81} {
+		if PoissonQuantile(load-0.01, 0.999) > environments || PoissonQuantile(load+0.01, 0.999) <= environments {
+			t.Errorf("%d environments don't carry a load of %g and no more", environments, load)
+		}
+	}
+}
+
 // Science R21.
 func TestBusiestSecond(t *testing.T) {
 	for _, c := range []struct{ arrivals, want int64 }{{300_000, 5254}, {5000, 119}, {60_000, 1115}, {600, 24}, {0, 0}} {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/mathext"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // confidence is that of the intervals of quantiles.
@@ -61,6 +62,14 @@ func BoundExists(p, confidence float64) int64 {
 // LoadGen.
 func OverLimit(n int64, p, confidence float64) int64 {
 	return least(n, func(t int64) bool { return binomialCDF(t, n, 1-p) > 1-confidence }) - 1
+}
+
+// MarginSize returns how many independent values it takes for the rank of the
+// quantile p to be known within a margin, a share of all values, with the given
+// confidence: n = z² p (1-p) / margin². MLPerf takes a twentieth of 1-p.
+func MarginSize(p, margin, confidence float64) int64 {
+	z := distuv.UnitNormal.Quantile((1 + confidence) / 2)
+	return int64(math.Ceil(z * z * p * (1 - p) / (margin * margin)))
 }
 
 // AtMostNone returns the share that is not exceeded, with the given confidence,

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Ranks and counts that were published or computed exactly.
+// Ranks and counts that were published or computed exactly (science R08).
 func TestQuantileRanks(t *testing.T) {
 	for _, c := range []struct {
 		n         int64
@@ -30,6 +30,7 @@ func TestQuantileRanks(t *testing.T) {
 	}
 }
 
+// Science R09.
 func TestBoundExists(t *testing.T) {
 	for _, c := range []struct {
 		p, confidence float64
@@ -52,7 +53,7 @@ func TestBoundExists(t *testing.T) {
 	}
 }
 
-// LoadGen's least sizes for none and for one value over the limit, and the
+// Science R06: LoadGen's least sizes for none and for one value over the limit, and the
 // counts of its published logs, which print one less.
 func TestOverLimit(t *testing.T) {
 	for _, c := range []struct {
@@ -68,6 +69,26 @@ func TestOverLimit(t *testing.T) {
 	for n, discarded := range map[int64]int64{2048: 172, 2116: 178, 2145: 181, 4_776_846: 476_158} {
 		if got := OverLimit(n, .9, .99) - 1; got != discarded {
 			t.Errorf("of %d values %d are discarded, want %d", n, got, discarded)
+		}
+	}
+}
+
+// Science R06: MLPerf's counts for a margin of a twentieth of what lies beyond, and
+// those for a tenth with 95 %.
+func TestMarginSize(t *testing.T) {
+	for _, c := range []struct {
+		p, share, confidence float64
+		want                 int64
+	}{
+		{.9, 1. / 20, .99, 23_886},
+		{.95, 1. / 20, .99, 50_426},
+		{.97, 1. / 20, .99, 85_812},
+		{.99, 1. / 20, .99, 262_742},
+		{.99, 1. / 10, .95, 38_031},
+		{.999, 1. / 10, .95, 383_762},
+	} {
+		if got := MarginSize(c.p, c.share*(1-c.p), c.confidence); got != c.want {
+			t.Errorf("p%g to %g of the rest with %g: %d values, want %d", 100*c.p, c.share, c.confidence, got, c.want)
 		}
 	}
 }

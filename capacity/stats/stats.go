@@ -1,7 +1,8 @@
 // Package stats is the room of the arithmetic behind intervals and bounds:
 // ratios of sums over blocks of time with their bootstrap interval, the index
 // of dispersion, Erlang's loss formula, intervals of percentiles and how many
-// values they need, and where a series has settled.
+// values they need, where a series has settled, and how groups and series of
+// several runs differ.
 //
 // Load comes in time, and what happens in one second resembles what happens in
 // the next, so intervals resample blocks of time and never single requests.

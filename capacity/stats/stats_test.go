@@ -57,7 +57,7 @@ func TestDispersion(t *testing.T) {
 	}
 }
 
-// The published and recomputed values of Erlang's loss formula.
+// The published and recomputed values of Erlang's loss formula (science R32).
 func TestErlangB(t *testing.T) {
 	for _, c := range []struct {
 		load    float64

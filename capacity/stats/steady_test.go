@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Series that decay, grow and stay, with the cuts that the rule's formula gives.
+// Series that decay, grow and stay, with the cuts that the rule's formula gives (science R31).
 func TestWarmUp(t *testing.T) {
 	make500 := func(f func(i int) float64) []float64 {
 		x := make([]float64, 500)

@@ -11,7 +11,7 @@ import (
 
 const none = 0 * time.Second
 
-// 1,000 environments at once and 100/s more under a demand for 5,000: in use
+// Science R16: 1,000 environments at once and 100/s more under a demand for 5,000: in use
 // are 1000 + 100t, all of them after 40 s. The fluid formula takes that for the
 // requests admitted per service time and finds 80,000 of 200,000 throttled for
 // requests of 1 s. One by one, those in use at the end of a second are those
@@ -50,7 +50,32 @@ func TestConcurrencyScaling(t *testing.T) {
 	}
 }
 
-// From 1,000 environments to 20,000 takes 190 s at 100/s.
+// Were the environments created 1,000 at once every 10 s, then half of 5,000/s of
+// 1 s would be throttled in 40 s (science R16).
+func TestConcurrencyScalingByThousands(t *testing.T) {
+	var pools []*Concurrency
+	throttled := 0
+	for n := range 40 * 5000 {
+		at := every(n, 5000)
+		if at >= time.Duration(len(pools))*10*time.Second {
+			pools = append(pools, NewConcurrency(Environments{Limit: 1000, KeepAlive: time.Hour}))
+		}
+		ok := false
+		for _, c := range pools {
+			if _, ok = c.Admit(at, time.Second); ok {
+				break
+			}
+		}
+		if !ok {
+			throttled++
+		}
+	}
+	if throttled != 100_000 {
+		t.Errorf("%d of 200,000 throttled, want 100,000", throttled)
+	}
+}
+
+// From 1,000 environments to 20,000 takes 190 s at 100/s (science R16).
 func TestConcurrencyScalingToTwentyThousand(t *testing.T) {
 	c := NewConcurrency(Environments{Limit: 20_000, Step: 1000, Per: 10 * time.Second, KeepAlive: time.Hour})
 	for at := none; ; at += 10 * time.Millisecond {

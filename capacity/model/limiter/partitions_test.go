@@ -6,7 +6,7 @@ import (
 )
 
 // A table of 100 RCU/s idle for 300 s has 30,000 units saved up; 400/s then
-// last 30,000/(400-100) = 100 s.
+// last 30,000/(400-100) = 100 s (science R22).
 func TestPartitionsBurst(t *testing.T) {
 	p := NewPartitions(1, 100, 300*time.Second)
 	const idle = 300 * time.Second

@@ -19,8 +19,8 @@ func meanWait(n, servers int, rate float64, service func(*rand.Rand) float64) fl
 	return sum / float64(n)
 }
 
-// Mean waits of M/M/1, M/D/1, M/G/1 (Pollaczek and Khinchine) and M/M/c (Erlang
-// C) for a service of one second.
+// Science R32: mean waits of M/M/1, M/D/1, M/G/1 (Pollaczek and Khinchine) and M/M/c
+// (Erlang C) for a service of one second.
 func TestQueueWait(t *testing.T) {
 	exponential := func(r *rand.Rand) float64 { return r.ExpFloat64() }
 	constant := func(*rand.Rand) float64 { return 1 }

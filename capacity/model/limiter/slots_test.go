@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// Science R25.
 func TestSlot(t *testing.T) {
 	if got := crc16("123456789"); got != 0x31C3 {
 		t.Errorf("CRC16 of 123456789 is %#x, want 0x31C3", got)

@@ -8,6 +8,7 @@ import (
 	"time"
 )
 
+// Science R37.
 func TestAmplification(t *testing.T) {
 	for _, c := range []struct {
 		f        float64
@@ -53,7 +54,7 @@ func TestFreeRefusals(t *testing.T) {
 	}
 }
 
-// A backend of 300/s whose clients make two attempts and give up after a second
+// Science R37: a backend of 300/s whose clients make two attempts and give up after a second
 // stalls for ten seconds. At 280/s, above C/K = 150, it is down for good although
 // nothing is wrong with it any more; at 149/s it recovers, and at 280/s too where
 // the newest are served first or a budget bounds the retries.
