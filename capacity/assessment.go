@@ -152,12 +152,12 @@ type QuotaResult struct {
 	Kind        QuotaKind `json:"kind"`
 	Limit       float64   `json:"limit"`
 	Unit        string    `json:"unit"`
-	Period      *string   `json:"period"` // "s", or null for a level
+	Period      *string   `json:"period"` // "s", or null for anything but a rate
 	Origin      Origin    `json:"origin"`
 	Source      string    `json:"source,omitempty"`
 	AsOf        string    `json:"as_of,omitempty"`
 	Code        string    `json:"code,omitempty"`
-	Peak        *float64  `json:"peak"`        // highest use, per second for a rate
+	Peak        *float64  `json:"peak"`        // highest use, per second for a rate; of a fixed quota the largest seen
 	PeakAt      *float64  `json:"peak_at"`     // seconds from the run's start
 	Utilization *float64  `json:"utilization"` // Peak / Limit
 	Headroom    *float64  `json:"headroom"`    // 1 - Utilization

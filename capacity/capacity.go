@@ -56,14 +56,20 @@ type QuotaKind string
 const (
 	RateQuota  QuotaKind = "rate"  // an amount per period
 	LevelQuota QuotaKind = "level" // an amount at one instant, such as concurrency
+	// FixedQuota is an amount that doesn't grow with the rate, such as the size of an
+	// item: its use is the largest that was seen, and it binds at no rate.
+	FixedQuota QuotaKind = "fixed"
 )
+
+// SmallerItems is what takes a limit of sizes out of the way.
+const SmallerItems = "compress the value and cut it into chunks below the limit"
 
 // Quota is one limit that load can run into.
 type Quota struct {
 	ID     string    `json:"id"`   // "appsync.request-tokens"
 	Name   string    `json:"name"` // as the service's documentation calls it
 	Kind   QuotaKind `json:"kind"`
-	Limit  float64   `json:"limit"`            // per second for a rate, the level itself otherwise
+	Limit  float64   `json:"limit"`            // per second for a rate, the amount itself otherwise
 	Unit   string    `json:"unit"`             // of package unit: "tokens", "ops", "B", "environments", "RCU"
 	Period string    `json:"period,omitempty"` // "s" for a rate
 	Burst  float64   `json:"burst,omitempty"`  // bucket size where known, in Unit; 0: unknown

@@ -58,7 +58,7 @@ type assessed struct {
 	binds float64   // whether it is printed or not; NaN where unknown
 	draws []float64 // of the unit cost; nil where there are none
 	loads []Load
-	early string // why it refused requests far below its safe rate, or ""
+	early string // why it refused requests although the rate is none to refuse at, or ""
 }
 
 // ratio orders quotas: how far the binding rate lies from the tested one.
@@ -177,7 +177,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		}
 	} else {
 		use, used = a.cloudPeak(q)
-		c, known = a.cloudCost(q, parts, usageRole(q))
+		if q.Kind != FixedQuota {
+			c, known = a.cloudCost(q, parts, usageRole(q))
+		}
 	}
 	r.Resolution, r.Coverage = use.resolution, use.coverage
 	if !used {
@@ -190,6 +192,17 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			r.Utilization = new(use.value / q.Limit)
 			r.Headroom = new(1 - use.value/q.Limit)
 		}
+	}
+	if q.Kind == FixedQuota {
+		fails := fmt.Sprintf("what is above %s fails at any rate", unit.HumanQuantity(q.Limit, q.Unit))
+		if q.sizes() {
+			fails += "; " + SmallerItems
+		}
+		note("it doesn't grow with the rate, so it binds at none: %s", fails)
+		if throttled != nil && *throttled > 0 {
+			r.early = fails
+		}
+		return r
 	}
 	if !known {
 		return r
@@ -291,6 +304,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	return r
 }
 
+// sizes reports whether a fixed quota is of the size of single items.
+func (q Quota) sizes() bool { return q.Kind == FixedQuota && q.Unit == unit.Bytes }
+
 // refusedShare returns which part of the requests that charge q it refused.
 func (a *analysis) refusedShare(q Quota, throttled *int64) float64 {
 	if throttled == nil || *throttled == 0 {
@@ -373,12 +389,15 @@ func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
 	}
 	var first *assessed
 	var unknown, withheld []string
+	fixed := 0
 	bound := slices.IndexFunc(sorted, func(q assessed) bool { return q.Bound })
 	for i := range sorted {
 		q := &sorted[i]
 		switch {
 		case i == bound: // which is seen, so no prediction comes before it
 			first = q
+		case q.Kind == FixedQuota:
+			fixed++
 		case math.IsNaN(q.binds) && (q.UnitCost == nil || q.Throttled != nil && *q.Throttled > 0):
 			unknown = append(unknown, q.ID)
 		case math.IsNaN(q.binds): // none of it was used
@@ -419,7 +438,7 @@ func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
 		if q := tightest(sorted); q != nil {
 			b.WriteString(requires(q, " of "+q.ID))
 		}
-	case len(unknown) == len(sorted):
+	case len(unknown) > 0 && len(unknown) == len(sorted)-fixed:
 		return nil, "no prediction: the run shows no quota's cost per request"
 	default:
 		q := tightest(sorted)

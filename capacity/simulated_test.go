@@ -108,3 +108,41 @@ func TestKafkaQuotaHoldsBack(t *testing.T) {
 		t.Errorf("unit cost %+v, binds at %+v", q.UnitCost, q.BindsAt)
 	}
 }
+
+// Items above a limit fail at any rate: the largest one is held against it, refused or
+// not, and nothing is predicted by the rate.
+func TestItemSize(t *testing.T) {
+	const limiters = "  - {id: momento.item-size, kind: item_size, largest: 1MB}\n  - {id: momento.operations, kind: token_bucket, rate: 100 ops/s}\n"
+	operation := func(item string) string {
+		return "  - name: list\n    service_time: 20ms\n    charges:\n      - {limiter: momento.item-size, amount: " + item + "}\n      - {limiter: momento.operations, amount: 1}\n"
+	}
+	const profile = "[{stage: hold, rate: 80/s, for: 60s}]"
+	for _, c := range []struct {
+		item      string
+		largest   float64
+		throttled bool
+	}{
+		{"400KB", 4e5, false},
+		{"{mixture: [{amount: 500KB, share: 95%}, {amount: 3MB, share: 5%}]}", 3e6, true},
+	} {
+		a := simulated(t, profile, limiters, operation(c.item))
+		q := quota(t, a, "momento.item-size")
+		if q.Kind != capacity.FixedQuota || q.Period != nil || *q.Peak != c.largest || math.Abs(*q.Utilization-c.largest/1e6) > 1e-9 {
+			t.Errorf("%s: %s quota, peak %v, utilization %v", c.item, q.Kind, *q.Peak, *q.Utilization)
+		}
+		if q.UnitCost != nil || q.BindsAt != nil || q.SafeRate != nil || q.Required != nil || q.BindsFirst != nil {
+			t.Errorf("%s: a size is predicted by the rate: %+v", c.item, q)
+		}
+		if *a.FirstToBind != "momento.operations" || strings.Contains(a.FirstToBindReason, "not measured") {
+			t.Errorf("%s: %s", c.item, a.FirstToBindReason)
+		}
+		told := strings.Contains(a.FirstToBindReason, "what is above 1.00 MB fails at any rate; compress the value and cut it into chunks")
+		if c.throttled != (*q.Throttled > 0) || c.throttled != told {
+			t.Errorf("%s: %d throttled; %s", c.item, *q.Throttled, a.FirstToBindReason)
+		}
+		// What was refused for its size charged no operation, and would once it fits.
+		if ops := quota(t, a, "momento.operations"); math.Abs(*ops.BindsAt.Rate-100) > 0.1 {
+			t.Errorf("%s: operations bind at %v", c.item, *ops.BindsAt.Rate)
+		}
+	}
+}

@@ -87,16 +87,28 @@ func (t *Table) throttled(q capacity.QuotaResult) Cell {
 }
 
 func (t *Table) cost(q capacity.QuotaResult) Cell {
+	if q.Kind == capacity.FixedQuota {
+		return t.fixed(q)
+	}
 	if q.UnitCost == nil {
 		return t.missing("the run gives no unit cost of " + q.ID)
 	}
 	return Cell{Text: plot.UnitCost(q), Sub: interval(q.UnitCost.Low, q.UnitCost.High, func(v float64) string { return costOf(v, q) })}
 }
 
+// fixed is a cell of a quota that has no such figure because it doesn't grow with the
+// rate.
+func (t *Table) fixed(q capacity.QuotaResult) Cell {
+	return t.missing(q.ID + " doesn't grow with the rate")
+}
+
 // required is the cell of what the target rate needs; same says that the
 // column's heading names that rate.
 func (t *Table) required(q capacity.QuotaResult, same bool) Cell {
 	n := q.Required
+	if q.Kind == capacity.FixedQuota {
+		return t.fixed(q)
+	}
 	if n == nil {
 		return t.missing("what a rate requires of " + q.ID + " needs its unit cost")
 	}
@@ -116,6 +128,8 @@ func (t *Table) required(q capacity.QuotaResult, same bool) Cell {
 // prediction is the cell of a predicted rate.
 func (t *Table) prediction(a capacity.Assessment, q capacity.QuotaResult, p *capacity.Prediction) Cell {
 	switch {
+	case q.Kind == capacity.FixedQuota:
+		return t.fixed(q)
 	case p == nil && a.Verdict.Status != capacity.Valid:
 		return t.missing(fmt.Sprintf("withheld: the run is %s", a.Verdict.Status))
 	case p == nil:

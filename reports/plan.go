@@ -44,7 +44,7 @@ func Plan(p *plan.Plan) *Report {
 			}
 			t.Rows = append(t.Rows, []Cell{
 				{Text: fmt.Sprintf("%d. %s", i+1, s.Quota)},
-				{Text: plot.Amount(s.Limit, as), Sub: "carries " + unit.HumanRate(s.Carries, unit.Arrivals)},
+				{Text: plot.Amount(s.Limit, as), Sub: carries(s.Need)},
 				{Text: plot.Amount(s.Required, as), Sub: unit.Human(s.Required/s.Limit) + "x"},
 				{Text: how, Tone: tone},
 				{Text: unit.HumanRate(s.Reaches, unit.Arrivals)},
@@ -108,6 +108,14 @@ func chain(p *plan.Plan) string {
 		steps = append(steps, text)
 	}
 	return fmt.Sprintf("The present limits carry %s, where %s binds. For %s: %s.", unit.HumanRate(*p.Carries, unit.Arrivals), p.Limit, target, strings.Join(steps, "; then "))
+}
+
+// carries says what rate the present limit of a quota carries.
+func carries(n plan.Need) string {
+	if n.Carries == nil {
+		return "at any rate"
+	}
+	return "carries " + unit.HumanRate(*n.Carries, unit.Arrivals)
 }
 
 func margin(m float64) string {

@@ -91,11 +91,11 @@ type Need struct {
 	Grade    capacity.Grade     `json:"grade"`    // always arithmetic
 	Factors  []Factor           `json:"factors"`
 	// Carries is the rate, in arrivals per second of all loads, at which the
-	// limit is used up by the same factors.
-	Carries    float64 `json:"carries"`
-	Adjustable bool    `json:"adjustable"`
-	Service    string  `json:"service,omitempty"` // codes of Service Quotas
-	Code       string  `json:"code,omitempty"`
+	// limit is used up by the same factors; nil of a fixed quota, which no rate uses up.
+	Carries    *float64 `json:"carries"`
+	Adjustable bool     `json:"adjustable"`
+	Service    string   `json:"service,omitempty"` // codes of Service Quotas
+	Code       string   `json:"code,omitempty"`
 }
 
 // Factor is one factor of a requirement.
@@ -145,6 +145,10 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 	for _, q := range a.Quotas {
 		share := shares.of(limits[q.ID])
 		p.Tested = max(p.Tested, q.TestedRate/max(share, math.SmallestNonzeroFloat64))
+		if q.Kind == capacity.FixedQuota {
+			p.fixed(limits[q.ID], q)
+			continue
+		}
 		c, ok := costs[q.ID]
 		if !ok {
 			p.Unknown = append(p.Unknown, q.ID)
@@ -159,9 +163,12 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 		return nil, ErrNoCosts
 	}
 	slices.SortStableFunc(needs, func(x, y Need) int {
-		return cmp.Or(cmp.Compare(x.Carries, y.Carries), cmp.Compare(x.Quota, y.Quota))
+		return cmp.Or(cmp.Compare(*x.Carries, *y.Carries), cmp.Compare(x.Quota, y.Quota))
 	})
-	p.Carries, p.Limit = &needs[0].Carries, needs[0].Quota
+	p.Carries, p.Limit = needs[0].Carries, needs[0].Quota
+	for i := range p.Steps {
+		p.Steps[i].Reaches = min(r.Rate, *p.Carries)
+	}
 	p.Grade = capacity.GradeOf(r.Rate, p.Tested)
 	for i, n := range needs {
 		if n.Required <= n.Limit {
@@ -170,7 +177,7 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 		}
 		reaches := r.Rate
 		if i+1 < len(needs) {
-			reaches = min(reaches, needs[i+1].Carries)
+			reaches = min(reaches, *needs[i+1].Carries)
 		}
 		p.Steps = append(p.Steps, Step{Need: n, Reaches: reaches, Redesign: redesign(n, costs[n.Quota].value), LeadTime: leadTime(n)})
 	}
@@ -197,13 +204,34 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 	return p, nil
 }
 
-// need multiplies out what the target needs of a quota. share is the part of all
-// arrivals that the cost is per.
-func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, share float64, run *capacity.Run) Need {
-	n := Need{
+// fixed plans a quota that doesn't grow with the rate: what was seen of it is what the
+// target needs, and a limit below that comes before all others.
+func (p *Plan) fixed(limit capacity.Quota, q capacity.QuotaResult) {
+	if q.Peak == nil {
+		p.Supposed = append(p.Supposed, fmt.Sprintf("nothing is above %s of %s, which no metric shows", unit.HumanQuantity(q.Limit, q.Unit), q.ID))
+		return
+	}
+	n := newNeed(limit, q)
+	n.Required = *q.Peak
+	n.Factors = []Factor{{"largest", *q.Peak, q.Unit, "seen in the run, whatever the rate"}}
+	if n.Required <= n.Limit {
+		p.Enough = append(p.Enough, n)
+		return
+	}
+	p.Steps = append(p.Steps, Step{Need: n, Redesign: redesign(n, 0), LeadTime: leadTime(n)})
+}
+
+func newNeed(limit capacity.Quota, q capacity.QuotaResult) Need {
+	return Need{
 		Quota: q.ID, Name: q.Name, Kind: q.Kind, Unit: q.Unit, Limit: q.Limit, Origin: q.Origin, Grade: capacity.Arithmetic,
 		Adjustable: limit.Adjustable, Service: limit.Service, Code: limit.Code,
 	}
+}
+
+// need multiplies out what the target needs of a quota. share is the part of all
+// arrivals that the cost is per.
+func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, share float64, run *capacity.Run) Need {
+	n := newNeed(limit, q)
 	add := func(name string, value float64, unit, why string) {
 		n.Factors = append(n.Factors, Factor{name, value, unit, why})
 	}
@@ -243,7 +271,7 @@ func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, shar
 	if whole := math.Round(product); math.Abs(product-whole) <= 1e-9*product {
 		n.Required = whole // the factors' rounding asks for no more
 	}
-	n.Carries = n.Limit / product * r.Rate
+	n.Carries = new(n.Limit / product * r.Rate)
 	return n
 }
 

@@ -96,6 +96,17 @@ func TestVideoService(t *testing.T) {
 		t.Errorf("required %v, want 50,000 ops/s and 50 GB/s", required)
 	}
 
+	// In one piece it fails at any rate, before anything else.
+	run = simulated(t, 5, "  - {id: momento.operations, kind: token_bucket, rate: 100 ops/s, burst: 100 ops}\n  - {id: momento.item-size, kind: item_size, largest: 1MB}\n",
+		"      - {limiter: momento.operations, amount: 1}\n      - {limiter: momento.item-size, amount: {mixture: [{amount: 10MB, share: 10%}, {amount: 1MB, share: 90%}]}}\n")
+	p = planned(t, run, plan.Request{Rate: 5000})
+	if s := p.Steps[0]; s.Quota != "momento.item-size" || s.Required != 10e6 || s.Carries != nil || s.Redesign != capacity.SmallerItems || s.Reaches != *p.Carries || len(p.Steps) != 2 || p.Limit != "momento.operations" {
+		t.Errorf("first to do is %+v, before the limit of %s, at %v/s", s, p.Limit, *p.Carries)
+	}
+	if p = planned(t, run, plan.Request{Rate: 50}); p.Steps[0].Reaches != 50 {
+		t.Errorf("small items carry %v/s of 50", p.Steps[0].Reaches)
+	}
+
 	// 5,000 a second for 5,000 a minute.
 	run = simulated(t, 5000.0/60, "  - {id: appsync.request-tokens, kind: token_bucket, rate: 20000 tokens/s, burst: 20000 tokens}\n", "      - {limiter: appsync.request-tokens, amount: 1}\n")
 	p = planned(t, run, plan.Request{Rate: 5000})
@@ -134,7 +145,7 @@ func TestFactors(t *testing.T) {
 			t.Errorf("%s: factors make %v, required is %v", s.Quota, product, s.Required)
 		}
 	}
-	if len(p.Steps) != 2 || p.Steps[0].Reaches != p.Steps[1].Carries || p.Steps[1].Reaches != 5000 {
+	if len(p.Steps) != 2 || p.Steps[0].Reaches != *p.Steps[1].Carries || p.Steps[1].Reaches != 5000 {
 		t.Errorf("steps %+v", p.Steps)
 	}
 	if len(p.Supposed) != 1 {

@@ -18,7 +18,6 @@ var remedies = []struct{ prefix, suffix, text string }{
 	{"dynamodb.", ".partition-read", "split the hot key (suffix it and read one of its copies), or cache it: no quota raises a partition's limit"},
 	{"dynamodb.", ".partition-write", "split the hot key by a suffix: no quota raises a partition's limit"},
 	{"dynamodb.", "", "cache reads, spread keys, and set warm throughput before the launch"},
-	{"momento.", "item-size", "compress the value and cut it into chunks below the limit"},
 	{"momento.throughput", "", "compress values, or keep a copy of hot ones in the function's memory"},
 	{"momento.operations", "", "fetch fewer, larger chunks, or keep a copy of hot values in the function's memory"},
 	{"kafka.", "", "spread keys over more partitions, batch and compress records"},
@@ -33,6 +32,9 @@ func redesign(n Need, cost float64) string {
 		}
 		return fmt.Sprintf("use less memory for a shorter time, since %s stand for at most %s KB-seconds of both: resolve the query in one Lambda function that answers from a cache, and a request costs one token",
 			unit.HumanQuantity(math.Ceil(cost), unit.Tokens), unit.Human(math.Ceil(cost)*kbsOfToken))
+	}
+	if n.Kind == capacity.FixedQuota && n.Unit == unit.Bytes {
+		return capacity.SmallerItems
 	}
 	for _, r := range remedies {
 		if strings.HasPrefix(n.Quota, r.prefix) && strings.HasSuffix(n.Quota, r.suffix) {

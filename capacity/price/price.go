@@ -139,7 +139,7 @@ func Of(run *capacity.Run) Bill {
 			add("dynamodb.read", Line{What: "DynamoDB reads of " + q.ID, Amount: total(run, q.ID, capacity.RoleUsage), Unit: "RCU", Note: "on demand", basis: served, quota: q.ID})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".write"):
 			add("dynamodb.write", Line{What: "DynamoDB writes of " + q.ID, Amount: total(run, q.ID, capacity.RoleUsage), Unit: "WCU", Note: "on demand", basis: served, quota: q.ID})
-		case service != "lambda" && service != "dynamodb":
+		case service != "lambda" && service != "dynamodb" && q.Kind != capacity.FixedQuota:
 			b.Missing = append(b.Missing, q.ID)
 		}
 	}

@@ -39,7 +39,8 @@ type entry struct {
 	Service    string `yaml:"service"` // of Service Quotas
 	Code       string `yaml:"code"`    // of Service Quotas; "": it doesn't know the quota
 	Adjustable bool   `yaml:"adjustable"`
-	Each       string `yaml:"each"` // broker or partition that has the limit; "": all together
+	Each       string `yaml:"each"`  // broker or partition that has the limit; "": all together
+	Fixed      bool   `yaml:"fixed"` // an amount that doesn't grow with the rate
 	// Requests is what each unit of a level allows, however short requests are.
 	Requests unit.Rate    `yaml:"requests"`
 	Defaults []generation `yaml:"defaults,required"` // newest first
@@ -91,6 +92,14 @@ func (a amount) kind() capacity.QuotaKind {
 		return capacity.RateQuota
 	}
 	return capacity.LevelQuota
+}
+
+// kind returns what the entry's limits bound.
+func (e entry) kind() capacity.QuotaKind {
+	if e.Fixed {
+		return capacity.FixedQuota
+	}
+	return e.Defaults[0].Limit.kind()
 }
 
 // String prints the amount as UnmarshalText reads it.

@@ -153,7 +153,7 @@ func (c *checker) observe() {
 		case c.Target.AWS.Region == "":
 			c.fault(path, "set target.aws.region", "there is no AWS Region to observe it in")
 		case momento > 1:
-			c.fault(path, "observe one cache in each run", "momento.operations and momento.throughput are of one cache")
+			c.fault(path, "observe one cache in each run", "the quotas momento.* are of one cache")
 		}
 	}
 }

@@ -114,7 +114,7 @@ thresholds: ["headroom(lambda.concurrency) > 30%", "binds_at(dynamodb.Items.read
 		},
 		{
 			"two caches", aws + "observe: [{momento: a}, {momento: b}]\n",
-			`observe[1]: momento.operations and momento.throughput are of one cache (observe one cache in each run)`,
+			`observe[1]: the quotas momento.* are of one cache (observe one cache in each run)`,
 		},
 		{
 			"a table that the System has not", sandbox + "observe: [{dynamodb: Item}]\n",

@@ -94,7 +94,7 @@ func Resolve(ctx context.Context, s *scenarios.Scenario, sys *model.System, appl
 		q := c.quota
 		if l, ok := limits[c.code]; ok {
 			per := l.Per
-			if per == 0 || q.Kind == capacity.LevelQuota {
+			if per == 0 || q.Kind != capacity.RateQuota {
 				per = c.per
 			}
 			v := amount{Per: per}.perSecond(l.Amount)
@@ -168,16 +168,17 @@ func ofCatalogue(s *scenarios.Scenario) []candidate {
 			}
 			c := candidate{
 				quota: capacity.Quota{
-					ID: e.id(resource), Name: e.Name, Kind: g.Limit.kind(),
+					ID: e.id(resource), Name: e.Name, Kind: e.kind(),
 					Limit: g.Limit.perSecond(g.Limit.Amount), Unit: g.Limit.Thing, Burst: g.Burst.Amount,
 					Origin: capacity.FromCatalogue, Source: g.Source, AsOf: g.AsOf,
 					Service: e.Service, Code: e.Code, Adjustable: e.Adjustable, Each: e.Each, Notes: slices.Clone(e.Notes),
 				},
 				per: g.Limit.Per, history: e.history(),
 			}
-			if c.quota.Kind == capacity.RateQuota {
+			switch c.quota.Kind {
+			case capacity.RateQuota:
 				c.quota.Period = "s"
-			} else {
+			case capacity.LevelQuota:
 				c.quota.Requests = e.Requests.PerSecond()
 			}
 			if e.Code != "" {
@@ -276,7 +277,7 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 			continue
 		}
 		loads, operations, specs, all := chargers(s, sys, l.ID)
-		if len(specs) == 0 || l.Kind == model.ItemSize { // a size binds at no rate
+		if len(specs) == 0 {
 			continue
 		}
 		c := candidate{quota: capacity.Quota{
@@ -290,6 +291,8 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 		case model.Concurrency:
 			c.quota.Kind, c.quota.Period, c.per = capacity.LevelQuota, "", 0
 			c.quota.Requests = l.Requests
+		case model.ItemSize:
+			c.quota.Kind, c.quota.Period, c.per = capacity.FixedQuota, "", 0
 		case model.Window:
 			c.quota.Windowed = true
 		case model.Partitions:
@@ -305,7 +308,7 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 			c.quota.Notes = append(c.quota.Notes, "what the table serves at once; it grows to twice its highest use within 30 minutes of it")
 		}
 		e, resource, known := lookup(l.ID)
-		if !known || !e.measured() || e.Defaults[0].Limit.kind() != c.quota.Kind {
+		if !known || !e.measured() || e.kind() != c.quota.Kind {
 			c.want = sandboxSeries(l)
 			out = append(out, c)
 			continue
@@ -374,7 +377,7 @@ func sandboxSeries(l model.Limiter) []measure.Series {
 		}
 	}
 	used := "Sum"
-	if l.Kind == model.Concurrency {
+	if l.Kind == model.Concurrency || l.Kind == model.ItemSize {
 		used = "Maximum"
 	}
 	want := []measure.Series{

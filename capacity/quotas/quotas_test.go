@@ -121,7 +121,7 @@ func TestResolveOnAWS(t *testing.T) {
 		"appsync.request-tokens", "lambda.concurrency", "lambda.programs.scaling",
 		"dynamodb.Episodes.read", "dynamodb.Ids.v2.read", "dynamodb.Episodes.write", "dynamodb.Ids.v2.write",
 		"dynamodb.Episodes.partition-read", "dynamodb.Ids.v2.partition-read", "dynamodb.Episodes.partition-write", "dynamodb.Ids.v2.partition-write",
-		"momento.operations", "momento.throughput",
+		"momento.operations", "momento.throughput", "momento.item-size",
 	})
 	for _, tt := range []struct {
 		id     string

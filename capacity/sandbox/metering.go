@@ -43,6 +43,7 @@ type meter struct {
 	requests  *awsapi.Metric // charges that were admitted
 	duration  *awsapi.Metric // milliseconds that an environment was held, its start included
 	level     bool
+	size      bool // use is the largest asked for, refused or not
 }
 
 func newMeters(s *model.System, m *awsapi.Metrics) *meters {
@@ -94,7 +95,7 @@ func newMeters(s *model.System, m *awsapi.Metrics) *meters {
 				x.duration = m.Metric("Headroom/Sandbox", "Duration", "Milliseconds", of)
 			}
 		}
-		x.level = l.Kind == model.Concurrency
+		x.level, x.size = l.Kind == model.Concurrency, l.Kind == model.ItemSize
 		all.limiters[l.ID] = x
 	}
 	return all
@@ -111,14 +112,14 @@ func (m *meters) served(at time.Time, out model.Outcome) {
 		if x.throttles != nil {
 			x.throttles.Add(at, throttled)
 		}
-		if x.level {
+		switch {
+		case x.level:
 			x.use.Add(at, c.Level)
+		case x.size || !c.Refused:
+			x.use.Add(at, c.Amount)
 		}
 		if c.Refused {
 			continue
-		}
-		if !x.level {
-			x.use.Add(at, c.Amount)
 		}
 		if x.requests != nil {
 			x.requests.Add(at, 1)

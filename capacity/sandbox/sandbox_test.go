@@ -96,6 +96,7 @@ limiters:
   - {id: dynamodb.T.read, kind: token_bucket, rate: 1 RCU/h, burst: 250 RCU}
   - {id: momento.operations, kind: token_bucket, rate: 1 ops/h, burst: 10000 ops}
   - {id: mine, kind: token_bucket, rate: 1 ops/h, burst: 10000 ops}
+  - {id: items, kind: item_size, largest: 1MB}
 operations:
   - name: first
     service_time: {exponential: {mean: 2ms}}
@@ -108,6 +109,7 @@ operations:
       - {limiter: appsync.request-tokens, amount: 2}
       - {limiter: momento.operations, amount: 1}
       - {limiter: mine, amount: 5}
+      - {limiter: items, amount: {mixture: [{amount: 1MB, share: 80%}, {amount: 3MB, share: 20%}]}}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +123,7 @@ operations:
 
 	const workers, each = 16, 40
 	var mu sync.Mutex
-	var tokens, throttled, refused, served float64
+	var tokens, throttled, refused, oversize, served float64
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
@@ -155,6 +157,9 @@ operations:
 					} else {
 						served++
 					}
+					if strings.Contains(string(got), "ThrottlingException") {
+						oversize++
+					}
 				default:
 					t.Errorf("%d %q %s", answer.StatusCode, header, got)
 				}
@@ -185,12 +190,18 @@ operations:
 		"Headroom/Sandbox Consumed Limiter=mine":                       5 * operations,
 		"Headroom/Sandbox Throttles Limiter=mine":                      0,
 		"Headroom/Sandbox Requests Limiter=mine":                       operations,
+		"Headroom/Sandbox Requests Limiter=items":                      operations - oversize,
+		"Headroom/Sandbox Throttles Limiter=items":                     oversize,
 	}
-	peak := sums(t, e, "Maximum")["AWS/Lambda ConcurrentExecutions"]
+	highest := sums(t, e, "Maximum")
+	peak := highest["AWS/Lambda ConcurrentExecutions"]
+	if largest := highest["Headroom/Sandbox Consumed Limiter=items"]; largest != 3e6 || oversize == 0 {
+		t.Errorf("the largest item is %v, %v were refused", largest, oversize)
+	}
 	if peak < 1 || peak > workers {
 		t.Errorf("concurrency peaks at %v", peak)
 	}
-	for _, distribution := range []string{"AWS/Lambda ConcurrentExecutions", "AWS/Lambda Duration", "AWS/AppSync Latency" + api} {
+	for _, distribution := range []string{"AWS/Lambda ConcurrentExecutions", "AWS/Lambda Duration", "AWS/AppSync Latency" + api, "Headroom/Sandbox Consumed Limiter=items"} {
 		if got[distribution] <= 0 {
 			t.Errorf("%s is %v", distribution, got[distribution])
 		}

@@ -25,6 +25,7 @@ type meters struct {
 // publish are nil.
 type limiterMeters struct {
 	usage, throttles, requests, duration *meter
+	size                                 bool // usage is the largest asked for, refused or not
 }
 
 type meter struct {
@@ -47,6 +48,7 @@ func newMeters(run *capacity.Run, sys *model.System, want []measure.Series, peri
 			continue
 		}
 		l := &m.limiters[i]
+		l.size = sys.Limiters[i].Kind == model.ItemSize
 		switch s.Role {
 		case capacity.RoleUsage:
 			l.usage = x
@@ -72,6 +74,9 @@ func (m *meters) served(at time.Duration, out model.Outcome) {
 		l := &m.limiters[c.Number]
 		if c.Refused {
 			l.throttles.add(period, 1)
+			if l.size {
+				l.usage.add(period, c.Amount)
+			}
 			continue
 		}
 		l.requests.add(period, 1)
@@ -107,9 +112,11 @@ func (m *meters) flowed(at time.Duration, limiter int, u *fluid.Use, throttled f
 	l.throttles.add(period, throttled)
 	l.requests.add(period, u.Requests)
 	l.duration.add(period, u.Held*1000)
-	if u.Held > 0 {
+	switch {
+	case l.size: // rates have no largest item
+	case u.Held > 0:
 		l.usage.add(period, u.Level)
-	} else {
+	default:
 		l.usage.add(period, u.Amount)
 	}
 }

@@ -342,7 +342,7 @@ func wanted(p *plan.Plan) []string {
 	var out []string
 	for _, s := range p.Steps {
 		show := unit.HumanRate
-		if s.Kind == capacity.LevelQuota {
+		if s.Kind != capacity.RateQuota {
 			show = unit.HumanQuantity
 		}
 		name := s.Name

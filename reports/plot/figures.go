@@ -440,12 +440,12 @@ func count(n int64) string {
 func Amount(v float64, q capacity.QuotaResult) string {
 	if v == math.Trunc(v) && math.Abs(v) < 100 && q.Unit != unit.Bytes {
 		v := strconv.FormatFloat(v, 'f', 0, 64) + " " + q.Unit
-		if q.Kind == capacity.LevelQuota {
+		if q.Kind != capacity.RateQuota {
 			return v
 		}
 		return v + "/s"
 	}
-	if q.Kind == capacity.LevelQuota {
+	if q.Kind != capacity.RateQuota {
 		return unit.HumanQuantity(v, q.Unit)
 	}
 	return unit.HumanRate(v, q.Unit)

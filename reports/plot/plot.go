@@ -53,9 +53,14 @@ func Figures(run *capacity.Run, a capacity.Assessment) []Figure {
 		figures = append(figures, f)
 	}
 	for _, q := range a.Quotas {
-		figures = append(figures, use(t, q))
+		if q.Kind != capacity.FixedQuota { // which neither time nor the rate changes
+			figures = append(figures, use(t, q))
+		}
 	}
 	for _, q := range a.Quotas {
+		if q.Kind == capacity.FixedQuota {
+			continue
+		}
 		if use, _ := capacity.KafkaUse(run, q.ID); use == nil { // what waits is used at another rate than its own
 			figures = append(figures, cost(t, q))
 		}
