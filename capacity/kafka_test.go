@@ -162,6 +162,48 @@ func TestKafkaWaitsOfSomethingElse(t *testing.T) {
 	}
 }
 
+// A run that begins while brokers still count what came before it is held back too
+// early, so that its first waits tell too low a quota. Those alone name none, and
+// beside later ones they don't count.
+func TestKafkaWaitsForWhatCameBefore(t *testing.T) {
+	stated := []capacity.Quota{{ID: measure.KafkaByteRate, Kind: capacity.RateQuota, Limit: 22e3, Unit: "B", Period: "s"}}
+	for _, c := range []struct {
+		seconds int
+		early   float64 // what the first waits tell, relative to the quota
+		stated  []capacity.Quota
+		named   bool // with its limit
+		bound   bool
+		says    string
+	}{
+		{20, 0.15, nil, true, true, "tells of a quota of 22.0 KB/s"},
+		{20, 0.15, stated, true, true, "tells of a quota of 22.0 KB/s"},
+		{13, 0.15, nil, false, false, "tells of a quota of at least 3.30 KB/s"},
+		{13, 0.15, stated, true, false, "still count what was sent before the run"},
+		{13, 1, nil, false, false, "tells of a quota of at least 22.0 KB/s"},
+		{13, 1, stated, true, true, "tells of a quota of at least 22.0 KB/s"},
+	} {
+		run := cluster{rate: 200, seconds: c.seconds, brokers: 1, shares: even, quota: 22e3, told: []float64{1}, quotas: c.stated}.run()
+		for _, s := range run.Series {
+			if s.Metric == measure.KafkaThrottledTo {
+				for i := range s.Points {
+					if s.Points[i].At.Sub(run.Manifest.Start) < 13*time.Second { // 12 s and the rest of the second of the first request
+						s.Points[i].Value *= c.early
+					}
+				}
+			}
+		}
+		a := capacity.Assess(run)
+		said := strings.Join(a.LimitedBy.Evidence, "; ")
+		q := quotaOf(t, a, measure.KafkaByteRate)
+		if q != nil {
+			said += strings.Join(q.Notes, "; ")
+		}
+		if (q != nil) != c.named || q != nil && (math.Abs(q.Limit/22e3-1) > 1e-9 || q.Bound != c.bound) || !strings.Contains(said, c.says) || a.LimitedBy.Who != capacity.ByThrottle {
+			t.Errorf("%+v: %+v\n%s", c, q, said)
+		}
+	}
+}
+
 // A GraphQL load beside it charges no Kafka quota.
 func TestKafkaQuotaIsOfKafkaLoads(t *testing.T) {
 	c := cluster{rate: 200, seconds: 40, brokers: 1, shares: even, quota: 22e3, told: []float64{1}}
