@@ -181,6 +181,8 @@ type QuotaResult struct {
 	Resolution string   `json:"resolution"`
 	Coverage   *float64 `json:"coverage"` // share of the run's minutes that had a point; nil for the ledger
 	Throttled  *int64   `json:"throttled"`
+	// SpillOver is nil where nothing is known of units that are allocated in advance.
+	SpillOver *SpillOver `json:"spill_over,omitempty"`
 	// Bound says that brokers made the run wait for what the quota has, which is
 	// seen and not predicted: it holds whatever the verdict.
 	Bound bool `json:"bound,omitempty"`
@@ -189,6 +191,19 @@ type QuotaResult struct {
 	TestedRate float64 `json:"tested_rate"`
 	// Notes are remarks a reader must see beside the figures.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// SpillOver is what became of the requests of a level of which units are allocated in
+// advance (Lambda: provisioned concurrency).
+type SpillOver struct {
+	Provisioned *float64 `json:"provisioned"` // units; nil where nobody says
+	Requests    int64    `json:"requests"`
+	Spilled     int64    `json:"spilled"` // those that found all of these units busy and ran in others
+	Share       *float64 `json:"share"`   // Spilled / Requests; nil without requests
+	// Predicted is the share by Erlang's loss formula for Poisson arrivals at the
+	// planned rate, each of which holds a unit for the unit cost; nil where one of
+	// these isn't known or arrivals aren't Poisson.
+	Predicted *float64 `json:"predicted"`
 }
 
 // ThresholdResult is one threshold of the scenario and whether the run met it.

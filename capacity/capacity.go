@@ -82,7 +82,10 @@ type Quota struct {
 	// Requests is how many requests a second each unit of a level allows, however
 	// short they are (Lambda: 10); 0: no such bound.
 	Requests float64 `json:"requests_per_unit,omitempty"`
-	Origin   Origin  `json:"origin"`
+	// Provisioned is how many units of a level are allocated in advance; 0: none, or
+	// nobody says.
+	Provisioned float64 `json:"provisioned,omitempty"`
+	Origin      Origin  `json:"origin"`
 	// Source is the page, API or file that the limit was read from, and AsOf
 	// the date of that reading (YYYY-MM-DD).
 	Source     string `json:"source,omitempty"`
@@ -117,7 +120,8 @@ const (
 	RoleRequests    Role = "requests"    // requests that reached the service
 	RoleDuration    Role = "duration"    // how long a unit of a level is held, in seconds (Sum over requests)
 	RoleClaimed     Role = "claimed"     // a level in use together with what is set aside of it, which is what its limit is held against
-	RoleProvisioned Role = "provisioned" // the part of a level that was allocated in advance
+	RoleProvisioned Role = "provisioned" // requests that ran in units of a level that were allocated in advance
+	RoleSpilled     Role = "spilled"     // requests that found all of these busy and ran in others
 )
 
 // Run is one rehearsal, as its record holds it.

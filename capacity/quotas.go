@@ -204,6 +204,16 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		}
 		return r
 	}
+	if q.Kind == LevelQuota {
+		held := math.NaN()
+		if known {
+			held = c.Value
+		}
+		spilled, text := a.spillOver(q, r.loads, held)
+		if r.SpillOver = spilled; text != "" {
+			note("%s", text)
+		}
+	}
 	if !known {
 		return r
 	}

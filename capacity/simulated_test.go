@@ -146,3 +146,35 @@ func TestItemSize(t *testing.T) {
 		}
 	}
 }
+
+// What spills over provisioned environments is counted, and is what Erlang's loss
+// formula says of it, whatever the distribution of service times: B(50, 55) and
+// B(100, 100).
+func TestSpillOver(t *testing.T) {
+	operation := func(time string) string {
+		return "  - name: list\n    service_time: " + time + "\n    charges:\n      - {limiter: lambda.concurrency, hold: service_time}\n"
+	}
+	limiters := func(provisioned int) string {
+		return fmt.Sprintf("  - {id: lambda.concurrency, kind: concurrency, limit: 1000, provisioned: %d, init: 1s, keep_alive: 10m}\n", provisioned)
+	}
+	const profile = "[{stage: start, rate: 500/s, for: 1s, measure: false}, {stage: hold, rate: 500/s, for: 10m}]"
+	for _, c := range []struct {
+		time        string
+		provisioned int
+		want        float64
+	}{
+		{"100ms", 55, 0.05375},
+		{"{exponential: {mean: 200ms}}", 100, 0.0757},
+	} {
+		s := quota(t, simulated(t, profile, limiters(c.provisioned), operation(c.time)), "lambda.concurrency").SpillOver
+		if *s.Provisioned != float64(c.provisioned) || s.Requests < 299_000 || *s.Share != float64(s.Spilled)/float64(s.Requests) {
+			t.Errorf("%s: %+v", c.time, s)
+		}
+		if math.Abs(*s.Predicted/c.want-1) > 0.05 || math.Abs(*s.Share/c.want-1) > 0.06 {
+			t.Errorf("%s: %.5f spilled over, predicted %.5f, want %.5f", c.time, *s.Share, *s.Predicted, c.want)
+		}
+	}
+	if s := quota(t, simulated(t, profile, limiters(0), operation("100ms")), "lambda.concurrency").SpillOver; s != nil {
+		t.Errorf("nothing is provisioned: %+v", s)
+	}
+}

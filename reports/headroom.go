@@ -73,6 +73,9 @@ func headroomSection(a capacity.Assessment) Section {
 	if t := costTable(a); t != nil {
 		s.Blocks = append(s.Blocks, t)
 	}
+	if t := spillTable(a); t != nil {
+		s.Blocks = append(s.Blocks, t, Text("Requests spill over where every provisioned unit is busy: they run in others, which may have to start first. Erlang's loss formula supposes Poisson arrivals at the planned rate, each of which holds a unit for the unit cost."))
+	}
 	return s
 }
 
@@ -156,6 +159,43 @@ func costTable(a capacity.Assessment) *Table {
 		for _, c := range q.ByOperation {
 			t.Rows = append(t.Rows, []Cell{{Text: q.ID}, {Text: c.Name}, {Text: c.Load}, {Text: costOf(c.UnitCost, q)}})
 		}
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
+}
+
+// spillTable shows how many requests found no unit that was provisioned for them.
+func spillTable(a capacity.Assessment) *Table {
+	t := &Table{Caption: "Provisioned units", Columns: []Column{{"quota", false}, {"provisioned", true}, {"requests", true}, {"spilled over", true}, {"share", true}, {"by Erlang", true}}}
+	for _, q := range a.Quotas {
+		x := q.SpillOver
+		if x == nil {
+			continue
+		}
+		share := func(v *float64, why string) Cell {
+			switch {
+			case v == nil:
+				return t.missing(why)
+			case *v > 0 && *v < 1e-6:
+				return Cell{Text: "< 0.0001 %"}
+			}
+			return Cell{Text: unit.HumanShare(*v)}
+		}
+		var units Cell
+		if x.Provisioned != nil {
+			units = Cell{Text: plot.Amount(*x.Provisioned, q)}
+		} else {
+			units = t.missing("nothing says how many are")
+		}
+		t.Rows = append(t.Rows, []Cell{
+			{Text: q.ID},
+			units,
+			{Text: whole(x.Requests)},
+			{Text: whole(x.Spilled)},
+			share(x.Share, "no request ran in any"), share(x.Predicted, "it takes Poisson arrivals, the unit cost and the number that is provisioned"),
+		})
 	}
 	if len(t.Rows) == 0 {
 		return nil

@@ -56,6 +56,9 @@ func (q *quota) limiter(w *bytes.Buffer) {
 	fmt.Fprintf(w, "  # limit: %s\n", oneLine(from))
 	if q.Kind == capacity.LevelQuota {
 		fmt.Fprintf(w, "  - {id: %s, kind: concurrency, limit: %.0f", q.ID, max(1, math.Floor(q.Limit)))
+		if q.Provisioned > 0 {
+			fmt.Fprintf(w, ", provisioned: %.0f", q.Provisioned)
+		}
 		if strings.HasPrefix(q.ID, "lambda.") {
 			w.WriteString(", scaling: {step: 1000, per: 10s}} # scaling: Lambda's documented rule, not fitted; cold starts are not told apart\n")
 		} else {

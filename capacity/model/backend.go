@@ -20,7 +20,6 @@ type Backend struct {
 	now        time.Duration
 	operations []operation // in the order of the System's
 	index      map[string]int
-	spilling   []*environments              // those of which some are provisioned
 	tracking   []tasks                      // those that are charged
 	levels     []func(at time.Duration) int // of the limiters that have one and are charged; else nil
 }
@@ -89,9 +88,6 @@ func (s *System) Start(seed uint64) *Backend {
 			if b, ok := x.gate.(bucket); ok {
 				x.bucket = b.TokenBucket
 			}
-			if e, ok := x.gate.(*environments); ok && e.provisioned > 0 && !slices.Contains(b.spilling, e) {
-				b.spilling = append(b.spilling, e)
-			}
 			if g, ok := x.gate.(tasks); ok && !slices.Contains(b.tracking, g) {
 				b.tracking = append(b.tracking, g)
 			}
@@ -139,23 +135,6 @@ func (b *Backend) Level(limiter int, at time.Duration) float64 {
 		return float64(level(at))
 	}
 	return 0
-}
-
-// SpillOver is how many requests of a concurrency limiter with provisioned
-// environments ran in created ones because all of these were busy.
-type SpillOver struct {
-	Limiter         string
-	Spilled, Served int
-}
-
-// SpillOvers returns those of all limiters that have provisioned environments and
-// were charged, so far.
-func (b *Backend) SpillOvers() []SpillOver {
-	var out []SpillOver
-	for _, e := range b.spilling {
-		out = append(out, SpillOver{e.id, e.Spilled(), e.Admitted()})
-	}
-	return out
 }
 
 // TaskChanges is how the number of an ECS service's tasks changed.
@@ -220,7 +199,7 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
 			c.Limiter, c.Number = x.limiter, x.number
 			made++
 		}
-		c.Amount, c.Hold, c.Level, c.Wait = x.draw(at >= x.warm), 0, 0, 0
+		c.Amount, c.Hold, c.Level, c.Wait, c.Spilled = x.draw(at >= x.warm), 0, 0, 0, false
 		if x.bucket != nil {
 			c.Refused = !x.bucket.Admit(at, c.Amount)
 		} else {

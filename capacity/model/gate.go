@@ -45,7 +45,7 @@ func (l Limiter) start(number, reserved int, accounts map[string]*account) func(
 			return &queues{q.nodes, newChooser(l.Spread(c.Keys)), keys}
 		}
 	case Concurrency:
-		e := &environments{id: l.ID, provisioned: l.Provisioned, Concurrency: limiter.NewConcurrency(limiter.Environments{
+		e := &environments{Concurrency: limiter.NewConcurrency(limiter.Environments{
 			Limit: int(l.Limit), Provisioned: l.Provisioned, Step: l.Scaling.Step, Per: l.Scaling.Per, Init: l.Init, KeepAlive: l.KeepAlive,
 			Requests: l.Requests,
 		})}
@@ -104,11 +104,9 @@ type (
 	// environments are those of a function, or of an account without functions.
 	environments struct {
 		*limiter.Concurrency
-		id          string
-		provisioned int
-		account     *account // that is charged with it
-		own         *account // of which it is the limiter
-		shares      bool     // it has no reserved concurrency
+		account *account // that is charged with it
+		own     *account // of which it is the limiter
+		shares  bool     // it has no reserved concurrency
 	}
 	account struct {
 		*limiter.Account
@@ -145,11 +143,11 @@ func (e *environments) admit(at, service time.Duration, c *Charge) (ok bool) {
 			return false
 		}
 		c.Hold, ok = e.Admit(at, service)
-		c.Level = float64(e.own.Claimed(at))
+		c.Level, c.Spilled = float64(e.own.Claimed(at)), ok && e.Spilled()
 		return ok
 	}
 	c.Hold, ok = e.Admit(at, service)
-	c.Level = float64(e.InUse())
+	c.Level, c.Spilled = float64(e.InUse()), ok && e.Spilled()
 	return ok
 }
 

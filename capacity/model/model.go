@@ -223,4 +223,5 @@ type Charge struct {
 	Level   float64       // of a concurrency limiter: environments in use, with this one
 	Wait    time.Duration // how long the charge delays the request, where its limiter delays instead of refusing
 	Refused bool
+	Spilled bool // every provisioned environment was busy, where there are any
 }

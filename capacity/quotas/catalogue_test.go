@@ -16,7 +16,7 @@ func TestCatalogue(t *testing.T) {
 	if faults != nil {
 		t.Fatal(faults)
 	}
-	roles := []string{capacity.RoleUsage, capacity.RoleThrottles, capacity.RoleRequests, capacity.RoleDuration, capacity.RoleProvisioned, capacity.RoleClaimed}
+	roles := []string{capacity.RoleUsage, capacity.RoleThrottles, capacity.RoleRequests, capacity.RoleDuration, capacity.RoleClaimed, capacity.RoleProvisioned, capacity.RoleSpilled}
 	code := regexp.MustCompile(`^L-[0-9A-F]{8}$`)
 	for i, e := range entries {
 		if !slices.Contains([]string{graphqlPart, lambdaPart, dynamodbPart, momentoPart, kafkaPart}, e.Part) {

@@ -290,7 +290,7 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 		switch l.Kind {
 		case model.Concurrency:
 			c.quota.Kind, c.quota.Period, c.per = capacity.LevelQuota, "", 0
-			c.quota.Requests = l.Requests
+			c.quota.Requests, c.quota.Provisioned = l.Requests, float64(l.Provisioned)
 		case model.ItemSize:
 			c.quota.Kind, c.quota.Period, c.per = capacity.FixedQuota, "", 0
 		case model.Window:
@@ -325,6 +325,11 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 			}
 		}
 		c.want = e.series(l.ID, resource, true)
+		if l.Provisioned == 0 {
+			c.want = slices.DeleteFunc(c.want, func(w measure.Series) bool {
+				return w.Role == capacity.RoleProvisioned || w.Role == capacity.RoleSpilled
+			})
+		}
 		out = append(out, c)
 	}
 	return out
@@ -387,6 +392,9 @@ func sandboxSeries(l model.Limiter) []measure.Series {
 	}
 	if l.Kind == model.Concurrency {
 		want = append(want, metric(capacity.RoleDuration, "Duration", "Sum", "ms"))
+	}
+	if l.Provisioned > 0 {
+		want = append(want, metric(capacity.RoleProvisioned, "ProvisionedRequests", "Sum", unit.Requests), metric(capacity.RoleSpilled, "SpilledRequests", "Sum", unit.Requests))
 	}
 	return want
 }

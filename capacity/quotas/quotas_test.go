@@ -87,7 +87,7 @@ func wanted(r quotas.Resolution, id string) []string {
 	for _, w := range r.Want {
 		if w.Quota == id {
 			var labels []string
-			for _, name := range []string{"CacheName", "GraphQLAPIId", "Limit", "Limiter", "TableName"} {
+			for _, name := range []string{"CacheName", "FunctionName", "GraphQLAPIId", "Limit", "Limiter", "Resource", "TableName"} {
 				if v, ok := w.Labels[name]; ok {
 					labels = append(labels, name+"="+v)
 				}
@@ -153,6 +153,8 @@ func TestResolveOnAWS(t *testing.T) {
 	equal(t, "lambda", wanted(r, "lambda.concurrency"), []string{
 		"usage AWS/Lambda ConcurrentExecutions Maximum{}", "claimed AWS/Lambda ClaimedAccountConcurrency Maximum{}", "throttles AWS/Lambda Throttles Sum{}",
 		"requests AWS/Lambda Invocations Sum{}", "duration AWS/Lambda Duration Sum{}",
+		"provisioned AWS/Lambda ProvisionedConcurrencyInvocations Sum{FunctionName=* Resource=*}",
+		"spilled AWS/Lambda ProvisionedConcurrencySpilloverInvocations Sum{FunctionName=* Resource=*}",
 	})
 	equal(t, "reads", wanted(r, "dynamodb.Ids.v2.read"), []string{"usage AWS/DynamoDB ConsumedReadCapacityUnits Sum{TableName=Ids.v2}", "throttles AWS/DynamoDB ReadThrottleEvents Sum{TableName=Ids.v2}"})
 	equal(t, "partition", wanted(r, "dynamodb.Episodes.partition-read"), []string{"throttles AWS/DynamoDB ReadKeyRangeThroughputThrottleEvents Sum{TableName=Episodes}"})

@@ -42,6 +42,8 @@ type meter struct {
 	throttles *awsapi.Metric
 	requests  *awsapi.Metric // charges that were admitted
 	duration  *awsapi.Metric // milliseconds that an environment was held, its start included
+	inReady   *awsapi.Metric // of requests, those that ran in a provisioned environment
+	spilled   *awsapi.Metric // and those that found none idle
 	level     bool
 	size      bool // use is the largest asked for, refused or not
 }
@@ -74,6 +76,11 @@ func newMeters(s *model.System, m *awsapi.Metrics) *meters {
 				requests:  m.Metric("AWS/Lambda", "Invocations", "Count"),
 				duration:  m.Metric("AWS/Lambda", "Duration", "Milliseconds"),
 			}
+			if l.Provisioned > 0 {
+				of := []awsapi.Dimension{{Name: "FunctionName", Value: FunctionName}, {Name: "Resource", Value: FunctionName}}
+				x.inReady = m.Metric("AWS/Lambda", "ProvisionedConcurrencyInvocations", "Count", of...)
+				x.spilled = m.Metric("AWS/Lambda", "ProvisionedConcurrencySpilloverInvocations", "Count", of...)
+			}
 		case table != "":
 			of := awsapi.Dimension{Name: "TableName", Value: table}
 			x = meter{
@@ -93,6 +100,10 @@ func newMeters(s *model.System, m *awsapi.Metrics) *meters {
 			}
 			if l.Kind == model.Concurrency {
 				x.duration = m.Metric("Headroom/Sandbox", "Duration", "Milliseconds", of)
+			}
+			if l.Provisioned > 0 {
+				x.inReady = m.Metric("Headroom/Sandbox", "ProvisionedRequests", "Count", of)
+				x.spilled = m.Metric("Headroom/Sandbox", "SpilledRequests", "Count", of)
 			}
 		}
 		x.level, x.size = l.Kind == model.Concurrency, l.Kind == model.ItemSize
@@ -123,6 +134,14 @@ func (m *meters) served(at time.Time, out model.Outcome) {
 		}
 		if x.requests != nil {
 			x.requests.Add(at, 1)
+		}
+		if x.spilled != nil {
+			spilled := 0.0
+			if c.Spilled {
+				spilled = 1
+			}
+			x.spilled.Add(at, spilled)
+			x.inReady.Add(at, 1-spilled)
 		}
 		if x.duration != nil {
 			x.duration.Add(at, float64(c.Hold)/float64(time.Millisecond))

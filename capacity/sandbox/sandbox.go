@@ -38,6 +38,8 @@ const (
 	Account   = "111122223333"
 	APIID     = "sandbox" // the GraphQLAPIId dimension
 	CacheName = "sandbox" // the CacheName dimension
+	// FunctionName is the dimension of that name, and the Resource dimension.
+	FunctionName = "sandbox"
 )
 
 // drainTime is how long Close waits for requests that are being served.

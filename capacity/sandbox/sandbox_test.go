@@ -92,7 +92,7 @@ version: 1
 name: closure
 limiters:
   - {id: appsync.request-tokens, kind: token_bucket, rate: 1 tokens/h, burst: 1000 tokens}
-  - {id: lambda.concurrency, kind: concurrency, limit: 900}
+  - {id: lambda.concurrency, kind: concurrency, limit: 900, provisioned: 2}
   - {id: dynamodb.T.read, kind: token_bucket, rate: 1 RCU/h, burst: 250 RCU}
   - {id: momento.operations, kind: token_bucket, rate: 1 ops/h, burst: 10000 ops}
   - {id: mine, kind: token_bucket, rate: 1 ops/h, burst: 10000 ops}
@@ -177,21 +177,28 @@ operations:
 	}
 	invocations := got["AWS/Lambda Invocations"]
 	operations := got["Momento/Metrics Operations CacheName=sandbox"]
+	const function = " FunctionName=sandbox Resource=sandbox"
+	inReady, spilled := got["AWS/Lambda ProvisionedConcurrencyInvocations"+function], got["AWS/Lambda ProvisionedConcurrencySpilloverInvocations"+function]
+	if inReady == 0 || spilled == 0 || inReady+spilled != invocations {
+		t.Errorf("%v requests ran in provisioned environments and %v spilled over, of %v", inReady, spilled, invocations)
+	}
 	want := map[string]float64{
-		"AWS/AppSync TokensConsumed" + api:                             3*invocations + 2*operations,
-		"AWS/AppSync Requests" + api:                                   served + refused,
-		"AWS/AppSync 4XXError" + api:                                   throttled,
-		"AWS/Lambda Invocations":                                       served + refused - operations,
-		"AWS/Lambda Throttles":                                         0,
-		"AWS/DynamoDB ConsumedReadCapacityUnits" + table:               2 * (invocations - refused),
-		"AWS/DynamoDB ReadThrottleEvents" + table:                      refused,
-		"Momento/Metrics Operations CacheName=sandbox":                 operations,
-		"Momento/Metrics Throttles CacheName=sandbox Limit=operations": 0,
-		"Headroom/Sandbox Consumed Limiter=mine":                       5 * operations,
-		"Headroom/Sandbox Throttles Limiter=mine":                      0,
-		"Headroom/Sandbox Requests Limiter=mine":                       operations,
-		"Headroom/Sandbox Requests Limiter=items":                      operations - oversize,
-		"Headroom/Sandbox Throttles Limiter=items":                     oversize,
+		"AWS/Lambda ProvisionedConcurrencyInvocations" + function:          inReady,
+		"AWS/Lambda ProvisionedConcurrencySpilloverInvocations" + function: spilled,
+		"AWS/AppSync TokensConsumed" + api:                                 3*invocations + 2*operations,
+		"AWS/AppSync Requests" + api:                                       served + refused,
+		"AWS/AppSync 4XXError" + api:                                       throttled,
+		"AWS/Lambda Invocations":                                           served + refused - operations,
+		"AWS/Lambda Throttles":                                             0,
+		"AWS/DynamoDB ConsumedReadCapacityUnits" + table:                   2 * (invocations - refused),
+		"AWS/DynamoDB ReadThrottleEvents" + table:                          refused,
+		"Momento/Metrics Operations CacheName=sandbox":                     operations,
+		"Momento/Metrics Throttles CacheName=sandbox Limit=operations":     0,
+		"Headroom/Sandbox Consumed Limiter=mine":                           5 * operations,
+		"Headroom/Sandbox Throttles Limiter=mine":                          0,
+		"Headroom/Sandbox Requests Limiter=mine":                           operations,
+		"Headroom/Sandbox Requests Limiter=items":                          operations - oversize,
+		"Headroom/Sandbox Throttles Limiter=items":                         oversize,
 	}
 	highest := sums(t, e, "Maximum")
 	peak := highest["AWS/Lambda ConcurrentExecutions"]

@@ -25,6 +25,7 @@ type meters struct {
 // publish are nil.
 type limiterMeters struct {
 	usage, throttles, requests, duration *meter
+	provisioned, spilled                 *meter
 	size                                 bool // usage is the largest asked for, refused or not
 }
 
@@ -58,6 +59,10 @@ func newMeters(run *capacity.Run, sys *model.System, want []measure.Series, peri
 			l.requests = x
 		case capacity.RoleDuration:
 			l.duration = x
+		case capacity.RoleProvisioned:
+			l.provisioned = x
+		case capacity.RoleSpilled:
+			l.spilled = x
 		default:
 			continue
 		}
@@ -81,6 +86,11 @@ func (m *meters) served(at time.Duration, out model.Outcome) {
 		}
 		l.requests.add(period, 1)
 		l.duration.add(period, float64(c.Hold)/float64(time.Millisecond))
+		if c.Spilled {
+			l.spilled.add(period, 1)
+		} else {
+			l.provisioned.add(period, 1)
+		}
 		if c.Hold > 0 || c.Level > 0 {
 			l.usage.add(period, c.Level)
 		} else {
@@ -98,6 +108,8 @@ func (m *meters) passed(at time.Duration, backend *model.Backend) {
 		l.throttles.add(period, 0)
 		l.requests.add(period, 0)
 		l.duration.add(period, 0)
+		l.provisioned.add(period, 0)
+		l.spilled.add(period, 0)
 		if l.usage != nil {
 			l.usage.add(period, backend.Level(i, at-1))
 		}

@@ -87,13 +87,6 @@ func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, er
 	x.run.Rows = measure.Sum(x.run.Rows)
 	x.run.Latency = x.latency()
 	x.run.Manifest.Notes = append(x.run.Manifest.Notes, x.retries.notes(sys)...)
-	for _, s := range x.backend.SpillOvers() {
-		if s.Spilled > 0 {
-			x.run.Manifest.Notes = append(x.run.Manifest.Notes, fmt.Sprintf(
-				"%s: %s of %s requests found every provisioned environment busy and ran in created ones (spill-over, %s)",
-				s.Limiter, unit.Human(float64(s.Spilled)), unit.Human(float64(s.Served)), unit.HumanShare(float64(s.Spilled)/float64(s.Served))))
-		}
-	}
 	for _, t := range x.backend.TaskChanges() {
 		x.run.Manifest.Notes = append(x.run.Manifest.Notes, tasksOf(sys, t))
 	}

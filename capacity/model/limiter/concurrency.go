@@ -20,9 +20,8 @@ type Concurrency struct {
 	init, keepAlive time.Duration
 	credit          *TokenBucket // nil: creation is unlimited
 	requests        *TokenBucket // nil: as many as the environments take
-	admitted        int          // requests
-	spilled         int          // those that found no provisioned environment idle
-	provisioned     bool
+	provisioned     bool         // some environments are
+	spilled         bool         // the last request admitted found none of these idle
 
 	busy  wheel
 	ready int // idle provisioned environments
@@ -81,10 +80,7 @@ func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok b
 	default:
 		return 0, false
 	}
-	c.admitted++
-	if c.provisioned && !provisioned {
-		c.spilled++
-	}
+	c.spilled = c.provisioned && !provisioned
 	c.busy.add(newLease(at+hold, provisioned))
 	return hold, true
 }
@@ -99,12 +95,9 @@ func (c *Concurrency) InUseAt(at time.Duration) int {
 	return c.busy.n
 }
 
-// Admitted returns how many requests ran so far.
-func (c *Concurrency) Admitted() int { return c.admitted }
-
-// Spilled returns how many requests so far ran in a created environment because
-// every provisioned one was busy; 0 where none is provisioned.
-func (c *Concurrency) Spilled() int { return c.spilled }
+// Spilled reports whether the last request admitted runs in a created environment
+// because every provisioned one was busy; false where none is provisioned.
+func (c *Concurrency) Spilled() bool { return c.spilled }
 
 // advance frees the environments whose requests have ended and drops those
 // that have been idle too long.
