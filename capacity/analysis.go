@@ -67,9 +67,6 @@ func analyse(run *Run) *analysis {
 		a.seconds = max(a.seconds, r.Second+1)
 	}
 	for _, iv := range run.Latency {
-		if iv.Histogram == nil {
-			continue
-		}
 		op := a.operation(iv.Load, iv.Operation)
 		d := op.times[iv.Kind]
 		if d == nil {

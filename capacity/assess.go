@@ -135,7 +135,7 @@ func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld 
 		}
 		r.Add(&op.measured)
 		if d := op.times[measure.ResponseTimes]; d != nil {
-			response.Add(d.Interval("", "", "", 0, 0))
+			response.Merge(d)
 		}
 		for _, row := range op.rows {
 			if row.Measured && row.Planned > 0 {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity/stats"
@@ -51,8 +50,8 @@ func (op *operation) responseTime(withheld bool) Times {
 			// Many answers may be equal to the percentile: both of its sides count.
 			at := int64(d.Quantile(k.p))
 			for i, s := range op.steps {
-				above[i] = float64(countAbove(s, at, false))
-				from[i] = float64(countAbove(s, at, true))
+				beyond, equal := s.Above(at)
+				above[i], from[i] = float64(beyond), float64(beyond+equal)
 			}
 			one, short := stats.EffectiveSize(above, n)
 			other, too := stats.EffectiveSize(from, n)
@@ -111,10 +110,12 @@ func (a *analysis) margin(t scenarios.Threshold) *Margin {
 	m := &Margin{Answers: d.N(), Needed: stats.BoundExists(p, marginConfidence)}
 	above, n := make([]float64, len(of.steps)), make([]float64, len(of.steps))
 	for i, s := range of.steps {
-		m.Over += countAbove(s, int64(t.Value*1e6), false)
+		over, _ := s.Above(int64(t.Value * 1e6))
+		m.Over += over
 		// How answers come slow together is told by the run's own percentile, as none
 		// may lie above the bound.
-		above[i], n[i] = float64(countAbove(s, int64(d.Quantile(p)), false)), float64(s.Histogram.TotalCount())
+		slow, _ := s.Above(int64(d.Quantile(p)))
+		above[i], n[i] = float64(slow), float64(s.Histogram.TotalCount())
 	}
 	size, times := stats.EffectiveSize(above, n)
 	if m.Worth = int64(size); m.Worth == 0 || times > 1 {
@@ -124,28 +125,6 @@ func (a *analysis) margin(t scenarios.Threshold) *Margin {
 		m.Allowed = new(int64(float64(most) / size * float64(m.Answers)))
 	}
 	return m
-}
-
-// countAbove returns how many values of an interval lie above a value, or at it
-// where or is true, as far as its histogram tells them apart. The histogram finds
-// a rank's value quickly, so the rank is searched for, from the top, where few
-// lie above.
-func countAbove(iv measure.Interval, at int64, or bool) int64 {
-	h := iv.Histogram
-	n := h.TotalCount()
-	above := func(k int64) bool { // whether the k-th largest value, from 1, lies above
-		v := h.ValueAtPercentile(100 * float64(n-k+1) / float64(n))
-		if h.ValuesAreEquivalent(v, at) {
-			return or
-		}
-		return v > at
-	}
-	low, high := int64(0), int64(1)
-	for high <= n && above(high) {
-		low, high = high, 2*high
-	}
-	high = min(high, n+1)
-	return low + int64(sort.Search(int(high-low-1), func(i int) bool { return !above(low + 1 + int64(i)) }))
 }
 
 // samples looks whether the run was long enough for the percentiles that its

@@ -212,14 +212,11 @@ func singleCharges(d *measure.Distribution, mean, weight float64) (values []weig
 	if d == nil || d.N() == 0 || d.Mean() == 0 {
 		return []weighted{{mean, weight}}, mean
 	}
-	h := d.Interval("", "", "", 0, 0).Histogram
 	scale := mean / d.Mean()
-	for _, bar := range h.Distribution() {
-		if bar.Count > 0 {
-			values = append(values, weighted{scale * float64(bar.From+bar.To) / 2, weight * float64(bar.Count) / float64(d.N())})
-		}
+	for value, count := range d.Values() {
+		values = append(values, weighted{scale * value, weight * float64(count) / float64(d.N())})
 	}
-	return values, scale * h.StdDev()
+	return values, scale * d.Deviation()
 }
 
 // cold returns the operation's mean tokens in its dearest ten seconds, counted

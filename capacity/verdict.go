@@ -278,7 +278,7 @@ func (a *analysis) pooled(load, kind string) *measure.Distribution {
 	for _, op := range a.ops {
 		if load == "" || op.Load == load {
 			if times := op.times[kind]; times != nil {
-				d.Add(times.Interval(op.Load, op.Name, kind, 0, 0))
+				d.Merge(times)
 			}
 		}
 	}
@@ -397,7 +397,7 @@ func (a *analysis) arrivalAudit() Check {
 				}
 			}
 			if d := op.times[measure.Lags]; d != nil {
-				lags.Add(d.Interval("", "", "", 0, 0))
+				lags.Merge(d)
 			}
 		}
 		if l, ok := a.load(load); ok && l.Late != "send" {

@@ -138,9 +138,6 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 		}
 	}
 	for _, iv := range run.Latency {
-		if iv.Histogram == nil {
-			continue
-		}
 		op := f.operation(served, measure.Operation{Load: iv.Load, Name: iv.Operation})
 		switch iv.Kind {
 		case measure.ResponseTimes:
@@ -329,13 +326,10 @@ func (op *operation) tokenAmount() (text, comment string, ok bool) {
 	if cold, warm, after, changed := op.change(); changed {
 		return fmt.Sprintf("{cold: %.0f, warm: %.0f, after: %.0fs}", cold, warm, after), "tokens fell for good so long after the first answer", true
 	}
-	iv := op.tokens.Interval("", "", "", 0, 0)
 	type bar struct{ value, count float64 }
 	var bars []bar
-	for _, b := range iv.Histogram.Distribution() {
-		if b.Count > 0 {
-			bars = append(bars, bar{math.Round(float64(b.From+b.To) / 2), float64(b.Count)})
-		}
+	for value, count := range op.tokens.Values() {
+		bars = append(bars, bar{math.Round(value), float64(count)})
 	}
 	comment = fmt.Sprintf("of %.0f answers", n)
 	const most = 8

@@ -314,8 +314,8 @@ func (r *reader) read(name string, parse func(io.Reader) (int, error)) {
 	}
 }
 
-// latencySteps bounds how many intervals of response times are kept apart, over
-// all operations: a decoded histogram takes nearly 200 kB.
+// latencySteps bounds how many steps of response times are kept apart, over all
+// operations; each takes a few kilobytes.
 const latencySteps = 720
 
 // latency reads the histograms. Response times stay apart by time, in longer
@@ -327,39 +327,59 @@ func (r *reader) latency() {
 	}
 	most := max(latencySteps/max(operations, 1), 2)
 	type key struct{ load, operation, kind string }
-	merged := map[key][]measure.Interval{}
+	merged := map[key]*steps{}
 	var order []key
 	r.read(latencyFile, func(in io.Reader) (bad int, err error) {
 		return measure.ReadLog(in, func(iv measure.Interval) {
 			k := key{iv.Load, iv.Operation, iv.Kind}
-			if merged[k] == nil {
+			s := merged[k]
+			if s == nil {
+				s = &steps{most: 1, whole: 1}
+				if iv.Kind == measure.ResponseTimes {
+					s.most = most
+				}
+				merged[k] = s
 				order = append(order, k)
 			}
-			steps := append(merged[k], iv)
-			if kept := iv.Kind == measure.ResponseTimes; kept && len(steps) > most || !kept && len(steps) > 1 {
-				steps = pairs(steps)
-			}
-			merged[k] = steps
+			s.add(iv)
 		})
 	})
 	for _, k := range order {
-		r.run.Latency = append(r.run.Latency, merged[k]...)
+		r.run.Latency = append(r.run.Latency, merged[k].of...)
 	}
 }
 
-// pairs merges each two neighbours into one interval.
-func pairs(ivs []measure.Interval) []measure.Interval {
-	half := ivs[:0]
-	for i := 0; i < len(ivs); i += 2 {
-		iv := ivs[i]
-		if i+1 < len(ivs) {
-			next := ivs[i+1]
-			iv.Histogram.Merge(next.Histogram)
-			iv.End, iv.Max = max(iv.End, next.End), max(iv.Max, next.Max)
+// steps are at most so many of equal length, of as many intervals as that takes.
+type steps struct {
+	of    []measure.Interval
+	most  int
+	whole int // intervals in a step
+	last  int // intervals in the last step
+}
+
+// add adds the interval that follows the others.
+func (s *steps) add(iv measure.Interval) {
+	if s.last == s.whole && len(s.of) == s.most {
+		half := s.of[:0]
+		for i, step := range s.of {
+			if i%2 == 0 {
+				half = append(half, step)
+			} else {
+				half[i/2].Merge(step)
+			}
 		}
-		half = append(half, iv)
+		clear(s.of[len(half):]) // their histograms take memory
+		if s.last = 2 * s.whole; len(s.of)%2 == 1 {
+			s.last = s.whole
+		}
+		s.of, s.whole = half, 2*s.whole
 	}
-	return half
+	if n := len(s.of); n > 0 && s.last < s.whole {
+		s.of[n-1].Merge(iv)
+		s.last++
+		return
+	}
+	s.of, s.last = append(s.of, iv), 1
 }
 
 // lines reads a file of one JSON value a line. A line without its end is one

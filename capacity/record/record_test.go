@@ -119,7 +119,7 @@ func TestCutAnywhere(t *testing.T) {
 }
 
 // The histograms of a long run are merged as they are read: nothing is lost,
-// and what is kept stays bounded.
+// and what is kept stays bounded, in steps of equal length.
 func TestLongRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	w, err := Create(dir, capacity.Manifest{State: capacity.Running, Start: start, Loads: []capacity.Load{{Operations: make([]capacity.Operation, 100)}}})
@@ -127,7 +127,7 @@ func TestLongRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := measure.NewRecorder([]measure.Operation{{Load: "viewers", Name: "list"}}, 1)
-	const seconds = 50
+	const seconds, step = 50, 8 // of 7 steps at most
 	for i := range seconds {
 		at := time.Duration(i) * time.Second
 		rec.Plan(0, at, true)
@@ -151,6 +151,9 @@ func TestLongRun(t *testing.T) {
 		if iv.Kind == measure.ResponseTimes {
 			if iv.Start < end {
 				t.Errorf("intervals overlap: one begins at %s, the one before ends at %s", iv.Start, end)
+			}
+			if length := iv.End - iv.Start; length != step*time.Second && iv.End != seconds*time.Second {
+				t.Errorf("a step from %s lasts %s", iv.Start, length)
 			}
 			end = iv.End
 		}

@@ -71,7 +71,7 @@ func Simulate(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Ru
 // Run simulates the scenario, every operation of which the System must have,
 // request by request, and returns its Run.
 func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, error) {
-	x := &simulation{distributions: make(map[distribution]*measure.Distribution), backend: sys.Start(o.Seed)}
+	x := &simulation{distributions: make(map[distribution]*measure.Interval), backend: sys.Start(o.Seed)}
 	plans, operations, err := x.prepare(s, sys, o)
 	if err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ type simulation struct {
 	flushed  time.Duration
 	// The histograms so far, in the order in which they were begun; step is how
 	// long each of those of response times lasts.
-	distributions map[distribution]*measure.Distribution
+	distributions map[distribution]*measure.Interval
 	order         []distribution
 	step          time.Duration
 }
@@ -272,8 +272,8 @@ func (x *simulation) answered(s *measure.Sample) {
 	x.recorder.Record(0, s)
 }
 
-// maxSteps is how many histograms of response times a Run has at most; each
-// takes 188 kB.
+// maxSteps is how many histograms of response times a Run has at most for each
+// operation.
 const maxSteps = 256
 
 // flush closes the step that ends at an instant. Rows are by the second anyway;
@@ -287,13 +287,13 @@ func (x *simulation) flush(at time.Duration) {
 		if iv.Kind == measure.ResponseTimes {
 			key.step = iv.Start / x.step
 		}
-		d := x.distributions[key]
-		if d == nil {
-			d = new(measure.Distribution)
-			x.distributions[key] = d
+		if sum := x.distributions[key]; sum != nil {
+			sum.Merge(iv)
+		} else {
+			iv.Histogram = iv.Histogram.Clone() // the recorder uses its own again
+			x.distributions[key] = &iv
 			x.order = append(x.order, key)
 		}
-		d.Add(iv)
 	}
 }
 
@@ -309,11 +309,12 @@ type distribution struct {
 func (x *simulation) latency() []measure.Interval {
 	var out []measure.Interval
 	for _, key := range x.order {
-		from, to := time.Duration(0), x.flushed
+		iv := *x.distributions[key]
+		iv.Start, iv.End = 0, x.flushed
 		if key.kind == measure.ResponseTimes {
-			from, to = key.step*x.step, min((key.step+1)*x.step, x.flushed)
+			iv.Start, iv.End = key.step*x.step, min((key.step+1)*x.step, x.flushed)
 		}
-		out = append(out, x.distributions[key].Interval(key.Load, key.Name, key.kind, from, to))
+		out = append(out, iv)
 	}
 	return out
 }

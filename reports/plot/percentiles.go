@@ -11,14 +11,14 @@ import (
 // seconds converts a histogram's microseconds.
 func seconds(us float64) float64 { return us / 1e6 }
 
-// responses pools the response times of a load's operations ("": of all) in equal steps: the
+// responses groups the response times of a load's operations ("": of all) in equal steps: the
 // shortest ones of which half carry a p90, or else a median. With too few
 // answers for that, step is 0.
-func (t *timeline) responses(load string) (step float64, parts []measure.Distribution) {
+func (t *timeline) responses(load string) (step float64, parts [][]measure.Interval) {
 	var intervals []measure.Interval
 	least := 0.0
 	for _, iv := range t.run.Latency {
-		if iv.Kind == measure.ResponseTimes && (load == "" || iv.Load == load) && iv.Histogram != nil && iv.Histogram.TotalCount() > 0 {
+		if iv.Kind == measure.ResponseTimes && (load == "" || iv.Load == load) && iv.Histogram.TotalCount() > 0 {
 			intervals = append(intervals, iv)
 			least = max(least, (iv.End - iv.Start).Seconds())
 		}
@@ -43,9 +43,10 @@ func (t *timeline) responses(load string) (step float64, parts []measure.Distrib
 				}
 			}
 			if 2*n >= len(counts) {
-				parts = make([]measure.Distribution, 1+part(slices.MaxFunc(intervals, func(a, b measure.Interval) int { return part(a, step) - part(b, step) }), step))
+				parts = make([][]measure.Interval, 1+part(slices.MaxFunc(intervals, func(a, b measure.Interval) int { return part(a, step) - part(b, step) }), step))
 				for _, iv := range intervals {
-					parts[part(iv, step)].Add(iv)
+					i := part(iv, step)
+					parts[i] = append(parts[i], iv)
 				}
 				return step, parts
 			}
@@ -57,12 +58,17 @@ func (t *timeline) responses(load string) (step float64, parts []measure.Distrib
 // steps draws quantile p of each step into l, and returns the lowest and the
 // highest that its answers earn; it is not earned where none of them does, and low
 // and high are +Inf and 0 then.
-func (t *timeline) steps(l *line, p, step float64, parts []measure.Distribution) (low, high float64, earned bool) {
+func (t *timeline) steps(l *line, p, step float64, parts [][]measure.Interval) (low, high float64, earned bool) {
 	low = math.Inf(1)
-	for i := range parts {
+	var d measure.Distribution // of one part: all of them at once would take much memory
+	for i, part := range parts {
+		d.Reset()
+		for _, iv := range part {
+			d.Add(iv)
+		}
 		v := math.NaN()
-		if stats.Earned(parts[i].N(), p) {
-			v = seconds(parts[i].Quantile(p))
+		if stats.Earned(d.N(), p) {
+			v = seconds(d.Quantile(p))
 			low, high, earned = min(low, v), max(high, v), true
 		}
 		l.xs = append(l.xs, float64(i)*step, min(float64(i+1)*step, t.end))

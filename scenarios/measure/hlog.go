@@ -44,38 +44,29 @@ func (e *LogEncoder) Append(b []byte, iv Interval) ([]byte, error) {
 	if err := e.encode(iv.Histogram); err != nil {
 		return b, err
 	}
-	highest := iv.Max
-	if highest == 0 {
-		highest = iv.Histogram.Max()
-	}
 	b = fmt.Appendf(b, "Tag=%s/%s/%s,%.3f,%.3f,%.3f,", iv.Kind, url.QueryEscape(iv.Load), url.QueryEscape(iv.Operation),
-		iv.Start.Seconds(), (iv.End - iv.Start).Seconds(), float64(highest)/logUnit(iv.Kind))
+		iv.Start.Seconds(), (iv.End - iv.Start).Seconds(), float64(iv.highest())/logUnit(iv.Kind))
 	return append(base64.StdEncoding.AppendEncode(b, e.sealed), '\n'), nil
 }
 
 // encode sets e.sealed to a histogram in the HdrHistogram project's compressed
 // format, version 2: its parameters and then its counts in slot order, those
 // above 0 as they are and n zeros in a row as -n, each in zigzag LEB128.
-func (e *LogEncoder) encode(h *hdrhistogram.Histogram) error {
+func (e *LogEncoder) encode(h *hdrhistogram.PackedHistogram) error {
 	const cookie, compressed, head = 0x1c849313, 0x1c849314, 40
-	s := h.Export()
-	ratio := s.IntegerToDoubleConversionRatio
-	if ratio == 0 {
-		ratio = 1
+	if h.LowestTrackableValue() != 1 || h.SignificantFigures() != digits {
+		return errors.New("a histogram of other slots than the recorder's")
 	}
 	p := append(e.plain[:0], make([]byte, head)...)
-	var zeros int64
-	for _, n := range s.Counts {
-		if n == 0 {
-			zeros++
-			continue
-		}
-		if zeros == 1 {
+	next := 0
+	for v, n := range h.ForEachBucket {
+		slot := slotOf(v)
+		if zeros := slot - next; zeros == 1 {
 			p = append(p, 0)
 		} else if zeros > 1 {
-			p = binary.AppendVarint(p, -zeros)
+			p = binary.AppendVarint(p, -int64(zeros))
 		}
-		zeros = 0
+		next = slot + 1
 		p = binary.AppendVarint(p, n)
 	}
 	if len(p) == head {
@@ -84,10 +75,10 @@ func (e *LogEncoder) encode(h *hdrhistogram.Histogram) error {
 	binary.BigEndian.PutUint32(p[0:], cookie)
 	binary.BigEndian.PutUint32(p[4:], uint32(len(p)-head))
 	// At 8 is the normalizing index offset, 0.
-	binary.BigEndian.PutUint32(p[12:], uint32(s.SignificantFigures))
-	binary.BigEndian.PutUint64(p[16:], uint64(s.LowestTrackableValue))
-	binary.BigEndian.PutUint64(p[24:], uint64(s.HighestTrackableValue))
-	binary.BigEndian.PutUint64(p[32:], math.Float64bits(ratio))
+	binary.BigEndian.PutUint32(p[12:], digits)
+	binary.BigEndian.PutUint64(p[16:], 1)
+	binary.BigEndian.PutUint64(p[24:], uint64(h.HighestTrackableValue()))
+	binary.BigEndian.PutUint64(p[32:], math.Float64bits(1)) // the values as they are
 	e.plain = p
 
 	e.zipped.Reset()
@@ -149,13 +140,14 @@ func parseLogLine(line string) (Interval, error) {
 	start, err3 := strconv.ParseFloat(fields[1], 64)
 	length, err4 := strconv.ParseFloat(fields[2], 64)
 	highest, err5 := strconv.ParseFloat(fields[3], 64)
-	h, err6 := hdrhistogram.Decode([]byte(fields[4]))
+	h, err6 := hdrhistogram.DecodePacked([]byte(fields[4]))
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return Interval{}, err
 	}
 	if !(highest >= 0 && highest < 1e15) {
 		return Interval{}, errLogLine
 	}
+	h.Compact()
 	return Interval{
 		Load: load, Operation: operation, Kind: parts[0], Histogram: h,
 		Start: seconds(start), End: seconds(start + length), Max: int64(math.Round(highest * logUnit(parts[0]))),

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"iter"
 	"math"
 	"math/bits"
 	"time"
@@ -28,7 +29,9 @@ const (
 )
 
 // Histograms count values from 1 to highest (an hour in microseconds) with
-// three significant digits, which is 188 kB each and half of that in a tally.
+// three significant digits. That is 188 kB each and half of that in a tally, as
+// they have a place for every value; packed ones, which have none for values
+// that didn't come, take a few kilobytes.
 const (
 	highest = int64(time.Hour / time.Microsecond)
 	digits  = 3
@@ -40,10 +43,38 @@ type Interval struct {
 	Load, Operation string
 	Kind            string
 	Start, End      time.Duration // from the run's start
-	Histogram       *hdrhistogram.Histogram
+	Histogram       *hdrhistogram.PackedHistogram
 	// Max is the largest value exactly, where Histogram knows it to three
 	// digits; 0 where it is not known.
 	Max int64
+}
+
+// Merge adds the values of o, another interval of the same operation and kind,
+// and takes its time in. The histogram of i is changed.
+func (i *Interval) Merge(o Interval) {
+	i.Max = max(i.highest(), o.highest())
+	i.Histogram.Merge(o.Histogram)
+	i.Start, i.End = min(i.Start, o.Start), max(i.End, o.End)
+}
+
+// Above returns how many values lie above v, and how many are v, as far as the
+// histogram tells values apart.
+func (i *Interval) Above(v int64) (above, equal int64) {
+	for of, n := range i.Histogram.ForEachBucket {
+		if of > v {
+			above += n
+		}
+	}
+	return above, i.Histogram.CountAtValue(v)
+}
+
+// highest returns the largest value as exactly as it is known, 0 where there is
+// none.
+func (i *Interval) highest() int64 {
+	if i.Max > 0 || i.Histogram.TotalCount() == 0 {
+		return max(i.Max, 0)
+	}
+	return i.Histogram.Max()
 }
 
 // Distribution is any number of intervals of one kind in one. Its values are in
@@ -52,7 +83,12 @@ type Distribution struct{ window }
 
 // Add merges an interval into d.
 func (d *Distribution) Add(i Interval) {
-	d.merge(&window{histogram: i.Histogram, max: max(i.Max, 0)})
+	if i.Histogram.TotalCount() == 0 {
+		return
+	}
+	d.open()
+	d.clipped += i.Histogram.MergeInto(d.histogram)
+	d.max = max(d.max, i.highest())
 }
 
 // Merge adds the values of o to d.
@@ -77,10 +113,27 @@ func (d *Distribution) RecordMany(v, n int64) {
 	_ = d.histogram.RecordValues(v, n)
 }
 
-// Interval returns d as an interval, which shares d's memory.
+// Reset leaves d empty, with its memory.
+func (d *Distribution) Reset() { d.reset() }
+
+// Interval returns the values of d as an interval.
 func (d *Distribution) Interval(load, operation, kind string, start, end time.Duration) Interval {
-	d.open()
-	return Interval{Load: load, Operation: operation, Kind: kind, Start: start, End: end, Histogram: d.histogram, Max: d.max}
+	return Interval{Load: load, Operation: operation, Kind: kind, Start: start, End: end, Histogram: d.pack(nil), Max: d.max}
+}
+
+// Values yields the values of d in rising order, each the middle of those that d
+// doesn't tell apart, with how many there are of it.
+func (d *Distribution) Values() iter.Seq2[float64, int64] {
+	return func(yield func(float64, int64) bool) {
+		if d.histogram == nil {
+			return
+		}
+		for _, bar := range d.histogram.Distribution() {
+			if bar.Count > 0 && !yield(float64(bar.From+bar.To)/2, bar.Count) {
+				return
+			}
+		}
+	}
 }
 
 // N returns the number of values.
@@ -98,6 +151,14 @@ func (d *Distribution) Max() float64 {
 		return math.NaN()
 	}
 	return float64(d.max)
+}
+
+// Deviation returns the standard deviation of the values, 0 where there is none.
+func (d *Distribution) Deviation() float64 {
+	if d.N() == 0 {
+		return 0
+	}
+	return d.histogram.StdDev()
 }
 
 // Mean returns the mean of the values, within 0.05 %.
@@ -142,14 +203,19 @@ const (
 	slotCount = (32-slotBits)<<slotBits + 1<<slotBits // highest has 32 bits
 )
 
+// slotOf returns the slot of a value from 0 on.
+func slotOf(v int64) int {
+	shift := bits.Len64(uint64(v)>>slotBits|1) - 1
+	return shift<<slotBits + int(v>>shift)
+}
+
 func (t *tally) record(v int64) {
 	t.max = max(t.max, v)
 	if v < 0 || v > highest {
 		t.clipped++
 		v = min(max(v, 0), highest)
 	}
-	shift := bits.Len64(uint64(v)>>slotBits|1) - 1
-	i := shift<<slotBits + int(v>>shift)
+	i := slotOf(v)
 	if t.counts == nil {
 		t.counts = make([]uint32, slotCount)
 		t.low, t.high = i, i
@@ -206,18 +272,24 @@ func (w *window) merge(o *window) {
 	if o.histogram == nil || o.histogram.TotalCount() == 0 {
 		return
 	}
-	if h := o.histogram; w.histogram == nil && h.HighestTrackableValue() == highest && h.LowestTrackableValue() == 1 && h.SignificantFigures() == digits {
-		w.histogram = h.Clone() // for a tenth of a merge
-		w.clipped += o.clipped
+	if w.histogram == nil {
+		w.histogram = o.histogram.Clone() // for a tenth of a merge
 	} else {
-		w.open()
-		w.clipped += o.clipped + w.histogram.Merge(h)
+		w.histogram.Merge(o.histogram)
 	}
-	if o.max > 0 {
-		w.max = max(w.max, o.max)
-	} else {
-		w.max = max(w.max, o.histogram.Max())
+	w.max, w.clipped = max(w.max, o.max), w.clipped+o.clipped
+}
+
+// pack returns what w counts in p's memory, or in new one where p is nil.
+func (w *window) pack(p *hdrhistogram.PackedHistogram) *hdrhistogram.PackedHistogram {
+	if p == nil {
+		p = hdrhistogram.NewPacked(1, highest, digits)
 	}
+	p.Reset()
+	if w.histogram != nil {
+		p.MergeFrom(w.histogram)
+	}
+	return p
 }
 
 func (w *window) reset() {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	hdrhistogram "github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Cause says whose fault a dropped arrival is.
@@ -40,6 +42,7 @@ type Recorder struct {
 	flushing sync.Mutex
 	spare    *book
 	merged   []window
+	packed   []*hdrhistogram.PackedHistogram // of the intervals that Flush returned last
 	last     time.Duration
 }
 
@@ -69,6 +72,7 @@ func NewRecorder(ops []Operation, shards int) *Recorder {
 		shards: make([]shard, max(shards, 1)+1),
 		spare:  newBook(len(ops)),
 		merged: make([]window, len(ops)*len(kinds)),
+		packed: make([]*hdrhistogram.PackedHistogram, len(ops)*len(kinds)),
 	}
 	for i := range r.shards {
 		r.shards[i].book = newBook(len(ops))
@@ -153,9 +157,10 @@ func (r *Recorder) Flush(until time.Duration) Window {
 			continue
 		}
 		op := r.ops[i/len(kinds)]
+		r.packed[i] = m.pack(r.packed[i])
 		w.Intervals = append(w.Intervals, Interval{
 			Load: op.Load, Operation: op.Name, Kind: kinds[i%len(kinds)],
-			Start: r.last, End: until, Histogram: m.histogram, Max: m.max,
+			Start: r.last, End: until, Histogram: r.packed[i], Max: m.max,
 		})
 		w.Clipped += m.clipped
 	}

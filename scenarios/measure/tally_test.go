@@ -3,6 +3,7 @@ package measure
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -34,6 +35,45 @@ func TestTallyIsTheHistogram(t *testing.T) {
 		}
 		if got, want := drained.histogram.Export().Counts, direct.histogram.Export().Counts; !slices.Equal(got, want) || drained.histogram.TotalCount() != direct.histogram.TotalCount() {
 			t.Fatal("the counts differ")
+		}
+	})
+}
+
+// TestIntervalOfManyIsOfAll: intervals that are merged hold what one of all values
+// holds, and tell how many values lie above any.
+func TestIntervalOfManyIsOfAll(t *testing.T) {
+	value := rapid.OneOf(rapid.Int64Range(0, 5000), rapid.Int64Range(0, highest))
+	rapid.Check(t, func(t *rapid.T) {
+		var all Distribution
+		var values []int64
+		merged := all.Interval("l", "o", ResponseTimes, 0, 0)
+		parts := rapid.SliceOfN(rapid.SliceOf(value), 1, 4).Draw(t, "values")
+		for i, part := range parts {
+			var d Distribution
+			for _, v := range part {
+				d.Record(v)
+				all.Record(v)
+				values = append(values, v)
+			}
+			merged.Merge(d.Interval("l", "o", ResponseTimes, time.Duration(i)*time.Second, time.Duration(i+1)*time.Second))
+		}
+		want := all.Interval("l", "o", ResponseTimes, 0, time.Duration(len(parts))*time.Second)
+		if merged.Start != want.Start || merged.End != want.End || merged.Max != want.Max || merged.Histogram.TotalCount() != want.Histogram.TotalCount() ||
+			!slices.Equal(buckets(merged.Histogram), buckets(want.Histogram)) {
+			t.Fatalf("got %+v, want %+v", merged, want)
+		}
+		at := value.Draw(t, "at")
+		var above, equal int64
+		for _, v := range values {
+			switch of := slotOf(v) - slotOf(at); {
+			case of > 0:
+				above++
+			case of == 0:
+				equal++
+			}
+		}
+		if a, e := merged.Above(at); a != above || e != equal {
+			t.Fatalf("%d above and %d at %d, want %d and %d", a, e, at, above, equal)
 		}
 	})
 }
