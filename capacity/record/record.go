@@ -242,10 +242,9 @@ func Read(dir string) (*capacity.Run, error) {
 		return nil, err
 	}
 	r := reader{dir: dir, run: &capacity.Run{Manifest: m.Manifest}, sums: m.Files}
-	rows := lines[measure.Row](&r, windowsFile)
-	r.run.Rows = measure.Sum(rows)
-	r.run.Series = join(lines[measure.Series](&r, metricsFile))
-	r.run.Events = lines[capacity.Event](&r, eventsFile)
+	r.rows()
+	r.series()
+	lines(&r, eventsFile, func(e capacity.Event) { r.run.Events = append(r.run.Events, e) })
 	r.latency()
 	if m.State == capacity.Running {
 		r.damaged("the run was cut off before it ended")
@@ -366,6 +365,7 @@ func (s *steps) add(iv measure.Interval) {
 				half = append(half, step)
 			} else {
 				half[i/2].Merge(step)
+				half[i/2].Histogram.Compact()
 			}
 		}
 		clear(s.of[len(half):]) // their histograms take memory
@@ -382,10 +382,40 @@ func (s *steps) add(iv measure.Interval) {
 	s.of, s.last = append(s.of, iv), 1
 }
 
-// lines reads a file of one JSON value a line. A line without its end is one
-// that was cut.
-func lines[T any](r *reader, name string) []T {
-	var values []T
+// rows reads the counters. A second has a line for each flush in which something
+// of it was counted: they are added up as they come.
+func (r *reader) rows() {
+	type key struct {
+		second          int
+		load, operation string
+		measured        bool
+	}
+	index := map[key]int{}
+	names := map[string]string{}
+	name := func(s string) string {
+		if _, ok := names[s]; !ok {
+			names[s] = s
+		}
+		return names[s]
+	}
+	var rows []measure.Row
+	lines(r, windowsFile, func(row measure.Row) {
+		row.Load, row.Operation = name(row.Load), name(row.Operation)
+		k := key{row.Second, row.Load, row.Operation, row.Measured}
+		if i, ok := index[k]; ok {
+			rows[i].Add(&row)
+			return
+		}
+		index[k] = len(rows)
+		rows = append(rows, row)
+	})
+	slices.SortFunc(rows, func(a, b measure.Row) int { return a.Compare(&b) })
+	r.run.Rows = rows
+}
+
+// lines calls each with the values of a file of one JSON value a line. A line
+// without its end is one that was cut.
+func lines[T any](r *reader, name string, each func(T)) {
 	r.read(name, func(in io.Reader) (bad int, err error) {
 		buf := bufio.NewReaderSize(in, 1<<16)
 		for {
@@ -395,7 +425,7 @@ func lines[T any](r *reader, name string) []T {
 				if err != nil || json.Unmarshal(line, &v) != nil {
 					bad++
 				} else {
-					values = append(values, v)
+					each(v)
 				}
 			}
 			if err == io.EOF {
@@ -406,19 +436,19 @@ func lines[T any](r *reader, name string) []T {
 			}
 		}
 	})
-	return values
 }
 
-// join puts the points of equal series together, ordered by time.
-func join(parts []measure.Series) []measure.Series {
+// series reads the series and puts the points of equal ones together, ordered by
+// time.
+func (r *reader) series() {
 	var all []measure.Series
 	index := map[string]int{}
-	for _, s := range parts {
+	lines(r, metricsFile, func(s measure.Series) {
 		points := s.Points
 		s.Points = nil
 		id, err := json.Marshal(s)
 		if err != nil {
-			continue
+			return
 		}
 		i, ok := index[string(id)]
 		if !ok {
@@ -427,11 +457,11 @@ func join(parts []measure.Series) []measure.Series {
 			all = append(all, s)
 		}
 		all[i].Points = append(all[i].Points, points...)
-	}
+	})
 	for _, s := range all {
 		slices.SortStableFunc(s.Points, func(a, b measure.Point) int { return a.At.Compare(b.At) })
 	}
-	return all
+	r.run.Series = all
 }
 
 // ID names a run by its scenario and start: "premiere-20261121-220501".

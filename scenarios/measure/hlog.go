@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,15 @@ import (
 // interval, tagged kind/load/operation with each part query-escaped, times in
 // seconds from the StartTime line, values in microseconds (token counts as
 // they are), the maximum in milliseconds.
+
+// The parts of an encoded histogram: eight bytes of cookie and length, and
+// compressed the parameters and the counts.
+const (
+	sealedCookie = 0x1c849314
+	plainCookie  = 0x1c849313
+	writersBits  = 0xf0 // of a cookie
+	headLength   = 40
+)
 
 // WriteLogHeader begins a histogram log of a run that started at start.
 func WriteLogHeader(w io.Writer, start time.Time) error {
@@ -53,11 +63,10 @@ func (e *LogEncoder) Append(b []byte, iv Interval) ([]byte, error) {
 // format, version 2: its parameters and then its counts in slot order, those
 // above 0 as they are and n zeros in a row as -n, each in zigzag LEB128.
 func (e *LogEncoder) encode(h *hdrhistogram.PackedHistogram) error {
-	const cookie, compressed, head = 0x1c849313, 0x1c849314, 40
 	if h.LowestTrackableValue() != 1 || h.SignificantFigures() != digits {
-		return errors.New("a histogram of other slots than the recorder's")
+		return errSlots
 	}
-	p := append(e.plain[:0], make([]byte, head)...)
+	p := append(e.plain[:0], make([]byte, headLength)...)
 	next := 0
 	for v, n := range h.ForEachBucket {
 		slot := slotOf(v)
@@ -69,11 +78,11 @@ func (e *LogEncoder) encode(h *hdrhistogram.PackedHistogram) error {
 		next = slot + 1
 		p = binary.AppendVarint(p, n)
 	}
-	if len(p) == head {
+	if len(p) == headLength {
 		p = append(p, 0) // the library has a slot for the greatest value, even of none
 	}
-	binary.BigEndian.PutUint32(p[0:], cookie)
-	binary.BigEndian.PutUint32(p[4:], uint32(len(p)-head))
+	binary.BigEndian.PutUint32(p[0:], plainCookie)
+	binary.BigEndian.PutUint32(p[4:], uint32(len(p)-headLength))
 	// At 8 is the normalizing index offset, 0.
 	binary.BigEndian.PutUint32(p[12:], digits)
 	binary.BigEndian.PutUint64(p[16:], 1)
@@ -91,7 +100,7 @@ func (e *LogEncoder) encode(h *hdrhistogram.PackedHistogram) error {
 	if err := errors.Join(err1, e.zip.Close()); err != nil {
 		return err
 	}
-	e.sealed = binary.BigEndian.AppendUint32(e.sealed[:0], compressed)
+	e.sealed = binary.BigEndian.AppendUint32(e.sealed[:0], sealedCookie)
 	e.sealed = binary.BigEndian.AppendUint32(e.sealed, uint32(e.zipped.Len()))
 	e.sealed = append(e.sealed, e.zipped.Bytes()...)
 	return nil
@@ -103,10 +112,11 @@ func (e *LogEncoder) encode(h *hdrhistogram.PackedHistogram) error {
 // counted.
 func ReadLog(r io.Reader, each func(Interval)) (damaged int, err error) {
 	in := bufio.NewReader(r)
+	var d logDecoder
 	for {
 		line, err := in.ReadString('\n')
 		if line != "" && line[0] != '#' && line[0] != '"' {
-			iv, lineErr := parseLogLine(line)
+			iv, lineErr := d.interval(line)
 			if lineErr != nil {
 				damaged++
 			} else {
@@ -122,9 +132,20 @@ func ReadLog(r io.Reader, each func(Interval)) (damaged int, err error) {
 	}
 }
 
-var errLogLine = errors.New("not a line of a histogram log")
+var (
+	errLogLine = errors.New("not a line of a histogram log")
+	errSlots   = errors.New("a histogram of other slots than the recorder's")
+)
 
-func parseLogLine(line string) (Interval, error) {
+// logDecoder reads the lines of a histogram log. It keeps what it works with
+// from line to line: the library's own decoder takes 40 kB for each.
+type logDecoder struct {
+	text, sealed, plain []byte
+	in                  bytes.Reader
+	zip                 io.ReadCloser
+}
+
+func (d *logDecoder) interval(line string) (Interval, error) {
 	line, whole := strings.CutSuffix(line, "\n")
 	fields := strings.Split(line, ",")
 	if !whole || len(fields) != 5 {
@@ -140,18 +161,84 @@ func parseLogLine(line string) (Interval, error) {
 	start, err3 := strconv.ParseFloat(fields[1], 64)
 	length, err4 := strconv.ParseFloat(fields[2], 64)
 	highest, err5 := strconv.ParseFloat(fields[3], 64)
-	h, err6 := hdrhistogram.DecodePacked([]byte(fields[4]))
+	h, err6 := d.histogram(fields[4])
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return Interval{}, err
 	}
 	if !(highest >= 0 && highest < 1e15) {
 		return Interval{}, errLogLine
 	}
-	h.Compact()
 	return Interval{
 		Load: load, Operation: operation, Kind: parts[0], Histogram: h,
 		Start: seconds(start), End: seconds(start + length), Max: int64(math.Round(highest * logUnit(parts[0]))),
 	}, nil
+}
+
+// histogram decodes what LogEncoder encodes.
+func (d *logDecoder) histogram(text string) (*hdrhistogram.PackedHistogram, error) {
+	d.text = append(d.text[:0], text...)
+	d.sealed = slices.Grow(d.sealed[:0], base64.StdEncoding.DecodedLen(len(d.text)))
+	n, err := base64.StdEncoding.Decode(d.sealed[:cap(d.sealed)], d.text)
+	if err != nil {
+		return nil, err
+	}
+	b := d.sealed[:n]
+	if len(b) < 8 || binary.BigEndian.Uint32(b)&^writersBits != sealedCookie&^writersBits || int64(binary.BigEndian.Uint32(b[4:])) != int64(len(b)-8) {
+		return nil, errLogLine
+	}
+	d.in.Reset(b[8:])
+	if d.zip == nil {
+		d.zip, err = zlib.NewReader(&d.in)
+	} else {
+		err = d.zip.(zlib.Resetter).Reset(&d.in, nil)
+	}
+	if err != nil {
+		d.zip = nil
+		return nil, err
+	}
+	// The parameters come first: a short text must not ask for much memory.
+	d.plain = append(d.plain[:0], make([]byte, headLength)...)
+	if _, err := io.ReadFull(d.zip, d.plain); err != nil {
+		return nil, err
+	}
+	head := d.plain
+	const most = 64 << slotBits * binary.MaxVarintLen64
+	length := binary.BigEndian.Uint32(head[4:])
+	if binary.BigEndian.Uint32(head)&^writersBits != plainCookie&^writersBits || length > most {
+		return nil, errLogLine
+	}
+	if binary.BigEndian.Uint32(head[12:]) != digits || binary.BigEndian.Uint64(head[16:]) != 1 {
+		return nil, errSlots
+	}
+	h := hdrhistogram.NewPacked(1, int64(binary.BigEndian.Uint64(head[24:])), digits)
+	d.plain = slices.Grow(d.plain[:0], int(length))[:length]
+	if _, err := io.ReadFull(d.zip, d.plain); err != nil {
+		return nil, err
+	}
+	if n, err := d.zip.Read(make([]byte, 1)); n != 0 || err != io.EOF { // which also compares the checksum
+		return nil, errors.Join(errLogLine, err)
+	}
+	slot := 0
+	for p := d.plain; len(p) > 0; {
+		count, n := binary.Varint(p)
+		if n <= 0 || n > 8 || count < -most { // the format's ninth byte is another than a varint's
+			return nil, errLogLine
+		}
+		p = p[n:]
+		if count < 0 {
+			slot += int(-count)
+			continue
+		}
+		if slot >= 64<<slotBits {
+			return nil, errLogLine
+		}
+		if err := h.RecordValues(valueOf(slot), count); err != nil {
+			return nil, err
+		}
+		slot++
+	}
+	h.Compact()
+	return h, nil
 }
 
 // logUnit returns what the log divides an interval's maximum by.

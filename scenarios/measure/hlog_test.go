@@ -102,6 +102,7 @@ func TestLogReadByLibrary(t *testing.T) {
 // without a megabyte of garbage each.
 func TestLogEncoder(t *testing.T) {
 	var e LogEncoder
+	var d logDecoder
 	for _, values := range [][]int64{nil, {0}, {1}, {0, 0, 3}, {2047, 2048, 4097, 1_000_000}, {highest}, {5, 5, 5, 90_000, 90_001, highest}} {
 		h := hdrhistogram.New(1, highest, digits)
 		for _, v := range values {
@@ -121,9 +122,16 @@ func TestLogEncoder(t *testing.T) {
 		if got, want := inflated(t, e.sealed), inflated(t, unbase64(t, theirs)); !bytes.Equal(got, want) {
 			t.Errorf("%v: encoded as\n%x, by the library\n%x", values, got, want)
 		}
-		back, err := hdrhistogram.Decode([]byte(base64.StdEncoding.EncodeToString(e.sealed)))
+		ours := base64.StdEncoding.EncodeToString(e.sealed)
+		back, err := hdrhistogram.Decode([]byte(ours))
 		if err != nil || !back.Equals(h) {
 			t.Errorf("%v: another histogram came back, %v", values, err)
+		}
+		for _, text := range []string{ours, string(theirs)} {
+			read, err := d.histogram(text)
+			if err != nil || !slices.Equal(buckets(read), buckets(packed)) || read.HighestTrackableValue() != highest {
+				t.Errorf("%v: read as %v, %v", values, read, err)
+			}
 		}
 	}
 }
@@ -190,9 +198,10 @@ func BenchmarkReadLog(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
+	var decoder logDecoder
 	for b.Loop() {
-		if _, damaged, err := readLog(bytes.NewReader(line)); damaged > 0 || err != nil {
-			b.Fatal(damaged, err)
+		if _, err := decoder.interval(string(line)); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
@@ -204,6 +213,18 @@ func FuzzReadLog(f *testing.F) {
 	f.Fuzz(func(t *testing.T, log []byte) {
 		if _, _, err := readLog(bytes.NewReader(log)); err != nil {
 			t.Fatal(err)
+		}
+		// What is read, the library reads as the same.
+		var d logDecoder
+		for line := range strings.Lines(string(log)) {
+			iv, err := d.interval(line)
+			if err != nil {
+				continue
+			}
+			theirs, err := hdrhistogram.DecodePacked([]byte(line[strings.LastIndexByte(line, ',')+1 : len(line)-1]))
+			if err != nil || !slices.Equal(buckets(theirs), buckets(iv.Histogram)) || theirs.TotalCount() != iv.Histogram.TotalCount() {
+				t.Fatalf("%q: %v by the library, %v: not %v", line, theirs, err, iv.Histogram)
+			}
 		}
 	})
 }

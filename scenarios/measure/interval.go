@@ -209,6 +209,12 @@ func slotOf(v int64) int {
 	return shift<<slotBits + int(v>>shift)
 }
 
+// valueOf returns the lowest value of a slot.
+func valueOf(slot int) int64 {
+	shift := max(slot>>slotBits-1, 0)
+	return int64(slot-shift<<slotBits) << shift
+}
+
 func (t *tally) record(v int64) {
 	t.max = max(t.max, v)
 	if v < 0 || v > highest {
@@ -232,10 +238,8 @@ func (t *tally) drain(w *window) {
 	w.open()
 	for i, count := range t.counts[t.low : t.high+1] {
 		if count > 0 {
-			i += t.low
-			shift := max(i>>slotBits-1, 0)
 			// Only a value out of range can be refused.
-			_ = w.histogram.RecordValues(int64(i-shift<<slotBits)<<shift, int64(count))
+			_ = w.histogram.RecordValues(valueOf(t.low+i), int64(count))
 		}
 	}
 	clear(t.counts[t.low : t.high+1])

@@ -71,11 +71,11 @@ func Sum(rows []Row) []Row {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(i, j int) int { return cmp.Or(compare(&rows[i], &rows[j]), i-j) })
+	slices.SortFunc(order, func(i, j int) int { return cmp.Or(rows[i].Compare(&rows[j]), i-j) })
 	var sum []Row
 	for _, i := range order {
 		row := &rows[i]
-		if n := len(sum); n > 0 && compare(&sum[n-1], row) == 0 {
+		if n := len(sum); n > 0 && sum[n-1].Compare(row) == 0 {
 			sum[n-1].Add(row)
 			continue
 		}
@@ -85,17 +85,19 @@ func Sum(rows []Row) []Row {
 	return sum
 }
 
-func compare(a, b *Row) int {
-	if c := cmp.Compare(a.Second, b.Second); c != 0 {
+// Compare orders rows by second, load, operation, and not measured before
+// measured.
+func (r *Row) Compare(o *Row) int {
+	if c := cmp.Compare(r.Second, o.Second); c != 0 {
 		return c
 	}
-	if c := cmp.Or(cmp.Compare(a.Load, b.Load), cmp.Compare(a.Operation, b.Operation)); c != 0 {
+	if c := cmp.Or(cmp.Compare(r.Load, o.Load), cmp.Compare(r.Operation, o.Operation)); c != 0 {
 		return c
 	}
 	switch {
-	case a.Measured == b.Measured:
+	case r.Measured == o.Measured:
 		return 0
-	case b.Measured:
+	case o.Measured:
 		return -1
 	}
 	return 1
