@@ -192,6 +192,10 @@ type Load struct {
 	Planned    int64       `json:"planned"` // arrivals of the realised schedule
 }
 
+// Kafka reports whether the load's operations produce records. All of a load's
+// operations are of one kind.
+func (l Load) Kafka() bool { return len(l.Operations) > 0 && l.Operations[0].Kind == "kafka" }
+
 // Stage is one stretch of a load's profile; rates are arrivals per second.
 type Stage struct {
 	Name    string  `json:"name"`

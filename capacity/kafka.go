@@ -185,7 +185,7 @@ func (u *kafkaUse) text() string {
 func withKafka(run *Run) *Run {
 	var loads, others []string
 	for _, l := range run.Manifest.Loads {
-		if slices.ContainsFunc(l.Operations, func(o Operation) bool { return o.Kind == "kafka" }) {
+		if l.Kafka() {
 			loads = append(loads, l.Name)
 		} else {
 			others = append(others, l.Name)

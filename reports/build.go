@@ -285,24 +285,12 @@ func nameOf(a capacity.Assessment, o capacity.OperationResult) Cell {
 }
 
 // tokensSection is the ledger of the answers' token counts.
-// isRecord reports whether an operation produces Kafka records.
-func isRecord(run *capacity.Run, o capacity.OperationResult) bool {
-	for _, l := range run.Manifest.Loads {
-		for _, op := range l.Operations {
-			if l.Name == o.Load && op.Name == o.Name {
-				return op.Kind == "kafka"
-			}
-		}
-	}
-	return false
-}
-
 func tokensSection(run *capacity.Run, a capacity.Assessment) Section {
 	s := Section{ID: "tokens", Title: "Token ledger"}
 	t := &Table{Columns: []Column{{"operation", false}, {"tokens", true}, {"answers with a count", true}, {"mean", true}, {"p99", true}, {"max", true}}}
 	any := false
 	for _, o := range a.Operations {
-		if isRecord(run, o) {
+		if slices.ContainsFunc(run.Manifest.Loads, func(l capacity.Load) bool { return l.Name == o.Load && l.Kafka() }) {
 			continue // a record costs no tokens
 		}
 		row := []Cell{nameOf(a, o)}

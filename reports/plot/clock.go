@@ -27,9 +27,7 @@ var hues = []role{blue, green, purple, amber}
 // behind, and what happened. withheld says why there are no response times.
 func clock(t *timeline, withheld string) (f Figure, ok bool) {
 	loads := t.run.Manifest.Loads
-	if !slices.ContainsFunc(loads, func(l capacity.Load) bool {
-		return slices.ContainsFunc(l.Operations, func(o capacity.Operation) bool { return o.Kind == "kafka" })
-	}) || len(t.at) == 0 {
+	if !slices.ContainsFunc(loads, capacity.Load.Kafka) || len(t.at) == 0 {
 		return f, false
 	}
 	loads = loads[:min(len(loads), len(hues))]
