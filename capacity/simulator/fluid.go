@@ -16,7 +16,7 @@ import (
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
-// Most is how many arrivals Simulate takes one by one. Ten million take about ten
+// Most is how many arrivals Simulate takes one by one. Ten million take about three
 // seconds.
 const Most = 50_000_000
 
@@ -35,6 +35,7 @@ func Fluid(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, 
 	if err != nil {
 		return nil, err
 	}
+	f.meters.unknown()
 	if f.Flow, err = fluid.Start(sys, fluidStep); err != nil {
 		return nil, err
 	}

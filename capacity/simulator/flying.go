@@ -1,70 +1,52 @@
 package simulator
 
-import (
-	"time"
+import "time"
 
-	"github.com/headroom-load/headroom/scenarios/measure"
-)
-
-// flying is a load's requests that wait for their answers. What a second's answers
-// do to a run doesn't depend on their order within it, so they lie unsorted by the
-// second in which they come, and are taken out when it is over. Where as many
-// requests may be in flight as the load is allowed, it counts when each one ends:
-// then they are kept in a heap.
+// flying is when a load's requests that wait for their answers have them. A load is
+// seldom at the limit of what it may have in flight, so the instants lie unsorted by
+// the second in which they come, and are forgotten when it is over. At the limit it
+// counts when each one comes: then they are kept in a heap.
 type flying struct {
-	most     int // that the load is allowed
-	n        int // kept, whether answered by now or not
-	seconds  map[int64][]measure.Sample
-	free     [][]measure.Sample
-	heap     inFlight
-	heaped   bool
-	answered func(*measure.Sample)
+	most    int // that the load is allowed
+	n       int // kept, whether answered by now or not
+	first   int64
+	seconds [][]time.Duration // from the first on
+	free    [][]time.Duration
+	heap    ends
+	heaped  bool
 }
 
-func newFlying(most int, answered func(*measure.Sample)) flying {
-	return flying{most: most, seconds: make(map[int64][]measure.Sample), answered: answered}
-}
+func newFlying(most int) flying { return flying{most: most} }
 
 // secondOf returns the second at whose end, at the latest, an answer is there.
-func secondOf(done time.Duration) int64 { return int64((done - 1) / time.Second) }
+func secondOf(done time.Duration) int64 { return int64(max(0, done-1) / time.Second) }
 
-func (f *flying) push(s *measure.Sample) {
+// push keeps the end of a request, which is not before the last one that was over.
+func (f *flying) push(done time.Duration) {
 	f.n++
 	if f.heaped {
-		f.heap.push(*s)
+		f.heap.push(done)
 		return
 	}
-	at := secondOf(s.Done)
-	list, ok := f.seconds[at]
-	if n := len(f.free); !ok && n > 0 {
-		list, f.free = f.free[n-1], f.free[:n-1]
+	i := max(0, secondOf(done)-f.first)
+	for int64(len(f.seconds)) <= i {
+		var list []time.Duration
+		if n := len(f.free); n > 0 {
+			list, f.free = f.free[n-1], f.free[:n-1]
+		}
+		f.seconds = append(f.seconds, list)
 	}
-	f.seconds[at] = append(list, *s)
+	f.seconds[i] = append(f.seconds[i], done)
 }
 
-// over hands on every answer of the second that ends at an instant, or those of
-// the heap up to any instant.
+// over forgets every answer of the second that ends at an instant.
 func (f *flying) over(at time.Duration) {
-	if f.heaped {
-		for len(f.heap) > 0 && f.heap[0].Done <= at {
-			s := f.heap.pop()
-			f.n--
-			f.answered(&s)
+	for f.first <= secondOf(at) {
+		if f.first++; len(f.seconds) > 0 {
+			f.n -= len(f.seconds[0])
+			f.free = append(f.free, f.seconds[0][:0])
+			f.seconds = f.seconds[1:]
 		}
-		return
-	}
-	if at <= 0 || at%time.Second != 0 { // no second ends at 0
-		return
-	}
-	second := secondOf(at)
-	list := f.seconds[second]
-	for i := range list {
-		f.answered(&list[i])
-	}
-	f.n -= len(list)
-	if list != nil {
-		f.free = append(f.free, list[:0])
-		delete(f.seconds, second)
 	}
 }
 
@@ -74,58 +56,91 @@ func (f *flying) full(at time.Duration) (until time.Duration, full bool) {
 	if f.n < f.most {
 		return 0, false
 	}
+	before := f.n
+	f.settle(at)
 	if !f.heaped {
-		// Some of those kept may have their answers already. To look for them costs as
-		// much as there are, so where few have, a heap is cheaper from now on.
-		before := f.n
-		f.settle(at)
+		// To look for those that have their answers costs as much as there are, so
+		// where few have, a heap is cheaper from now on.
 		if f.heaped = f.n >= f.most || before-f.n < before/4; f.heaped {
 			for _, list := range f.seconds {
-				for i := range list {
-					f.heap.push(list[i])
+				for _, done := range list {
+					f.heap.push(done)
 				}
 			}
 			f.seconds, f.free = nil, nil
 		}
-		if f.n < f.most {
-			return 0, false
-		}
 	}
-	return f.heap[0].Done, true
+	if f.n < f.most {
+		return 0, false
+	}
+	return f.heap[0], true
 }
 
-// settle hands on every answer up to an instant.
+// settle forgets every answer up to an instant.
 func (f *flying) settle(at time.Duration) {
 	if f.heaped {
-		f.over(at)
+		for len(f.heap) > 0 && f.heap[0] <= at {
+			f.heap.pop()
+			f.n--
+		}
 		return
 	}
-	for second, list := range f.seconds {
-		if time.Duration(second)*time.Second >= at {
-			continue
+	for i, list := range f.seconds {
+		if time.Duration(f.first+int64(i))*time.Second > at {
+			return
 		}
 		kept := list[:0]
-		for i := range list {
-			if list[i].Done <= at {
-				f.n--
-				f.answered(&list[i])
-			} else {
-				kept = append(kept, list[i])
+		for _, done := range list {
+			if done > at {
+				kept = append(kept, done)
 			}
 		}
-		f.seconds[second] = kept
+		f.n -= len(list) - len(kept)
+		f.seconds[i] = kept
 	}
 }
 
-// last returns when the last of them ends, or 0.
-func (f *flying) last() (end time.Duration) {
-	for _, list := range f.seconds {
-		for i := range list {
-			end = max(end, list[i].Done)
+// ends is a heap of instants.
+type ends []time.Duration
+
+func (h *ends) push(done time.Duration) {
+	*h = append(*h, done)
+	q := *h
+	i := len(q) - 1
+	for i > 0 {
+		parent := (i - 1) / 2
+		if q[parent] <= done {
+			break
 		}
+		q[i] = q[parent]
+		i = parent
 	}
-	for i := range f.heap {
-		end = max(end, f.heap[i].Done)
+	q[i] = done
+}
+
+// pop takes the first instant out.
+func (h *ends) pop() {
+	q := *h
+	last := q[len(q)-1]
+	q = q[:len(q)-1]
+	*h = q
+	if len(q) == 0 {
+		return
 	}
-	return end
+	i := 0
+	for {
+		child := 2*i + 1
+		if child >= len(q) {
+			break
+		}
+		if child+1 < len(q) && q[child+1] < q[child] {
+			child++
+		}
+		if last <= q[child] {
+			break
+		}
+		q[i] = q[child]
+		i = child
+	}
+	q[i] = last
 }

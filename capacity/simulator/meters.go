@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -17,84 +16,116 @@ import (
 type meters struct {
 	start    int64 // of the run, in nanoseconds as Unix counts them
 	period   time.Duration
+	now      int64         // the period in hand, as so many since 1970
+	ends     time.Duration // when it does, from the run's start
+	limiters []charged     // in the System's order
 	wanted   []*meter
-	limiters []limiterMeters // in the System's order
 }
 
-// limiterMeters are the meters of one limiter; those that its service doesn't
-// publish are nil.
-type limiterMeters struct {
-	usage, throttles, requests, duration *meter
-	provisioned, spilled                 *meter
-	size                                 bool // usage is the largest asked for, refused or not
+// charged is what one limiter was charged in the period in hand.
+type charged struct {
+	size      bool // it is a limit of sizes
+	amount    float64
+	highest   float64 // level, or size that was asked for, refused or not
+	requests  float64 // admitted
+	spilled   float64 // of these, those that found every provisioned environment busy
+	throttled float64
+	held      float64 // milliseconds
 }
 
+// meter is a series in the making.
 type meter struct {
-	series  measure.Series
-	highest bool // keep the highest value of a period, not the sum
-	points  map[int64]float64
-	// The period in which the last value lies, and what it has so far.
-	at    int64
-	value float64
-	open  bool
+	series measure.Series
+	of     *charged
+	value  func(*charged) float64
+}
+
+// counted is what a series of each role has of a period.
+var counted = map[capacity.Role]func(*charged) float64{
+	capacity.RoleUsage:       func(c *charged) float64 { return c.amount },
+	capacity.RoleThrottles:   func(c *charged) float64 { return c.throttled },
+	capacity.RoleRequests:    func(c *charged) float64 { return c.requests },
+	capacity.RoleDuration:    func(c *charged) float64 { return c.held },
+	capacity.RoleProvisioned: func(c *charged) float64 { return c.requests - c.spilled },
+	capacity.RoleSpilled:     func(c *charged) float64 { return c.spilled },
 }
 
 func newMeters(run *capacity.Run, sys *model.System, want []measure.Series, period time.Duration) *meters {
-	m := &meters{start: run.Manifest.Start.UnixNano(), period: period, limiters: make([]limiterMeters, len(sys.Limiters))}
-	for _, s := range want {
-		s.Source, s.Namespace, s.Period, s.Points = "simulator", "", period, nil
-		x := &meter{series: s, highest: s.Statistic == "Maximum", points: make(map[int64]float64)}
-		i := slices.IndexFunc(sys.Limiters, func(l model.Limiter) bool { return l.ID == s.Quota })
-		if i < 0 {
-			continue
-		}
-		l := &m.limiters[i]
-		l.size = sys.Limiters[i].Kind == model.ItemSize
-		switch s.Role {
-		case capacity.RoleUsage:
-			l.usage = x
-		case capacity.RoleThrottles:
-			l.throttles = x
-		case capacity.RoleRequests:
-			l.requests = x
-		case capacity.RoleDuration:
-			l.duration = x
-		case capacity.RoleProvisioned:
-			l.provisioned = x
-		case capacity.RoleSpilled:
-			l.spilled = x
-		default:
-			continue
-		}
-		m.wanted = append(m.wanted, x)
+	m := &meters{start: run.Manifest.Start.UnixNano(), period: period, limiters: make([]charged, len(sys.Limiters))}
+	for i, l := range sys.Limiters {
+		m.limiters[i].size = l.Kind == model.ItemSize
 	}
+	for _, s := range want {
+		i := slices.IndexFunc(sys.Limiters, func(l model.Limiter) bool { return l.ID == s.Quota })
+		value, ok := counted[s.Role]
+		if i < 0 || !ok {
+			continue
+		}
+		if s.Statistic == "Maximum" {
+			value = func(c *charged) float64 { return c.highest }
+		}
+		s.Source, s.Namespace, s.Period, s.Points = "simulator", "", period, nil
+		m.wanted = append(m.wanted, &meter{s, &m.limiters[i], value})
+	}
+	m.begin(0)
 	return m
 }
 
+// unknown leaves out what rates don't tell: which item is the largest, and what
+// chance spills over.
+func (m *meters) unknown() {
+	m.wanted = slices.DeleteFunc(m.wanted, func(x *meter) bool {
+		return x.series.Role == capacity.RoleProvisioned || x.series.Role == capacity.RoleSpilled || x.series.Role == capacity.RoleUsage && x.of.size
+	})
+}
+
+// begin makes the period of an instant the one in hand.
+func (m *meters) begin(at time.Duration) {
+	m.now = (m.start + int64(at)) / int64(m.period)
+	m.ends = time.Duration((m.now+1)*int64(m.period) - m.start)
+}
+
+// until closes the period in hand where it is over at an instant.
+func (m *meters) until(at time.Duration) {
+	if at >= m.ends {
+		m.close()
+		m.begin(at)
+	}
+}
+
+func (m *meters) close() {
+	at := time.Unix(0, m.now*int64(m.period)).UTC()
+	for _, x := range m.wanted {
+		x.series.Points = append(x.series.Points, measure.Point{At: at, Value: x.value(x.of)})
+	}
+	for i := range m.limiters {
+		m.limiters[i] = charged{size: m.limiters[i].size}
+	}
+}
+
 // served adds up what an outcome charged at an instant of the run.
-func (m *meters) served(at time.Duration, out model.Outcome) {
-	period := (m.start + int64(at)) / int64(m.period)
+func (m *meters) served(at time.Duration, out *model.Outcome) {
+	m.until(at)
 	for i := range out.Charges {
 		c := &out.Charges[i]
 		l := &m.limiters[c.Number]
+		if l.size {
+			l.highest = max(l.highest, c.Amount)
+		}
 		if c.Refused {
-			l.throttles.add(period, 1)
-			if l.size {
-				l.usage.add(period, c.Amount)
-			}
+			l.throttled++
 			continue
 		}
-		l.requests.add(period, 1)
-		l.duration.add(period, float64(c.Hold)/float64(time.Millisecond))
-		if c.Spilled {
-			l.spilled.add(period, 1)
-		} else {
-			l.provisioned.add(period, 1)
+		l.requests++
+		l.amount += c.Amount
+		if c.Hold > 0 {
+			l.held += float64(c.Hold) / float64(time.Millisecond)
 		}
-		if c.Hold > 0 || c.Level > 0 {
-			l.usage.add(period, c.Level)
-		} else {
-			l.usage.add(period, c.Amount)
+		if c.Spilled {
+			l.spilled++
+		}
+		if c.Level > l.highest {
+			l.highest = c.Level
 		}
 	}
 }
@@ -102,72 +133,31 @@ func (m *meters) served(at time.Duration, out model.Outcome) {
 // passed makes points of the second that ends at an instant, whatever was charged in
 // it.
 func (m *meters) passed(at time.Duration, backend *model.Backend) {
-	period := (m.start + int64(at-1)) / int64(m.period)
+	m.until(at - 1)
 	for i := range m.limiters {
 		l := &m.limiters[i]
-		l.throttles.add(period, 0)
-		l.requests.add(period, 0)
-		l.duration.add(period, 0)
-		l.provisioned.add(period, 0)
-		l.spilled.add(period, 0)
-		if l.usage != nil {
-			l.usage.add(period, backend.Level(i, at-1))
-		}
+		l.highest = max(l.highest, backend.Level(i, at-1))
 	}
 }
 
 // flowed adds up what a limiter was charged in the second that begins at an
 // instant, by rates.
 func (m *meters) flowed(at time.Duration, limiter int, u *fluid.Use, throttled float64) {
-	period := (m.start + int64(at)) / int64(m.period)
+	m.until(at)
 	l := &m.limiters[limiter]
-	l.throttles.add(period, throttled)
-	l.requests.add(period, u.Requests)
-	l.duration.add(period, u.Held*1000)
-	switch {
-	case l.size: // rates have no largest item
-	case u.Held > 0:
-		l.usage.add(period, u.Level)
-	default:
-		l.usage.add(period, u.Amount)
-	}
+	l.amount += u.Amount
+	l.highest = max(l.highest, u.Level)
+	l.requests += u.Requests
+	l.throttled += throttled
+	l.held += u.Held * 1000
 }
 
-// add counts a value; a nil meter counts nothing.
-func (m *meter) add(period int64, v float64) {
-	if m == nil {
-		return
-	}
-	if !m.open || m.at != period {
-		m.close()
-		m.at, m.value, m.open = period, m.points[period], true
-	}
-	if m.highest {
-		m.value = max(m.value, v)
-	} else {
-		m.value += v
-	}
-}
-
-func (m *meter) close() {
-	if m.open {
-		m.points[m.at] = m.value
-	}
-	m.open = false
-}
-
-// series returns what was counted.
+// series returns what was counted, with the period in hand.
 func (m *meters) series() []measure.Series {
+	m.close()
 	var out []measure.Series
 	for _, x := range m.wanted {
-		x.close()
-		s := x.series
-		for _, at := range slices.Sorted(maps.Keys(x.points)) {
-			s.Points = append(s.Points, measure.Point{At: time.Unix(0, at*int64(m.period)).UTC(), Value: x.points[at]})
-		}
-		if len(s.Points) > 0 {
-			out = append(out, s)
-		}
+		out = append(out, x.series)
 	}
 	return out
 }

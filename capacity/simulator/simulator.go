@@ -71,21 +71,19 @@ func Simulate(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Ru
 // Run simulates the scenario, every operation of which the System must have,
 // request by request, and returns its Run.
 func Run(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, error) {
-	x := &simulation{distributions: make(map[distribution]*measure.Interval), backend: sys.Start(o.Seed)}
+	x := &simulation{backend: sys.Start(o.Seed)}
 	plans, operations, err := x.prepare(s, sys, o)
 	if err != nil {
 		return nil, err
 	}
-	x.recorder = measure.NewRecorder(operations, 1)
 	x.retries = newRetries(o.Retry, o.Seed)
 	for i := range plans {
-		x.all = append(x.all, newStream(&plans[i], x.served[i], x.answered))
+		x.all = append(x.all, newStream(&plans[i], x.served[i]))
 	}
 	seconds := int64(x.end/time.Second) + 1
-	x.step = time.Duration(1+seconds*int64(len(operations))/maxSteps) * time.Second
+	x.recorder = measure.NewVirtual(operations, time.Duration(1+seconds*int64(len(operations))/maxSteps)*time.Second)
 	x.drive()
-	x.run.Rows = measure.Sum(x.run.Rows)
-	x.run.Latency = x.latency()
+	x.run.Rows, x.run.Latency = x.recorder.End(x.end + 1)
 	x.run.Manifest.Notes = append(x.run.Manifest.Notes, x.retries.notes(sys)...)
 	for _, t := range x.backend.TaskChanges() {
 		x.run.Manifest.Notes = append(x.run.Manifest.Notes, tasksOf(sys, t))
@@ -169,63 +167,32 @@ func start(sys *model.System) time.Time {
 	return at
 }
 
+// maxSteps is how many histograms of response times a Run has at most.
+const maxSteps = 256
+
 // simulation is a run while it goes on.
 type simulation struct {
 	frame
-	recorder *measure.Recorder
+	recorder *measure.Virtual
 	backend  *model.Backend
 	retries  *retries
 	first    attempt       // the one in hand
 	all      []*stream     // of each load
 	passed   time.Duration // the last whole second
-	flushed  time.Duration
-	// The histograms so far, in the order in which they were begun; step is how
-	// long each of those of response times lasts.
-	distributions map[distribution]*measure.Interval
-	order         []distribution
-	step          time.Duration
 }
 
 // drive sends every arrival at its instant, whichever load it is of, and every
 // retry.
 func (x *simulation) drive() {
-	if len(x.all) == 1 && x.retries.policy.Attempts < 2 {
-		// One load's arrivals need not be set against others.
-		l := x.all[0]
-		for a := range l.plan.Schedule.Arrivals(0, 1) {
-			l.take(a)
-			x.until(l.sends)
-			x.send(l)
-		}
-	} else {
-		x.merge()
-	}
-	end := x.end
-	for _, l := range x.all {
-		end = max(end, l.flying.last())
-	}
-	x.until(end + 1)
-	for _, l := range x.all {
-		l.flying.settle(end + 1)
-	}
-	x.meters.passed(end+1, x.backend)
-	x.flush(end + 1)
-	x.run.Manifest.End = x.run.Manifest.Start.Add(end)
-}
-
-// merge sends what is due first of all loads and retries until nothing is.
-func (x *simulation) merge() {
 	var streams []*stream // that have an arrival left
 	for _, l := range x.all {
-		l.begin()
-		defer l.stop()
 		if l.advance() {
 			streams = append(streams, l)
 		}
 	}
 	for len(streams) > 0 || len(x.retries.due) > 0 {
 		next := 0
-		for i := range streams {
+		for i := 1; i < len(streams); i++ {
 			if streams[i].sends < streams[next].sends {
 				next = i
 			}
@@ -243,80 +210,21 @@ func (x *simulation) merge() {
 			streams = slices.Delete(streams, next, next+1)
 		}
 	}
+	x.until(x.end + 1)
+	x.meters.passed(x.end+1, x.backend)
+	x.run.Manifest.End = x.run.Manifest.Start.Add(x.end)
 }
 
-// until takes in every answer up to an instant, and flushes each second that is
-// over by then.
+// until closes each second that is over by an instant.
 func (x *simulation) until(at time.Duration) {
 	for x.passed+time.Second <= at {
 		x.passed += time.Second
-		x.answers(x.passed)
+		for _, l := range x.all {
+			l.flying.over(x.passed)
+		}
+		x.recorder.Pass(x.passed)
 		x.meters.passed(x.passed, x.backend)
-		if x.passed%x.step == 0 {
-			x.flush(x.passed)
-		}
 	}
-	x.answers(at)
-}
-
-// answers records what has its answer at an instant, as far as it counts by then.
-func (x *simulation) answers(at time.Duration) {
-	for _, l := range x.all {
-		l.flying.over(at)
-	}
-}
-
-// answered records a request that has its answer.
-func (x *simulation) answered(s *measure.Sample) {
-	x.end = max(x.end, s.Done)
-	x.recorder.Record(0, s)
-}
-
-// maxSteps is how many histograms of response times a Run has at most for each
-// operation.
-const maxSteps = 256
-
-// flush closes the step that ends at an instant. Rows are by the second anyway;
-// to flush more often would cost a histogram each time.
-func (x *simulation) flush(at time.Duration) {
-	w := x.recorder.Flush(at)
-	x.flushed = at
-	x.run.Rows = append(x.run.Rows, w.Rows...)
-	for _, iv := range w.Intervals {
-		key := distribution{measure.Operation{Load: iv.Load, Name: iv.Operation}, iv.Kind, 0}
-		if iv.Kind == measure.ResponseTimes {
-			key.step = iv.Start / x.step
-		}
-		if sum := x.distributions[key]; sum != nil {
-			sum.Merge(iv)
-		} else {
-			iv.Histogram = iv.Histogram.Clone() // the recorder uses its own again
-			x.distributions[key] = &iv
-			x.order = append(x.order, key)
-		}
-	}
-}
-
-// distribution names one of a Run's histograms: of response times there is one
-// for each step of the run, of other kinds one.
-type distribution struct {
-	measure.Operation
-	kind string
-	step time.Duration // counted in steps
-}
-
-// latency returns the histograms of the run.
-func (x *simulation) latency() []measure.Interval {
-	var out []measure.Interval
-	for _, key := range x.order {
-		iv := *x.distributions[key]
-		iv.Start, iv.End = 0, x.flushed
-		if key.kind == measure.ResponseTimes {
-			iv.Start, iv.End = key.step*x.step, min((key.step+1)*x.step, x.flushed)
-		}
-		out = append(out, iv)
-	}
-	return out
 }
 
 // send sends a load's next arrival, or drops it where no place was free in time.
@@ -328,21 +236,23 @@ func (x *simulation) send(l *stream) {
 		x.recorder.Drop(op, a.Intended, a.Measured, measure.Saturation)
 		return
 	}
-	x.first = attempt{
-		at: l.sends, stream: l, served: l.served[a.Operation],
-		sample: measure.Sample{Op: op, Measured: a.Measured, Intended: a.Intended, Sent: l.sends, Tokens: measure.NoTokens},
-	}
+	x.first.at, x.first.stream, x.first.served = l.sends, l, l.served[a.Operation]
+	s := &x.first.sample // what attempt sets isn't set here: a whole sample would take a tenth of the time
+	s.Op, s.Measured, s.Intended, s.Sent, s.Tokens = op, a.Measured, a.Intended, l.sends, measure.NoTokens
 	x.attempt(&x.first)
 }
 
 // attempt makes one attempt of a request.
 func (x *simulation) attempt(a *attempt) {
 	out := x.backend.ServeNumber(a.at, a.served)
-	x.meters.served(a.at, out)
+	x.meters.served(a.at, &out)
 	timeout := a.stream.plan.Load.Timeout
 	s := &a.sample
 	s.Outcome, s.Reason, s.Done, s.BytesIn = measure.OK, "", a.at+out.ServiceTime, out.ResponseBytes
-	service, _, _ := strings.Cut(out.RefusedBy, ".")
+	service := ""
+	if out.RefusedBy != "" {
+		service, _, _ = strings.Cut(out.RefusedBy, ".")
+	}
 	switch {
 	case out.ServiceTime >= timeout:
 		s.Outcome, s.Done = measure.TimedOut, a.at+timeout
@@ -353,7 +263,9 @@ func (x *simulation) attempt(a *attempt) {
 		s.Tokens = max(s.Tokens, 0) + out.Tokens
 	}
 	if !x.retries.again(a) {
-		a.stream.flying.push(s)
+		x.end = max(x.end, s.Done)
+		x.recorder.Record(s)
+		a.stream.flying.push(s.Done)
 	}
 }
 

@@ -46,7 +46,8 @@ type Schedule struct {
 type piece struct {
 	begin, end time.Duration
 	base, top  float64         // Expected at begin and end
-	from, to   float64         // rates per second
+	from       float64         // rate per second at begin
+	slope      float64         // of the rate, per second and second, where that is a straight line
 	curve      scenarios.Curve // of the rate, where it is no straight line
 	measured   bool
 }
@@ -62,7 +63,7 @@ func NewSchedule(l scenarios.Load) *Schedule {
 	}
 	var at time.Duration
 	for _, st := range l.Profile {
-		p := piece{begin: at, end: at + st.For, base: s.total, top: s.total + st.Arrivals(), from: st.From, to: st.To, curve: st.Curve, measured: st.Measure}
+		p := piece{begin: at, end: at + st.For, base: s.total, top: s.total + st.Arrivals(), from: st.From, slope: (st.To - st.From) / st.For.Seconds(), curve: st.Curve, measured: st.Measure}
 		s.pieces = append(s.pieces, p)
 		at, s.total = p.end, p.top
 	}
@@ -129,8 +130,7 @@ func (p *piece) expected(t time.Duration) float64 {
 		return min(p.base+p.curve.Expected(t-p.begin), p.top)
 	}
 	x := (t - p.begin).Seconds()
-	slope := (p.to - p.from) / (p.end - p.begin).Seconds()
-	return min(p.base+x*(p.from+slope*x/2), p.top)
+	return min(p.base+x*(p.from+p.slope*x/2), p.top)
 }
 
 // inverse returns the instant at which Expected reaches u, which lies within
@@ -144,8 +144,10 @@ func (p *piece) inverse(u float64) time.Duration {
 	if p.curve != nil {
 		return min(p.begin+p.curve.Inverse(v), p.end-1)
 	}
-	slope := (p.to - p.from) / (p.end - p.begin).Seconds()
-	x := 2 * v / (p.from + math.Sqrt(max(p.from*p.from+2*slope*v, 0)))
+	x := v / p.from
+	if p.slope != 0 {
+		x = 2 * v / (p.from + math.Sqrt(max(p.from*p.from+2*p.slope*v, 0)))
+	}
 	return min(p.begin+time.Duration(x*1e9+0.5), p.end-1)
 }
 
@@ -192,25 +194,52 @@ func (s *Schedule) operations(first, end int64, counts []int64) {
 // goes on from n. The instants don't decrease.
 func (s *Schedule) Arrivals(first, step int64) iter.Seq[Arrival] {
 	return func(yield func(Arrival) bool) {
-		b, n := s.find(first)
-		stage := 0
-		var points []float64
-		for next := first; next < s.len; b++ {
-			points = s.points(b, points)
-			for ; next-n < int64(len(points)); next += step {
-				u := points[next-n]
-				for u >= s.pieces[stage].top {
-					stage++
-				}
-				p := &s.pieces[stage]
-				a := Arrival{N: next, Intended: s.start + p.inverse(u), Stage: stage, Operation: s.operation(next), Measured: p.measured}
-				if !yield(a) {
-					return
-				}
+		c := s.cursor(first, step)
+		for {
+			if a, more := c.Next(); !more || !yield(a) {
+				return
 			}
-			n += int64(len(points))
 		}
 	}
+}
+
+// Cursor takes arrivals one by one.
+type Cursor struct {
+	*Schedule
+	next, step int64
+	stage      int
+	block      int64     // the one after that in hand
+	n          int64     // number of the first arrival of the block in hand
+	points     []float64 // its own
+}
+
+// Cursor returns what takes all arrivals in turn, as Arrivals yields them.
+func (s *Schedule) Cursor() *Cursor { return s.cursor(0, 1) }
+
+func (s *Schedule) cursor(first, step int64) *Cursor {
+	c := &Cursor{Schedule: s, next: first, step: step}
+	c.block, c.n = s.find(first)
+	return c
+}
+
+// Next returns the next arrival, and false where there is none.
+func (c *Cursor) Next() (Arrival, bool) {
+	if c.next >= c.len {
+		return Arrival{}, false
+	}
+	for c.next-c.n >= int64(len(c.points)) {
+		c.n += int64(len(c.points))
+		c.points = c.Schedule.points(c.block, c.points)
+		c.block++
+	}
+	u := c.points[c.next-c.n]
+	for u >= c.pieces[c.stage].top {
+		c.stage++
+	}
+	p := &c.pieces[c.stage]
+	a := Arrival{N: c.next, Intended: c.start + p.inverse(u), Stage: c.stage, Operation: c.operation(c.next), Measured: p.measured}
+	c.next += c.step
+	return a, true
 }
 
 // span is a run of arrivals that share a second and a stage.

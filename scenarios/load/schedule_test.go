@@ -221,10 +221,12 @@ func TestInverse(t *testing.T) {
 		p := piece{
 			begin: time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "begin")),
 			base:  rapid.Float64Range(0, 1e6).Draw(t, "base"),
-			from:  rate.Draw(t, "from"), to: rate.Draw(t, "to"),
+			from:  rate.Draw(t, "from"),
 		}
+		to := rate.Draw(t, "to")
 		p.end = p.begin + time.Duration(rapid.Int64Range(int64(time.Millisecond), int64(24*time.Hour)).Draw(t, "for"))
-		p.top = p.base + (p.from+p.to)/2*(p.end-p.begin).Seconds()
+		p.slope = (to - p.from) / (p.end - p.begin).Seconds()
+		p.top = p.base + (p.from+to)/2*(p.end-p.begin).Seconds()
 		u := p.base + (p.top-p.base)*rapid.Float64Range(0, 0.999999).Draw(t, "share")
 		if u >= p.top {
 			return
@@ -234,7 +236,7 @@ func TestInverse(t *testing.T) {
 			t.Fatalf("inverse(%v) = %v, outside of the stage", u, at)
 		}
 		// A nanosecond of the highest rate, and the rounding of the sums.
-		tolerance := max(p.from, p.to)*1e-9 + p.top*1e-14
+		tolerance := max(p.from, to)*1e-9 + p.top*1e-14
 		if e := p.expected(at); math.Abs(e-u) > tolerance {
 			t.Fatalf("Expected(inverse(%v)) = %v, off by %v of %v", u, e, e-u, tolerance)
 		}

@@ -85,9 +85,7 @@ func NewRecorder(ops []Operation, shards int) *Recorder {
 func (r *Recorder) Plan(op int, intended time.Duration, measured bool) {
 	p := r.planner()
 	p.mu.Lock()
-	row := &p.book.cell(op, intended, measured).row
-	row.Planned++
-	row.PlannedSlots[slot(intended)]++
+	p.book.plan(op, intended, measured)
 	p.mu.Unlock()
 }
 
@@ -95,12 +93,7 @@ func (r *Recorder) Plan(op int, intended time.Duration, measured bool) {
 func (r *Recorder) Drop(op int, intended time.Duration, measured bool, cause Cause) {
 	p := r.planner()
 	p.mu.Lock()
-	row := &p.book.cell(op, intended, measured).row
-	if cause == Saturation {
-		row.DroppedSaturation++
-	} else {
-		row.DroppedGenerator++
-	}
+	p.book.drop(op, intended, measured, cause)
 	p.mu.Unlock()
 }
 
@@ -126,7 +119,7 @@ func (r *Recorder) Record(shard int, s *Sample) {
 	}
 	sh := &r.shards[shard%(len(r.shards)-1)]
 	sh.mu.Lock()
-	sh.book.record(s, reason)
+	sh.book.record(s, reason, &sh.book.tallies[s.Op*len(kinds)+response])
 	sh.mu.Unlock()
 }
 
@@ -170,29 +163,7 @@ func (r *Recorder) Flush(until time.Duration) Window {
 
 // drain appends the rows of b, merges its histograms and leaves it empty.
 func (r *Recorder) drain(b *book, rows []Row) []Row {
-	for key, c := range b.cells {
-		row := c.row
-		op := r.ops[key.op]
-		row.Second, row.Load, row.Operation, row.Measured = int(key.second), op.Load, op.Name, key.measured
-		row.InFlight = c.held.Seconds()
-		for i, n := range c.reasons {
-			if n > 0 {
-				if row.Reasons == nil {
-					row.Reasons = make(map[string]int64)
-				}
-				row.Reasons[r.reasons.name(i)] += n
-			}
-		}
-		rows = append(rows, row)
-		clear(c.reasons)
-		*c = cell{reasons: c.reasons}
-		b.free = append(b.free, c)
-	}
-	if len(b.cells) > maxFree {
-		b.cells, b.free = make(map[cellKey]*cell), nil
-	}
-	clear(b.cells)
-	clear(b.recent)
+	rows = b.take(r.ops, &r.reasons, rows)
 	for i := range b.tallies {
 		b.tallies[i].drain(&r.merged[i])
 	}
@@ -257,8 +228,52 @@ func (b *book) cell(op int, at time.Duration, measured bool) *cell {
 	return c
 }
 
-// record counts s, each part of it at the instant that Row names.
-func (b *book) record(s *Sample, reason int) {
+// take appends the rows of b, in any order, and leaves it without.
+func (b *book) take(ops []Operation, reasons *reasons, rows []Row) []Row {
+	for key, c := range b.cells {
+		row := c.row
+		op := ops[key.op]
+		row.Second, row.Load, row.Operation, row.Measured = int(key.second), op.Load, op.Name, key.measured
+		row.InFlight = c.held.Seconds()
+		for i, n := range c.reasons {
+			if n > 0 {
+				if row.Reasons == nil {
+					row.Reasons = make(map[string]int64)
+				}
+				row.Reasons[reasons.name(i)] += n
+			}
+		}
+		rows = append(rows, row)
+		clear(c.reasons)
+		*c = cell{reasons: c.reasons}
+		b.free = append(b.free, c)
+	}
+	if len(b.cells) > maxFree {
+		b.cells, b.free = make(map[cellKey]*cell), nil
+	}
+	clear(b.cells)
+	clear(b.recent)
+	return rows
+}
+
+func (b *book) plan(op int, intended time.Duration, measured bool) {
+	row := &b.cell(op, intended, measured).row
+	row.Planned++
+	row.PlannedSlots[slot(intended)]++
+}
+
+func (b *book) drop(op int, intended time.Duration, measured bool, cause Cause) {
+	row := &b.cell(op, intended, measured).row
+	if cause == Saturation {
+		row.DroppedSaturation++
+	} else {
+		row.DroppedGenerator++
+	}
+}
+
+// record counts s, each part of it at the instant that Row names, and its response
+// time in responses.
+func (b *book) record(s *Sample, reason int, responses *tally) {
 	done := b.cell(s.Op, s.Done, s.Measured)
 	sent := done
 	if second := s.Done.Truncate(time.Second); s.Intended >= second && s.Sent >= second {
@@ -300,7 +315,7 @@ func (b *book) record(s *Sample, reason int) {
 	t := b.tallies[s.Op*len(kinds):][:len(kinds)]
 	t[lag].record(microseconds(s.Sent - s.Intended))
 	if s.Outcome == OK || s.Outcome == TimedOut {
-		t[response].record(microseconds(s.Done - s.Intended))
+		responses.record(microseconds(s.Done - s.Intended))
 	}
 	if s.Outcome.Completed() {
 		t[service].record(microseconds(s.Done - s.Sent))

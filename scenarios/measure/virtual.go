@@ -1,0 +1,108 @@
+package measure
+
+import "time"
+
+// Virtual records a run in virtual time. It is of one goroutine, and takes a request
+// as soon as its end is known, which may lie ahead. Response times are told apart by
+// the steps of the run in which they end, other kinds are of all of it.
+type Virtual struct {
+	ops     []Operation
+	step    time.Duration
+	reasons reasons
+	book    *book
+	rows    []Row
+	passed  int // steps that are over
+	// responses are those of the steps that aren't: of operation i in step k at
+	// (k-passed)*len(ops)+i. spare has the memory of those that are.
+	responses, spare []tally
+	closed           []Interval
+	dense            window
+	// at is the step of the last request, which begins at begin.
+	at    int
+	begin time.Duration
+}
+
+// NewVirtual returns a recorder for the given operations, which samples name by
+// index. Each takes 94 kB for each kind of histogram that has values, and for every
+// step that has answers and isn't over.
+func NewVirtual(ops []Operation, step time.Duration) *Virtual {
+	return &Virtual{ops: ops, step: step, book: newBook(len(ops))}
+}
+
+// Plan counts an arrival. Exactly one of Record and Drop goes with it.
+func (v *Virtual) Plan(op int, intended time.Duration, measured bool) {
+	v.book.plan(op, intended, measured)
+}
+
+// Drop counts an arrival that was not sent because it would have been too late.
+func (v *Virtual) Drop(op int, intended time.Duration, measured bool, cause Cause) {
+	v.book.drop(op, intended, measured, cause)
+}
+
+// Record counts a request that was sent. The sample is not kept.
+func (v *Virtual) Record(s *Sample) {
+	reason := -1
+	if s.Reason != "" && s.Outcome != OK {
+		reason = v.reasons.index(s.Outcome, s.Reason)
+	}
+	if s.Done <= v.begin || s.Done > v.begin+v.step { // seldom, and a division takes long
+		v.at = max(v.passed, int(max(0, s.Done-1)/v.step))
+		v.begin = time.Duration(v.at) * v.step
+	}
+	i := (v.at-v.passed)*len(v.ops) + s.Op
+	for i >= len(v.responses) {
+		var t tally
+		if n := len(v.spare); n > 0 {
+			t, v.spare = v.spare[n-1], v.spare[:n-1]
+		}
+		v.responses = append(v.responses, t)
+	}
+	v.book.record(s, reason, &v.responses[i])
+}
+
+// Pass says that what is recorded from now on ends after an instant. It closes the
+// steps that are over by then.
+func (v *Virtual) Pass(at time.Duration) {
+	for time.Duration(v.passed+1)*v.step <= at {
+		v.close(time.Duration(v.passed+1) * v.step)
+		v.rows = v.book.take(v.ops, &v.reasons, v.rows)
+	}
+}
+
+// close makes intervals of the next step's response times, which ends at an instant.
+func (v *Virtual) close(end time.Duration) {
+	n := min(len(v.ops), len(v.responses))
+	for op := range n {
+		v.add(&v.responses[op], op, response, time.Duration(v.passed)*v.step, end)
+	}
+	v.spare = append(v.spare, v.responses[:n]...)
+	v.responses = v.responses[n:]
+	v.passed++
+	v.begin, v.at = time.Duration(v.passed)*v.step, v.passed
+}
+
+func (v *Virtual) add(t *tally, op, kind int, start, end time.Duration) {
+	v.dense.reset()
+	if t.drain(&v.dense); v.dense.histogram == nil || v.dense.histogram.TotalCount() == 0 {
+		return
+	}
+	o := v.ops[op]
+	v.closed = append(v.closed, Interval{
+		Load: o.Load, Operation: o.Name, Kind: kinds[kind],
+		Start: start, End: end, Histogram: v.dense.pack(nil), Max: v.dense.max,
+	})
+}
+
+// End returns what was recorded of a run that ends at an instant: its rows, as Sum
+// does, and its histograms. Nothing can be recorded after it.
+func (v *Virtual) End(at time.Duration) ([]Row, []Interval) {
+	for v.Pass(at); len(v.responses) > 0; {
+		v.close(at)
+	}
+	for op := range v.ops {
+		for kind := range kinds {
+			v.add(&v.book.tallies[op*len(kinds)+kind], op, kind, 0, at)
+		}
+	}
+	return Sum(v.book.take(v.ops, &v.reasons, v.rows)), v.closed
+}
