@@ -22,7 +22,7 @@ var faults = []story{
 			if p99, want := o.response.Quantile(0.99)/1e6, 3-0.01*30; math.Abs(p99/want-1) > 0.05 {
 				return fmt.Errorf("p99 is %.3f s, want %.3f", p99, want)
 			}
-			return o.conserved()
+			return errors.Join(o.marked("broker"), o.conserved())
 		},
 	},
 	{
@@ -31,7 +31,7 @@ var faults = []story{
 			if o.sum.DroppedSaturation < 2000 || o.verdict.Status == capacity.Valid {
 				return fmt.Errorf("%d dropped by saturation, %s", o.sum.DroppedSaturation, o.verdict.Status)
 			}
-			return o.conserved()
+			return errors.Join(o.marked("broker"), o.conserved())
 		},
 	},
 	{

@@ -26,6 +26,7 @@ type story struct {
 	load       string // further keys of the load
 	replicas   int    // of the topic's partitions; 0: one
 	quotaBytes float64
+	alike      bool                     // on a sandbox with the same quota
 	before     func() error             // ahead of the topic
 	meanwhile  func(topic string) error // when a third of the run is over
 	after      func() error
@@ -43,6 +44,7 @@ var all = slices.Concat([]story{steady}, quotas, faults, secured)
 type told struct {
 	story
 	run      *capacity.Run
+	report   report
 	verdict  capacity.Verdict
 	sum      measure.Row
 	response measure.Distribution
@@ -84,6 +86,9 @@ func stories(names []string) error {
 			if err == nil {
 				err = s.check(o)
 			}
+			if err == nil && s.alike {
+				err = o.alikeOnSandbox(dir)
+			}
 			if err == nil {
 				fmt.Printf("ok    %s\n", s.name)
 				break
@@ -99,7 +104,12 @@ func stories(names []string) error {
 	return errors.Join(failed...)
 }
 
+// tell runs a story against the broker.
 func (s story) tell(dir string, try int) (o *told, err error) {
+	if err := quota(s.quotaBytes); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, quota(0)) }()
 	if s.before != nil {
 		if err := s.before(); err != nil {
 			return nil, err
@@ -108,25 +118,31 @@ func (s story) tell(dir string, try int) (o *told, err error) {
 	if s.after != nil {
 		defer func() { err = errors.Join(err, s.after()) }()
 	}
-	o = &told{story: s, topic: fmt.Sprintf("%s-%d-%d", s.name, time.Now().Unix(), try)}
-	if err := replicated(o.topic, partitions, max(s.replicas, 1)); err != nil {
+	topic := fmt.Sprintf("%s-%d-%d", s.name, time.Now().Unix(), try)
+	if err := replicated(topic, partitions, max(s.replicas, 1)); err != nil {
 		return nil, err
 	}
-	if err := quota(s.quotaBytes); err != nil {
+	if o, err = s.rehearse(filepath.Join(dir, topic), topic, fmt.Sprintf("{kafka: {%s}}", cmp.Or(s.target, brokers(address)))); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, quota(0)) }()
-	file := filepath.Join(dir, s.name+".yaml")
+	o.written, err = endOffsets(topic)
+	return o, err
+}
+
+// rehearse runs a story's scenario against a target, with its record in out.
+func (s story) rehearse(out, topic, target string) (o *told, err error) {
+	o = &told{story: s, topic: topic}
+	file := filepath.Join(filepath.Dir(out), s.name+".yaml")
 	text := fmt.Sprintf(`version: 1
 name: %s
-target: {kafka: {%s}}
+target: %s
 loads:
   - name: views
     %s
     profile: [{stage: steady, rate: %d/s, for: %s}]
     operations:
       - {name: view, kafka: {topic: %s, key: {zipf: 1000}, value: {bytes: 200B}}}
-`, s.name, cmp.Or(s.target, brokers(address)), s.load, s.rate, s.length, o.topic)
+`, s.name, target, s.load, s.rate, s.length, topic)
 	if s.group != "" {
 		text += fmt.Sprintf("observe: [{kafka_group: %s}]\nsettle: %s\n", s.group, s.settle)
 	}
@@ -135,11 +151,10 @@ loads:
 	}
 	beside := make(chan error, 1)
 	if s.beside != nil {
-		go func() { beside <- s.beside(o.topic, s.length) }()
+		go func() { beside <- s.beside(topic, s.length) }()
 	} else {
 		beside <- nil
 	}
-	out := filepath.Join(dir, o.topic)
 	c := headroom("run", file, "--out", out, "--quiet")
 	var said bytes.Buffer
 	c.Stdout, c.Stderr = &said, &said
@@ -148,7 +163,7 @@ loads:
 	}
 	if s.meanwhile != nil {
 		time.Sleep(s.length / 3)
-		err = s.meanwhile(o.topic)
+		err = s.meanwhile(topic)
 	}
 	_ = c.Wait() // its exit code says how it ended
 	if err = errors.Join(err, <-beside); err != nil {
@@ -156,6 +171,9 @@ loads:
 	}
 	if o.run, err = record.Read(out); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, said.String())
+	}
+	if o.report, err = readReport(out); err != nil {
+		return nil, err
 	}
 	o.verdict = capacity.Assess(o.run).Verdict
 	if o.verdict.Status == capacity.Invalid && !s.anyVerdict {
@@ -169,8 +187,7 @@ loads:
 			o.response.Add(i)
 		}
 	}
-	o.written, err = endOffsets(o.topic)
-	return o, err
+	return o, nil
 }
 
 // failed names the checks that don't hold.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/headroom-load/headroom/scenarios/load"
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // produceKey is the produce request's in the Kafka protocol.
@@ -35,8 +36,15 @@ type broker struct {
 	longest         time.Duration
 	quotas          []float64 // bytes a second that throttles tell of
 	bytes, requests int64
-	down            bool
+
+	down  bool
+	heard time.Time // its last answer to a produce request
+	muted time.Time // until when it asked to wait
 }
+
+// silence is how long a broker may leave requests unanswered before that is an
+// event.
+const silence = time.Second
 
 type topic struct {
 	acknowledged []int64
@@ -83,13 +91,16 @@ func (m *meter) topic(name string) *topic {
 	return t
 }
 
-// notice notes an event, once in a second. m.mu is held.
-func (m *meter) notice(kind, text string) {
+// notice notes an event of now, once in a second. m.mu is held.
+func (m *meter) notice(kind, text string) { m.noticeAt(time.Now(), kind, text) }
+
+// noticeAt notes an event, once in a second. m.mu is held.
+func (m *meter) noticeAt(at time.Time, kind, text string) {
 	if m.closed || m.noticed[text] {
 		return
 	}
 	m.noticed[text] = true
-	m.notices = append(m.notices, load.Notice{At: time.Now(), Kind: kind, Text: text})
+	m.notices = append(m.notices, load.Notice{At: at, Kind: kind, Text: text})
 }
 
 // countsOf returns the counts of a topic.
@@ -127,6 +138,9 @@ func (m *meter) OnBrokerThrottle(meta kgo.BrokerMetadata, interval time.Duration
 	defer m.mu.Unlock()
 	b := m.broker(meta.NodeID)
 	b.throttles++
+	if until := time.Now().Add(interval); until.After(b.muted) {
+		b.muted = until
+	}
 	b.longest = max(b.longest, interval)
 	if quota > 0 {
 		b.quotas = append(b.quotas, quota)
@@ -139,10 +153,22 @@ func (m *meter) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2
 	if key != produceKey || e2e.Err() != nil {
 		return
 	}
-	m.accounts.count(meta.NodeID, time.Now(), e2e.BytesWritten)
+	now := time.Now()
+	m.accounts.count(meta.NodeID, now, e2e.BytesWritten)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := m.broker(meta.NodeID)
+	// What it asked to wait, and what waited behind other requests, is no silence.
+	since := now.Add(-e2e.ReadWait - e2e.TimeToRead)
+	for _, t := range []time.Time{b.heard, b.muted} {
+		if t.After(since) {
+			since = t
+		}
+	}
+	if d := now.Sub(since); d >= silence {
+		m.noticeAt(since, "broker", fmt.Sprintf("broker %d: no answer for %s", meta.NodeID, unit.HumanSeconds(d.Seconds())))
+	}
+	b.heard = now
 	b.bytes += int64(e2e.BytesWritten)
 	b.requests++
 }
@@ -209,7 +235,7 @@ func (d *Driver) Watch(at time.Time, period time.Duration) ([]measure.Series, []
 		}
 		add(measure.KafkaProducedBytes, "Sum", "bytes", labels, float64(b.bytes))
 		add(measure.KafkaRequests, "Sum", "count", labels, float64(b.requests))
-		*b = broker{down: b.down}
+		*b = broker{down: b.down, heard: b.heard, muted: b.muted}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
 		t := m.topics[name]
