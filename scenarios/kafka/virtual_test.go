@@ -50,8 +50,9 @@ func TestVirtualTenMinutes(t *testing.T) {
 	})
 }
 
-// TestVirtualStall is the closed form of a broker that is silent for D = 3 s in T = 60
-// s: quantile p of the response time is D - (1-p)T, give or take the linger.
+// TestVirtualStall is the closed form of a broker that is silent for D = 3 s in T = ten
+// minutes: quantile p of the response time is D - (1-p)T, give or take the linger and
+// the time between two arrivals.
 func TestVirtualStall(t *testing.T) {
 	stall := func(c *kfake.Cluster) {
 		from := time.Now().Add(20 * time.Second)
@@ -65,14 +66,17 @@ func TestVirtualStall(t *testing.T) {
 	}
 	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
 		stall(c)
-		cfg.Load = views(1000, time.Minute)
+		cfg.Load = views(100, 10*time.Minute)
+		cfg.Load.Arrivals = scenarios.Uniform
 		sum, times, _ := run(t, cfg)
 		response := times[measure.ResponseTimes]
-		if sum.OK != sum.Planned || written(c) != sum.OK {
+		if sum.Planned != 60_000 || sum.OK != sum.Planned || written(c) != sum.OK {
 			t.Errorf("ok %d of %d, written %d", sum.OK, sum.Planned, written(c))
 		}
-		if got := response.Quantile(0.99) / 1e6; math.Abs(got/2.4-1) > 0.05 {
-			t.Errorf("p99 is %.3f s, want 2.4", got)
+		for p, want := range map[float64]float64{0.996: 0.6, 0.998: 1.8, 0.999: 2.4, 0.9995: 2.7} {
+			if got := response.Quantile(p) / 1e6; math.Abs(got-want) > 0.015 {
+				t.Errorf("p%v is %.3f s, want %.3f", 100*p, got, want)
+			}
 		}
 	})
 	// With room for 100 records the rest of the stall is dropped, and counted.
