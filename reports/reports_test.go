@@ -423,6 +423,7 @@ func TestNothingKnown(t *testing.T) {
 
 // Every figure has a title, axis titles and text in a font that everyone has.
 func TestFigures(t *testing.T) {
+	var canvas plot.Canvas
 	run, a := premiere()
 	axes := map[string][]string{
 		"rate":                        {"requests per second", "time since the start (s)", "offered", "served", "throttled", "onset"},
@@ -453,9 +454,12 @@ func TestFigures(t *testing.T) {
 		if bytes.Contains(b, []byte("-0<")) || bytes.Count(b, []byte("<text")) != bytes.Count(b, []byte("sans-serif")) || bytes.Contains(b, []byte("NaN")) {
 			t.Errorf("%s has a faulty text", f.Name)
 		}
-		png, err := f.PNG()
+		png, err := canvas.PNG(f)
 		if err != nil || !bytes.HasPrefix(png, []byte("\x89PNG")) {
 			t.Errorf("%s as PNG: %v, %d bytes", f.Name, err, len(png))
+		}
+		if fresh, err := new(plot.Canvas).PNG(f); err != nil || !bytes.Equal(png, fresh) {
+			t.Errorf("%s as PNG differs from one that is painted on a canvas of its own: %v", f.Name, err)
 		}
 	}
 	if len(axes) > 0 {
@@ -656,7 +660,8 @@ func BenchmarkTerminal(b *testing.B) {
 func BenchmarkFigure(b *testing.B) {
 	run, a := premiere()
 	f := plot.Figures(run, a)[0]
-	for format, render := range map[string]func() ([]byte, error){"svg": f.SVG, "png": f.PNG} {
+	var canvas plot.Canvas
+	for format, render := range map[string]func() ([]byte, error){"svg": f.SVG, "png": func() ([]byte, error) { return canvas.PNG(f) }} {
 		b.Run(fmt.Sprint(format), func(b *testing.B) {
 			for b.Loop() {
 				if _, err := render(); err != nil {

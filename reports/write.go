@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/reports/plot"
 )
 
 // Write writes report.html, report.md, report.json, junit.xml and the figures,
@@ -49,30 +51,37 @@ func Write(dir string, run *capacity.Run, a capacity.Assessment) error {
 	return removeOthers(dir, files)
 }
 
+// painters is how many figures are painted at once: each takes some megabytes.
+const painters = 2
+
 // Pictures renders the report's figures, by their path in the report's folder.
 func (r *Report) Pictures() (map[string][]byte, error) {
+	var figures []Figure
+	for _, s := range r.Sections {
+		for _, b := range s.Blocks {
+			if f, ok := b.(Figure); ok && f.Missing == "" {
+				figures = append(figures, f)
+			}
+		}
+	}
 	files := map[string][]byte{}
 	var mu sync.Mutex
 	var failed []error
 	var wg sync.WaitGroup
-	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for _, s := range r.Sections {
-		for _, b := range s.Blocks {
-			f, ok := b.(Figure)
-			if !ok || f.Missing != "" {
-				continue
-			}
-			wg.Go(func() {
-				turn <- struct{}{}
-				defer func() { <-turn }()
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), painters) {
+		wg.Go(func() {
+			var canvas plot.Canvas
+			for i := next.Add(1) - 1; i < int64(len(figures)); i = next.Add(1) - 1 {
+				f := figures[i]
 				svg, err := f.SVG()
-				png, err2 := f.PNG()
+				png, err2 := canvas.PNG(f.Figure)
 				mu.Lock()
-				defer mu.Unlock()
 				failed = append(failed, err, err2)
 				files["plots/"+f.Name+".svg"], files["plots/"+f.Name+".png"] = svg, png
-			})
-		}
+				mu.Unlock()
+			}
+		})
 	}
 	wg.Wait()
 	return files, errors.Join(failed...)

@@ -209,9 +209,9 @@ func (t *text[F]) UnmarshalText(b []byte) error {
 type form struct {
 	*regexp.Regexp
 	what, hint string
-	// most, where it isn't 0, is how many characters a text may have, the last of
-	// which the pattern's * stands for. Go makes a copy of what is repeated for
-	// each time that it may be: 4 MB for the letters of all scripts.
+	// most, where it isn't 0, is how many characters a text may have: one for each
+	// class of the pattern, the rest for its *. Go makes a copy of what is repeated
+	// for each time that it may be: 4 MB for the letters of all scripts.
 	most int
 }
 
@@ -224,13 +224,14 @@ func (f form) pattern() string {
 	if f.most == 0 {
 		return f.String()
 	}
-	return strings.Replace(f.String(), "*", fmt.Sprintf("{0,%d}", f.most-1), 1)
+	others := strings.Count(f.String(), "[") - 1
+	return strings.Replace(f.String(), "*", fmt.Sprintf("{0,%d}", f.most-others), 1)
 }
 
 var (
-	labelForm    = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]{0,98}[^\s\p{Cc}])?$`), "a name", "write 1 to 100 characters on one line, without spaces around them", 0}
+	labelForm    = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$`), "a name", "write 1 to 100 characters on one line, without spaces around them", 100}
 	proseForm    = form{regexp.MustCompile(`^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$`), "plain text", "leave control characters out", 0}
-	fileForm     = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]{0,998}[^\s\p{Cc}])?$`), "a file name", "paths start from the scenario's folder", 0}
+	fileForm     = form{regexp.MustCompile(`^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$`), "a file name", "paths start from the scenario's folder", 1000}
 	documentForm = form{regexp.MustCompile(`\S`), "a GraphQL document", "write a query or a mutation", 0}
 	// Thresholds name operations, so their names keep to what can't be taken
 	// for the thresholds' own signs.

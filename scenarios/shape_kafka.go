@@ -84,7 +84,7 @@ func (c *keyChoice) Choose(k strict.Kind) any {
 
 var (
 	brokersForm     = form{regexp.MustCompile(`^[^\s,/@]+:[0-9]+(?: *, *[^\s,/@]+:[0-9]+)*$`), "a broker's address", "write HOST:PORT", 0}
-	topicForm       = form{regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`), "the name of a topic", "use up to 249 letters, digits and . _ -", 0}
+	topicForm       = form{regexp.MustCompile(`^[a-zA-Z0-9._-][a-zA-Z0-9._-]*$`), "the name of a topic", "use up to 249 letters, digits and . _ -", 249}
 	mechanismForm   = form{regexp.MustCompile(`^(?:plain|scram-sha-256|scram-sha-512|msk_iam)$`), "a SASL mechanism", "mechanisms are plain, scram-sha-256, scram-sha-512 and msk_iam", 0}
 	acksForm        = form{regexp.MustCompile(`^(?:all|leader)$`), "a kind of acknowledgement", "acks are all or leader; what is not acknowledged can't be measured", 0}
 	compressionForm = form{regexp.MustCompile(`^(?:none|gzip|snappy|lz4|zstd)$`), "a compression", "compressions are none, gzip, snappy, lz4 and zstd", 0}

@@ -158,6 +158,7 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 			fmt.Fprintln(a.stderr, rehearsal.Summary(c))
 		}
 	}
+	shed()
 	m, err := rehearsal.Run(ctx, abort, c, x.dir)
 	if err != nil {
 		return m, failure(err)
@@ -170,6 +171,7 @@ const standIn = "the Kafka broker is an embedded stand-in (kfake), not Kafka: it
 
 // conclude reads the record back, writes its reports and prints the result.
 func (a app) conclude(dir string) error {
+	shed()
 	run, err := record.Read(dir)
 	if err != nil {
 		return &exitError{code: exitInput, err: err}

@@ -13,14 +13,11 @@ import (
 	"bytes"
 	"fmt"
 	"html"
-	"image"
-	"image/png"
 	"strings"
 	"unicode"
 
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 
 	"github.com/headroom-load/headroom/capacity"
@@ -169,20 +166,3 @@ func printable(r rune) rune {
 
 // label escapes a text for an attribute or an element.
 func label(s string) string { return html.EscapeString(strings.Map(printable, s)) }
-
-// PNG renders the figure, light on white.
-func (f Figure) PNG() ([]byte, error) {
-	// The canvas paints on a copy of the image that it is given or makes: a grey
-	// one takes a quarter of the memory.
-	pixels := func(l vg.Length) int { return int(l/vg.Inch*dpi + 0.5) }
-	blank := image.NewGray(image.Rect(0, 0, pixels(width), pixels(f.chart.height())))
-	c := vgimg.NewWith(vgimg.UseImage(blank), vgimg.UseDPI(dpi))
-	f.chart.draw(draw.New(c))
-	// Most of the time goes into compression, which at its best saves little.
-	e := png.Encoder{CompressionLevel: png.BestSpeed}
-	var b bytes.Buffer
-	if err := e.Encode(&b, c.Image()); err != nil {
-		return nil, fmt.Errorf("draw %s: %w", f.Name, err)
-	}
-	return b.Bytes(), nil
-}

@@ -26,7 +26,7 @@ const (
 var (
 	statisticNames = []string{"Sum", "Maximum", "Minimum", "Average", "SampleCount"}
 	finePeriods    = []int64{1, 5, 10, 20, 30}
-	queryID        = regexp.MustCompile(`^[a-z][a-zA-Z0-9_]{0,254}$`)
+	queryID        = regexp.MustCompile(`^[a-z][a-zA-Z0-9_]*$`)
 )
 
 func invalid(format string, args ...any) *fault {
@@ -166,7 +166,7 @@ func (in *getMetricDataIn) check() *fault {
 	seen := map[string]bool{}
 	for _, q := range in.MetricDataQueries {
 		switch {
-		case !queryID.MatchString(q.ID):
+		case len(q.ID) > 255 || !queryID.MatchString(q.ID):
 			return validation("The Id %q must begin with a lower-case letter and hold only letters, digits and _.", q.ID)
 		case seen[q.ID]:
 			return validation("The Id %q is used twice.", q.ID)
