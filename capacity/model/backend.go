@@ -22,6 +22,7 @@ type Backend struct {
 	index      map[string]int
 	tracking   []tasks                      // those that are charged
 	levels     []func(at time.Duration) int // of the limiters that have one and are charged; else nil
+	out        Outcome
 }
 
 // operation is an Operation with its state.
@@ -168,16 +169,18 @@ func (b *Backend) Serve(at time.Duration, operation string) (Outcome, bool) {
 	if !ok {
 		return Outcome{}, false
 	}
-	return b.ServeNumber(at, n), true
+	return *b.ServeNumber(at, n), true
 }
 
-// ServeNumber is Serve for an operation by its number, without a search.
-func (b *Backend) ServeNumber(at time.Duration, operation int) Outcome {
+// ServeNumber is Serve for an operation by its number, without a search. The outcome
+// is valid until the next call.
+func (b *Backend) ServeNumber(at time.Duration, operation int) *Outcome {
 	o := &b.operations[operation]
 	at = max(at, b.now)
 	b.now = at
 	service := o.serviceTime.draw() // of every request, so that the n-th one's doesn't depend on refusals
-	out := Outcome{ServiceTime: service, ResponseBytes: o.responseBytes}
+	out := &b.out
+	out.RefusedBy, out.ServiceTime, out.Tokens, out.ResponseBytes = "", service, 0, o.responseBytes
 	var held, waited time.Duration
 	made := 0
 	for i := range o.steps {

@@ -229,9 +229,8 @@ func (x *simulation) until(at time.Duration) {
 
 // send sends a load's next arrival, or drops it where no place was free in time.
 func (x *simulation) send(l *stream) {
-	a := &l.next
+	a := &l.next.Arrival
 	op := l.plan.Ops[a.Operation]
-	x.recorder.Plan(op, a.Intended, a.Measured)
 	if l.drops && l.sends-a.Intended > l.plan.Load.Lateness {
 		x.recorder.Drop(op, a.Intended, a.Measured, measure.Saturation)
 		return
@@ -245,7 +244,7 @@ func (x *simulation) send(l *stream) {
 // attempt makes one attempt of a request.
 func (x *simulation) attempt(a *attempt) {
 	out := x.backend.ServeNumber(a.at, a.served)
-	x.meters.served(a.at, &out)
+	x.meters.served(a.at, out)
 	timeout := a.stream.plan.Load.Timeout
 	s := &a.sample
 	s.Outcome, s.Reason, s.Done, s.BytesIn = measure.OK, "", a.at+out.ServiceTime, out.ResponseBytes

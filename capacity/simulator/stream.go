@@ -13,21 +13,19 @@ type stream struct {
 	served []int // the backend's numbers of the load's operations
 	drops  bool
 
-	arrivals *load.Cursor
-	next     load.Arrival
-	sends    time.Duration // when next is sent: at its instant, or when a place is free
-	flying   flying
+	next   *load.Cursor
+	sends  time.Duration // when next is sent: at its instant, or when a place is free
+	flying flying
 }
 
 func newStream(p *load.Plan, served []int) *stream {
-	return &stream{plan: p, served: served, drops: p.Load.Late != scenarios.Send, arrivals: p.Schedule.Cursor(), flying: newFlying(p.InFlight)}
+	return &stream{plan: p, served: served, drops: p.Load.Late != scenarios.Send, next: p.Schedule.Cursor(), flying: newFlying(p.InFlight)}
 }
 
 // advance takes the next arrival and reports false where there is none. All before
 // it have been sent, so it is known when a place will be free.
 func (l *stream) advance() bool {
-	var more bool
-	if l.next, more = l.arrivals.Next(); !more {
+	if !l.next.Next() {
 		return false
 	}
 	last := l.sends

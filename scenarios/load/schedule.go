@@ -195,19 +195,16 @@ func (s *Schedule) operations(first, end int64, counts []int64) {
 func (s *Schedule) Arrivals(first, step int64) iter.Seq[Arrival] {
 	return func(yield func(Arrival) bool) {
 		c := s.cursor(first, step)
-		for {
-			if a, more := c.Next(); !more || !yield(a) {
-				return
-			}
+		for c.Next() && yield(c.Arrival) {
 		}
 	}
 }
 
 // Cursor takes arrivals one by one.
 type Cursor struct {
-	*Schedule
+	Arrival    // that Next came to
+	schedule   *Schedule
 	next, step int64
-	stage      int
 	block      int64     // the one after that in hand
 	n          int64     // number of the first arrival of the block in hand
 	points     []float64 // its own
@@ -217,29 +214,30 @@ type Cursor struct {
 func (s *Schedule) Cursor() *Cursor { return s.cursor(0, 1) }
 
 func (s *Schedule) cursor(first, step int64) *Cursor {
-	c := &Cursor{Schedule: s, next: first, step: step}
+	c := &Cursor{schedule: s, next: first, step: step}
 	c.block, c.n = s.find(first)
 	return c
 }
 
-// Next returns the next arrival, and false where there is none.
-func (c *Cursor) Next() (Arrival, bool) {
-	if c.next >= c.len {
-		return Arrival{}, false
+// Next goes to the next arrival, and reports false where there is none.
+func (c *Cursor) Next() bool {
+	s := c.schedule
+	if c.next >= s.len {
+		return false
 	}
 	for c.next-c.n >= int64(len(c.points)) {
 		c.n += int64(len(c.points))
-		c.points = c.Schedule.points(c.block, c.points)
+		c.points = s.points(c.block, c.points)
 		c.block++
 	}
 	u := c.points[c.next-c.n]
-	for u >= c.pieces[c.stage].top {
-		c.stage++
+	for u >= s.pieces[c.Stage].top {
+		c.Stage++
 	}
-	p := &c.pieces[c.stage]
-	a := Arrival{N: c.next, Intended: c.start + p.inverse(u), Stage: c.stage, Operation: c.operation(c.next), Measured: p.measured}
+	p := &s.pieces[c.Stage]
+	c.N, c.Intended, c.Operation, c.Measured = c.next, s.start+p.inverse(u), s.operation(c.next), p.measured
 	c.next += c.step
-	return a, true
+	return true
 }
 
 // span is a run of arrivals that share a second and a stage.

@@ -29,17 +29,13 @@ func NewVirtual(ops []Operation, step time.Duration) *Virtual {
 	return &Virtual{ops: ops, step: step, book: newBook(len(ops))}
 }
 
-// Plan counts an arrival. Exactly one of Record and Drop goes with it.
-func (v *Virtual) Plan(op int, intended time.Duration, measured bool) {
-	v.book.plan(op, intended, measured)
-}
-
 // Drop counts an arrival that was not sent because it would have been too late.
 func (v *Virtual) Drop(op int, intended time.Duration, measured bool, cause Cause) {
+	v.book.plan(op, intended, measured)
 	v.book.drop(op, intended, measured, cause)
 }
 
-// Record counts a request that was sent. The sample is not kept.
+// Record counts an arrival that was sent, and its request. The sample is not kept.
 func (v *Virtual) Record(s *Sample) {
 	reason := -1
 	if s.Reason != "" && s.Outcome != OK {
@@ -57,6 +53,7 @@ func (v *Virtual) Record(s *Sample) {
 		}
 		v.responses = append(v.responses, t)
 	}
+	v.book.plan(s.Op, s.Intended, s.Measured)
 	v.book.record(s, reason, &v.responses[i])
 }
 

@@ -38,7 +38,6 @@ func TestVirtualIsARecorder(t *testing.T) {
 			} else {
 				s.Tokens = rapid.Int64Range(0, 300).Draw(t, "tokens")
 			}
-			v.Plan(s.Op, s.Intended, s.Measured)
 			r.Plan(s.Op, s.Intended, s.Measured)
 			if rapid.IntRange(0, 9).Draw(t, "drop") == 0 {
 				v.Drop(s.Op, s.Intended, s.Measured, measure.Saturation)
