@@ -90,7 +90,8 @@ func stories(names []string) error {
 				err = o.alikeOnSandbox(dir)
 			}
 			if err == nil {
-				fmt.Printf("ok    %s\n", s.name)
+				fmt.Printf("ok    %s: %d planned, %d dropped, %d acknowledged, end offsets grew by %d; p99 of the acknowledged %.3f s; %s\n",
+					s.name, o.sum.Planned, o.sum.Dropped(), o.sum.OK, o.written, o.response.Quantile(0.99)/1e6, o.verdict.Status)
 				break
 			}
 			fmt.Printf("      %s, try %d: %v\n", s.name, try, err)

@@ -37,9 +37,10 @@ func TestSilence(t *testing.T) {
 
 		since := time.Now()
 		time.Sleep(3 * time.Second)
-		for range 5 {
-			answered(one, 2500*time.Millisecond)
+		for i := range time.Duration(5) { // which were in flight together
+			answered(one, 2500*time.Millisecond+i*20*time.Millisecond)
 			answered(other, 20*time.Millisecond)
+			time.Sleep(20 * time.Millisecond)
 		}
 		_, notices := (&Driver{meter: m}).Watch(start, time.Second)
 		if len(notices) != 1 || notices[0].Kind != "broker" || notices[0].Text != "broker 1: no answer for 2.50 s" || !notices[0].At.Equal(since.Add(500*time.Millisecond)) {
