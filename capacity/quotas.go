@@ -169,6 +169,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		c, known = a.kafkaCost(kafka, q, parts)
 		bound, notes := kafka.bound(q)
 		r.Bound, r.Notes = bound, append(r.Notes, notes...)
+		if foreign := a.foreignNote(q); foreign != "" {
+			note("%s", foreign)
+		}
 	} else if q.ID == RequestTokens && a.ledgerHas(q) {
 		use, used = a.ledgerPeak(q)
 		c, known = a.ledgerCost(parts)

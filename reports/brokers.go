@@ -16,17 +16,10 @@ func brokerBlocks(run *capacity.Run) (blocks []Block) {
 	}
 	for _, l := range capacity.Lags(run) {
 		row := []Cell{{Text: l.Group}, {Text: l.Topic}}
-		figure := func(v *float64, print func(float64) string, missing string) Cell {
-			if v == nil {
-				return t.missing(missing)
-			}
-			return Cell{Text: print(*v)}
-		}
-		records := func(v float64) string { return whole(int64(v)) }
 		const unread = "no reading had all partitions of the group"
 		const since = "when the record next in turn was written is not known: it was there before the run, or the group has not committed every partition"
-		row = append(row, figure(l.Max, records, unread), figure(l.MaxAt, unit.HumanSeconds, unread), figure(l.MaxTime, unit.HumanSeconds, since),
-			figure(l.End, records, unread), figure(l.EndTime, unit.HumanSeconds, since))
+		row = append(row, t.figure(l.Max, wholeOf, unread), t.figure(l.MaxAt, unit.HumanSeconds, unread), t.figure(l.MaxTime, unit.HumanSeconds, since),
+			t.figure(l.End, wholeOf, unread), t.figure(l.EndTime, unit.HumanSeconds, since))
 		if l.Readings < l.Of {
 			row[2].Notes = append(row[2].Notes, t.note(fmt.Sprintf("%d of %d readings had the lag of %s", l.Readings, l.Of, l.Group)))
 		}

@@ -252,6 +252,7 @@ func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 	}
 	s.Blocks = append(s.Blocks, producedBlocks(run)...)
 	s.Blocks = append(s.Blocks, brokerBlocks(run)...)
+	s.Blocks = append(s.Blocks, clusterBlocks(run)...)
 	s.Blocks = append(s.Blocks, consumerBlocks(a)...)
 	return s
 }

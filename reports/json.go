@@ -30,6 +30,8 @@ type jsonReport struct {
 	ConsumerLag []capacity.Lag `json:"consumer_lag,omitempty"`
 	// Consumers is how they kept up.
 	Consumers []capacity.Consumer `json:"consumers,omitempty"`
+	// MSK is what CloudWatch says of the observed cluster.
+	MSK *capacity.Cluster `json:"msk,omitempty"`
 }
 
 type jsonRun struct {
@@ -64,7 +66,7 @@ func JSON(w io.Writer, run *capacity.Run, a capacity.Assessment) error {
 		},
 		Verdict: a.Verdict, LimitedBy: a.LimitedBy, Operations: a.Operations, Quotas: a.Quotas,
 		FirstToBind: a.FirstToBind, FirstToBindReason: a.FirstToBindReason, Thresholds: a.Thresholds,
-		ConsumerLag: capacity.Lags(run), Consumers: a.Consumers,
+		ConsumerLag: capacity.Lags(run), Consumers: a.Consumers, MSK: capacity.ClusterOf(run),
 	}
 	if m.Scenario.Forecast > 0 {
 		r.Run.Forecast = &m.Scenario.Forecast

@@ -82,6 +82,15 @@ func quotaSources(quotas []capacity.Quota) *Table {
 	return t
 }
 
+// labelsOf says what a series is of that belongs to no quota: "broker 1, cluster views".
+func labelsOf(s measure.Series) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
+		parts = append(parts, strings.ToLower(name)+" "+s.Labels[name])
+	}
+	return strings.Join(parts, ", ")
+}
+
 // seriesTable lists what was read from outside and of the generator, and what was
 // asked for and never came. What a driver saw of its connections and brokers has
 // tables of its own.
@@ -98,6 +107,9 @@ func seriesTable(run *capacity.Run) *Table {
 	}
 	row := func(s measure.Series) []Cell {
 		of := s.Quota
+		if of == "" {
+			of = labelsOf(s)
+		}
 		if s.Role != "" {
 			of += " (" + s.Role + ")"
 		}

@@ -539,7 +539,7 @@ func (p *parser) observe(files []observeFile) {
 		for _, k := range []struct {
 			from *text[label]
 			to   *string
-		}{{f.Lambda, &o.Lambda}, {f.DynamoDB, &o.DynamoDB}, {f.Momento, &o.Momento}, {f.KafkaGroup, &o.KafkaGroup}} {
+		}{{f.Lambda, &o.Lambda}, {f.DynamoDB, &o.DynamoDB}, {f.Momento, &o.Momento}, {f.KafkaGroup, &o.KafkaGroup}, {f.MSK, &o.MSK}} {
 			if k.from != nil {
 				*k.to = string(*k.from)
 				named++
@@ -548,17 +548,29 @@ func (p *parser) observe(files []observeFile) {
 		switch {
 		case !p.fine(path):
 		case named != 1:
-			p.fault(path, "must name one thing to observe", "write lambda, dynamodb, momento or kafka_group, each as an item of its own")
+			p.fault(path, "must name one thing to observe", "write lambda, dynamodb, momento, kafka_group or msk, each as an item of its own")
 		case seen[o]:
 			p.fault(path, "is listed twice", "")
-		case o.KafkaGroup == "" || !p.fine("target") || !p.fine("loads"):
-		case p.scenario.Target.Kafka == nil && p.scenario.Target.Sandbox == "":
-			p.fault(path+".kafka_group", "is of no cluster: the target has no Kafka", "write target.kafka")
-		case !slices.ContainsFunc(p.scenario.Loads, Load.Kafka):
-			p.fault(path+".kafka_group", "has no topic to lag on: no load produces records", "lag is read of the topics that kafka: operations produce to")
+		case !p.fine("target") || !p.fine("loads"):
+		case o.KafkaGroup != "":
+			p.observeKafka(path+".kafka_group", "has no topic to lag on: no load produces records", "lag is read of the topics that kafka: operations produce to")
+		case o.MSK != "":
+			p.observeKafka(path+".msk", "is of no load: none produces records", "the cluster is observed while kafka: operations produce to it")
+			if slices.ContainsFunc(p.scenario.Observe, func(other Observe) bool { return other.MSK != "" }) {
+				p.fault(path+".msk", "is a second cluster", "target.kafka is one")
+			}
 		}
 		seen[o] = true
 		p.scenario.Observe = append(p.scenario.Observe, o)
+	}
+}
+
+// observeKafka checks that there is a Kafka cluster, and a load that produces to it.
+func (p *parser) observeKafka(path, idle, hint string) {
+	if p.scenario.Target.Kafka == nil && p.scenario.Target.Sandbox == "" {
+		p.fault(path, "is of no cluster: the target has no Kafka", "write target.kafka")
+	} else if !slices.ContainsFunc(p.scenario.Loads, Load.Kafka) {
+		p.fault(path, idle, hint)
 	}
 }
 

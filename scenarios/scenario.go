@@ -265,6 +265,7 @@ type Observe struct {
 	Momento  string // cache name
 	// KafkaGroup is a consumer group of Target.Kafka.
 	KafkaGroup string
+	MSK        string // name of the Amazon MSK cluster that Target.Kafka is
 }
 
 // QuotaOverride is a quota set by the scenario: an amount for a level, an

@@ -104,6 +104,7 @@ type (
 		DynamoDB   *text[label] `yaml:"dynamodb" doc:"A DynamoDB table's name." eg:"Episodes"`
 		Momento    *text[label] `yaml:"momento" doc:"A Momento cache's name." eg:"programs-cache"`
 		KafkaGroup *text[label] `yaml:"kafka_group" doc:"A consumer group of target.kafka, whose lag on the topics that records go to is read each second." eg:"view-consumer"`
+		MSK        *text[label] `yaml:"msk" doc:"Name of the Amazon MSK cluster that target.kafka is, whose brokers, and whose lag of each kafka_group, are read of CloudWatch; sandbox is that of a sandbox." eg:"views-cluster"`
 	}
 )
 

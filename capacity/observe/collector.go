@@ -182,6 +182,8 @@ func base(unit string) (float64, string) {
 		return 1e-3, "s"
 	case "µs":
 		return 1e-6, "s"
+	case "%":
+		return 1e-2, "fraction"
 	}
 	return 1, unit
 }

@@ -119,23 +119,28 @@ func (a amount) perSecond(v float64) float64 {
 	return v / a.Per.Seconds()
 }
 
-// catalogue returns the embedded entries. The file is part of the program, so
-// a fault in it is a fault of the program; a test reads it.
-var catalogue = sync.OnceValue(func() []entry {
-	entries, faults := readCatalogue(catalogueFile)
+// list is what the catalogue's file holds.
+type list struct {
+	Version int             `yaml:"version,required"`
+	Entries []entry         `yaml:"entries,required"`
+	MSK     []clusterMetric `yaml:"msk"`
+}
+
+// known is the embedded catalogue. The file is part of the program, so a fault in
+// it is a fault of the program; a test reads it.
+var known = sync.OnceValue(func() list {
+	l, faults := readCatalogue(catalogueFile)
 	if faults != nil {
 		panic(faults)
 	}
-	return entries
+	return l
 })
 
-func readCatalogue(src []byte) ([]entry, strict.Faults) {
-	var file struct {
-		Version int     `yaml:"version,required"`
-		Entries []entry `yaml:"entries,required"`
-	}
-	_, faults := strict.Decode("catalogue.yaml", src, &file)
-	return file.Entries, faults
+func catalogue() []entry { return known().Entries }
+
+func readCatalogue(src []byte) (l list, faults strict.Faults) {
+	_, faults = strict.Decode("catalogue.yaml", src, &l)
+	return l, faults
 }
 
 // lookup returns the entry that has the quota id, and the resource that the id

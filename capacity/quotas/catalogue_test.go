@@ -12,10 +12,11 @@ import (
 )
 
 func TestCatalogue(t *testing.T) {
-	entries, faults := readCatalogue(catalogueFile)
+	l, faults := readCatalogue(catalogueFile)
 	if faults != nil {
 		t.Fatal(faults)
 	}
+	entries := l.Entries
 	roles := []string{capacity.RoleUsage, capacity.RoleThrottles, capacity.RoleRequests, capacity.RoleDuration, capacity.RoleClaimed, capacity.RoleProvisioned, capacity.RoleSpilled}
 	code := regexp.MustCompile(`^L-[0-9A-F]{8}$`)
 	for i, e := range entries {

@@ -148,6 +148,10 @@ func (c *checker) observe() {
 			if c.sys != nil && c.sys.Kafka != nil {
 				c.observeGroup(path+".kafka_group", o.KafkaGroup)
 			}
+		case o.MSK != "" && c.sys != nil:
+			if c.sys.Kafka != nil && o.MSK != sandboxResource {
+				c.fault(path+".msk", "write msk: "+sandboxResource, "the sandbox has no cluster %q", o.MSK)
+			}
 		case c.sys != nil:
 			c.observeSandbox(path, o)
 		case c.Target.AWS.Region == "":

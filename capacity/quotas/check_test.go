@@ -125,6 +125,18 @@ thresholds: ["headroom(lambda.concurrency) > 30%", "binds_at(dynamodb.Items.read
 			`observe[0].momento: no operation charges a limiter momento.* of the System shop`,
 		},
 		{
+			"a cluster without a Region", msk("") + "observe: [{msk: shop}]\n",
+			`observe[0]: there is no AWS Region to observe it in (set target.aws.region)`,
+		},
+		{
+			"a cluster that the sandbox is not", head + `target: {sandbox: shop.yaml}
+loads:
+  - {name: views, profile: [{stage: hold, rate: 10/s, for: 10s}], operations: [{name: v, kafka: {topic: views, value: {bytes: 200B}}}]}
+observe: [{msk: shop}]
+`,
+			`observe[0].msk: the sandbox has no cluster "shop" (write msk: sandbox)`,
+		},
+		{
 			"an operation that the System has not", strings.Replace(sandbox, "query list", "query lists", 1),
 			`loads[0].operations[0].graphql: the System shop has no operation "lists" (did you mean list?)`,
 		},
@@ -139,7 +151,7 @@ thresholds: ["headroom(lambda.concurrency) > 30%", "binds_at(dynamodb.Items.read
 			if faults != nil {
 				t.Fatal(faults)
 			}
-			sys := parse(t, system)
+			sys := parse(t, system+"kafka: {topics: [{name: views, partitions: 4}]}\n")
 			if s.Target.Sandbox == "" {
 				sys = nil
 			}

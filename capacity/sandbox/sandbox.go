@@ -38,6 +38,7 @@ const (
 	Account   = "111122223333"
 	APIID     = "sandbox" // the GraphQLAPIId dimension
 	CacheName = "sandbox" // the CacheName dimension
+	Cluster   = "sandbox" // the Cluster Name dimension of MSK
 	// FunctionName is the dimension of that name, and the Resource dimension.
 	FunctionName = "sandbox"
 )
@@ -116,7 +117,7 @@ func open(cfg Config, graphQLAt, awsAt net.Listener) (*Sandbox, error) {
 		return nil, err
 	}
 	if cfg.System.Kafka != nil {
-		if s.broker, err = broker.Start(cfg.System, broker.Loopback); err != nil {
+		if s.broker, err = broker.Start(cfg.System, broker.Loopback, newBrokerMeters(cfg.System.Kafka.Brokers, metrics)); err != nil {
 			return nil, err
 		}
 		s.endpoints.Kafka = s.broker.Addresses()

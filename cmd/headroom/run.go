@@ -128,6 +128,11 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 		inForce, event := brokers.InForce(ctx)
 		resolved.InForce(x.scenario, inForce, time.Now().UTC().Format(time.DateOnly))
 		resolved.Events = append(resolved.Events, event)
+		nodes, err := brokers.Nodes(ctx)
+		if err != nil {
+			resolved.Events = append(resolved.Events, capacity.Event{Kind: capacity.BrokerFault, Text: err.Error()})
+		}
+		resolved.Cluster(x.scenario, nodes)
 	}
 	c := rehearsal.Config{
 		ID: x.id, Scenario: x.scenario, Target: t.name, Sandbox: t.sandbox,

@@ -153,7 +153,7 @@ func serveSandbox(ts *testscript.TestScript, neg bool, args []string) {
 	e := s.Endpoints()
 	for name, value := range map[string]string{
 		"APPSYNC_URL": e.GraphQL, "APPSYNC_API_KEY": e.APIKey, "AWS_ENDPOINT_URL": e.AWS,
-		"AWS_ACCESS_KEY_ID": e.AccessKey, "AWS_SECRET_ACCESS_KEY": e.SecretKey,
+		"KAFKA_BROKERS": strings.Join(e.Kafka, ","), "AWS_ACCESS_KEY_ID": e.AccessKey, "AWS_SECRET_ACCESS_KEY": e.SecretKey,
 	} {
 		ts.Setenv(name, value)
 	}

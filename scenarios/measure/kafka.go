@@ -25,6 +25,16 @@ const (
 	KafkaCommitted = "committed-offset"  // of a partition, by a group
 )
 
+// MSK is the namespace of what CloudWatch says of clusters of Amazon MSK, and these
+// are the names of its dimensions.
+const (
+	MSK        = "AWS/Kafka"
+	MSKCluster = "Cluster Name"
+	MSKBroker  = "Broker ID"
+	MSKTopic   = "Topic"
+	MSKGroup   = "Consumer Group"
+)
+
 // KafkaByteRate is the id of the quota of bytes a second that a client may
 // produce to each broker.
 const KafkaByteRate = "kafka.producer-byte-rate"

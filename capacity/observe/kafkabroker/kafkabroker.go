@@ -70,6 +70,20 @@ func New(cfg kafka.Config, s *scenarios.Scenario) (*Brokers, error) {
 // Close closes the connections.
 func (b *Brokers) Close() { b.client.Close() }
 
+// nodesWait bounds the question for the brokers themselves.
+const nodesWait = 5 * time.Second
+
+// Nodes returns the ids of the cluster's brokers, sorted.
+func (b *Brokers) Nodes(ctx context.Context) ([]int32, error) {
+	ctx, cancel := context.WithTimeout(ctx, nodesWait)
+	defer cancel()
+	listed, err := b.admin.ListBrokers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("which brokers the cluster has is not known: %s", kafka.Explain(err, b.target))
+	}
+	return listed.NodeIDs(), nil
+}
+
 // Read returns, with one point each as it stands now, the end offset of each
 // partition of the topics, and of each group what it has committed there and how
 // far it lags. What can't be read is left out, and the error says what and why.

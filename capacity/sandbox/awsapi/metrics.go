@@ -109,6 +109,16 @@ func (x *Metric) Add(at time.Time, value float64) {
 	x.add(at.Unix(), statistics{value, value, value, 1}, false)
 }
 
+// Set makes a value that of the whole minute in which an instant lies, in the place
+// of what was there: such as a mean that is known better and better.
+func (x *Metric) Set(at time.Time, value float64) {
+	x.store.mu.Lock()
+	defer x.store.mu.Unlock()
+	second := at.Unix()
+	delete(x.minutes, second-mod(second, 60))
+	x.add(second, statistics{value, value, value, 1}, false)
+}
+
 func (x *Metric) add(second int64, s statistics, highResolution bool) {
 	x.newest = max(x.newest, second)
 	put(x.minutes, second-mod(second, 60), s, x.newest-int64(retention.Seconds()))

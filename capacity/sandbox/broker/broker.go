@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -32,16 +33,30 @@ type Network struct {
 // Loopback is this machine's own.
 var Loopback = Network{net.Listen, new(net.Dialer).DialContext}
 
+// Meter is told what the brokers do, from several goroutines. Brokers are numbered
+// from 0, which is their node id too.
+type Meter interface {
+	// Holds says how many partitions a broker has, replicas included.
+	Holds(broker, partitions int)
+	// Connected says how many connections a broker has now.
+	Connected(broker, connections int)
+	// Took says what a request to produce held, in bytes and records without the
+	// request's own, and for how long its sender is held back.
+	Took(broker int, at time.Time, bytes, records int, wait time.Duration)
+}
+
 // Broker is a running cluster with its consumers.
 type Broker struct {
 	system    *model.System
 	cluster   *kfake.Cluster
 	network   Network
+	meter     Meter // nil: nobody is told
 	addresses []string
 	start     time.Time
 	members   []*member
 
 	mu     sync.Mutex
+	open   map[int]int // connections, by broker
 	quotas map[client]*limiter.KafkaQuota
 	first  time.Time // when the first record came; zero: none yet
 	timers []*time.Timer
@@ -55,8 +70,9 @@ type client struct {
 }
 
 // Start starts the brokers of a System that has Kafka, and its consumer groups.
-func Start(system *model.System, n Network) (*Broker, error) {
-	b := &Broker{system: system, network: n, start: time.Now(), quotas: map[client]*limiter.KafkaQuota{}}
+// Meter may be nil.
+func Start(system *model.System, n Network, meter Meter) (*Broker, error) {
+	b := &Broker{system: system, network: n, meter: meter, start: time.Now(), open: map[int]int{}, quotas: map[client]*limiter.KafkaQuota{}}
 	listening := 0
 	options := []kfake.Opt{
 		kfake.ListenFn(func(network, address string) (net.Listener, error) {
@@ -88,6 +104,10 @@ func Start(system *model.System, n Network) (*Broker, error) {
 				return nil, fmt.Errorf("start broker: %w", err)
 			}
 		}
+	}
+	if err := b.count(); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("start broker: %w", err)
 	}
 	if err := b.consume(); err != nil {
 		b.Close()
@@ -129,9 +149,56 @@ func (b *Broker) stateQuota() error {
 	return err
 }
 
-// produced is called for each produce request that a broker has read, and returns
-// for how long it then reads nothing more from the connection.
-func (b *Broker) produced(node int, id string, bytes int) time.Duration {
+// count tells the meter which partitions the brokers have.
+func (b *Broker) count() error {
+	if b.meter == nil {
+		return nil
+	}
+	c, err := b.connect("headroom-sandbox")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
+	cluster, err := kadm.NewClient(c).Metadata(ctx)
+	if err != nil {
+		return err
+	}
+	held := make([]int, b.system.Kafka.Brokers)
+	cluster.Topics.EachPartition(func(p kadm.PartitionDetail) {
+		for _, id := range p.Replicas {
+			held[id]++
+		}
+	})
+	for id, n := range held {
+		b.meter.Holds(id, n)
+	}
+	return nil
+}
+
+// connected counts connections that are opened or, with -1, closed.
+func (b *Broker) connected(node, more int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open[node] += more
+	if b.meter != nil {
+		b.meter.Connected(node, b.open[node])
+	}
+}
+
+// produced is called for each produce request that a broker has read, with what is
+// in it, and returns for how long it then reads nothing more from the connection.
+func (b *Broker) produced(node int, id string, request []byte) time.Duration {
+	wait := b.throttle(node, id, len(request))
+	if b.meter != nil {
+		bytes, records := contents(request)
+		b.meter.Took(node, time.Now(), bytes, records, wait)
+	}
+	return wait
+}
+
+func (b *Broker) throttle(node int, id string, bytes int) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -147,7 +214,8 @@ func (b *Broker) produced(node int, id string, bytes int) time.Duration {
 			return 0
 		}
 	}
-	return b.quotas[who].Throttle(now.Sub(b.start), float64(bytes))
+	// The broker tells of whole milliseconds, and keeps to what it tells.
+	return b.quotas[who].Throttle(now.Sub(b.start), float64(bytes)).Round(time.Millisecond)
 }
 
 func (b *Broker) move(m model.Move) {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,11 @@ import (
 
 // virtual runs f with the Kafka part of a System in virtual time.
 func virtual(t *testing.T, system string, f func(t *testing.T, b *Broker)) {
+	metered(t, system, nil, f)
+}
+
+// metered does so with a meter.
+func metered(t *testing.T, system string, meter Meter, f func(t *testing.T, b *Broker)) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := model.Parse("system.yaml", []byte("version: 1\nname: events\n"+system))
 		if err != nil {
@@ -34,7 +40,7 @@ func virtual(t *testing.T, system string, f func(t *testing.T, b *Broker)) {
 		b, err := Start(s, Network{func(network, _ string) (net.Listener, error) {
 			port++
 			return wires.Listen(network, "127.0.0.1:"+strconv.Itoa(port))
-		}, wires.DialContext})
+		}, wires.DialContext}, meter)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,6 +144,73 @@ func TestVirtualThrottle(t *testing.T) {
 		quotas, err := kadm.NewClient(c).DescribeClientQuotas(t.Context(), false, nil)
 		if err != nil || len(quotas) != 1 || quotas[0].Values[0].Key != "producer_byte_rate" || quotas[0].Values[0].Value != 10_000 {
 			t.Errorf("quotas %v, %v", quotas, err)
+		}
+	})
+}
+
+// account is a Meter.
+type account struct {
+	mu                                      sync.Mutex
+	held, connections, bytes, records, most map[int]int
+	longest                                 time.Duration
+}
+
+func (a *account) Holds(broker, partitions int) { a.held[broker] = partitions }
+
+func (a *account) Connected(broker, connections int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.connections[broker], a.most[broker] = connections, max(a.most[broker], connections)
+}
+
+func (a *account) Took(broker int, _ time.Time, bytes, records int, wait time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.bytes[broker] += bytes
+	a.records[broker] += records
+	a.longest = max(a.longest, wait)
+}
+
+// The meter is told of every record, of the bytes of its batches alone, of the
+// partitions with their replicas and of the connections.
+func TestVirtualMeter(t *testing.T) {
+	a := &account{held: map[int]int{}, connections: map[int]int{}, bytes: map[int]int{}, records: map[int]int{}, most: map[int]int{}}
+	metered(t, "limiters: [{id: kafka.producer-byte-rate, kind: kafka_quota, rate: 1KB/s}]\nkafka: {brokers: 4, topics: [{name: views, partitions: 8}, {name: plays, partitions: 1}]}\n", a, func(t *testing.T, b *Broker) {
+		// Three replicas of each of 9 partitions.
+		if n := a.held[0] + a.held[1] + a.held[2] + a.held[3]; n != 27 || a.held[3] != 6 && a.held[3] != 7 {
+			t.Errorf("brokers have %v", a.held)
+		}
+		c, err := b.connect("producer", kgo.DefaultProduceTopic("views"), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(10*time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const value = 100
+		for i := range 80 {
+			c.Produce(t.Context(), &kgo.Record{Value: make([]byte, value), Partition: int32(i % 8)}, nil)
+		}
+		if err := c.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for id := range 4 {
+			// 20 records of two partitions: two batches, each of 61 bytes and its
+			// records, which have 9 bytes beside such a value (Kafka protocol, record).
+			if a.records[id] != 20 || a.bytes[id] != 2*61+20*(9+value) {
+				t.Errorf("broker %d took %d records in %d bytes", id, a.records[id], a.bytes[id])
+			}
+			if a.most[id] == 0 {
+				t.Errorf("broker %d had no connection", id)
+			}
+		}
+		if a.longest != 0 {
+			t.Errorf("held back for %v by the first requests", a.longest)
+		}
+		c.Close()
+		if w := b.raw(t, 0).produce("other", 9, 15_000).ThrottleMillis; w == 0 || time.Duration(w)*time.Millisecond != a.longest {
+			t.Errorf("held back for %d ms, and the meter is told of %v", w, a.longest)
+		}
+		synctest.Wait()
+		if a.connections[1] != 0 || a.connections[0] != 1 {
+			t.Errorf("%v connections are open", a.connections)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -29,6 +30,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.broker.connected(l.node, 1)
 	return &conn{Conn: c, broker: l.broker, node: l.node, closed: make(chan struct{}), throttled: map[int32]throttle{}}, nil
 }
 
@@ -102,8 +104,7 @@ func (c *conn) produced(request []byte) {
 	if n := int(int16(binary.BigEndian.Uint16(request[8:]))); n > 0 && len(request) >= header+n {
 		id = string(request[header : header+n])
 	}
-	// The broker tells of whole milliseconds, and keeps to what it tells.
-	wait := c.broker.produced(c.node, id, len(request)).Round(time.Millisecond)
+	wait := c.broker.produced(c.node, id, request)
 	if wait <= 0 {
 		return
 	}
@@ -111,6 +112,43 @@ func (c *conn) produced(request []byte) {
 	c.mu.Lock()
 	c.throttled[int32(binary.BigEndian.Uint32(request[4:]))] = throttle{int16(binary.BigEndian.Uint16(request[2:])), wait}
 	c.mu.Unlock()
+}
+
+// contents returns how many bytes and records a request to produce holds, without
+// what is the request's own; nothing where it can't be read.
+func contents(request []byte) (bytes, records int) {
+	r := kbin.Reader{Src: request}
+	r.Int16() // the request's key
+	p := kmsg.NewPtrProduceRequest()
+	p.SetVersion(r.Int16())
+	r.Int32() // the correlation id
+	r.NullableString()
+	if p.IsFlexible() {
+		kmsg.SkipTags(&r)
+	}
+	if !r.Ok() || p.UnsafeReadFrom(r.Src) != nil {
+		return 0, 0
+	}
+	for _, t := range p.Topics {
+		for _, part := range t.Partitions {
+			bytes += len(part.Records)
+			records += count(part.Records)
+		}
+	}
+	return bytes, records
+}
+
+// count returns how many records lie in batches, one after the other (Kafka
+// protocol, record batch): each says how long it is, after its first offset, and
+// how many records it has.
+func count(batches []byte) (records int) {
+	const length, number, header = 8, 57, 61
+	for len(batches) >= header {
+		records += int(int32(binary.BigEndian.Uint32(batches[number:])))
+		next := length + 4 + int(binary.BigEndian.Uint32(batches[length:]))
+		batches = batches[min(next, len(batches)):]
+	}
+	return records
 }
 
 // Write implements net.Conn. The cluster writes each answer in one call.
@@ -189,6 +227,9 @@ func (c *conn) wait(d time.Duration) bool {
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
-	c.once.Do(func() { close(c.closed) })
+	c.once.Do(func() {
+		close(c.closed)
+		c.broker.connected(c.node, -1)
+	})
 	return c.Conn.Close()
 }

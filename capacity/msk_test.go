@@ -1,0 +1,158 @@
+package capacity_test
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// published adds to a run what CloudWatch has of a metric: minutes from the one in
+// which the run begins on, of which a negative one never came.
+func published(run *capacity.Run, metric string, labels map[string]string, values ...float64) {
+	s := measure.Series{Source: "cloudwatch", Namespace: measure.MSK, Metric: metric, Labels: labels, Statistic: "Average", Period: time.Minute}
+	if metric == "BytesInPerSec" {
+		s.Role = capacity.RoleUsage
+	}
+	run.Manifest.Expected = append(run.Manifest.Expected, s)
+	for i, v := range values {
+		if v >= 0 {
+			s.Points = append(s.Points, measure.Point{At: run.Manifest.Start.Truncate(time.Minute).Add(time.Duration(i) * time.Minute), Value: v})
+		}
+	}
+	if len(s.Points) > 0 {
+		run.Series = append(run.Series, s)
+	}
+}
+
+func ofBroker(id string) map[string]string {
+	return map[string]string{measure.MSKCluster: "shop", measure.MSKBroker: id}
+}
+
+// observed is a run of four and a half minutes from 30 s into a minute on, 100
+// records a second to each of two brokers, of which CloudWatch has the bytes of
+// record batches, one tenth less than whole requests, and what others sent to broker
+// 2 in the third minute.
+func observed(others, otherRecords float64) *capacity.Run {
+	const half = 100 * recordBytes
+	run := cluster{rate: 200, seconds: 270, brokers: 2, shares: even}.run()
+	into := time.Duration(30) * time.Second
+	run.Manifest.Start, run.Manifest.End = run.Manifest.Start.Truncate(time.Minute).Add(into), run.Manifest.Start.Truncate(time.Minute).Add(into+270*time.Second)
+	for i := range run.Series {
+		for k := range run.Series[i].Points {
+			run.Series[i].Points[k].At = run.Manifest.Start.Add(time.Duration(k) * time.Second)
+		}
+	}
+	for b := range 2 {
+		more, records := 0.0, 0.0
+		if b == 1 {
+			more, records = others, otherRecords
+		}
+		published(run, "BytesInPerSec", ofBroker(strconv.Itoa(b)), 0.45*half, 0.9*half, 0.9*half+more, 0.9*half, 0.9*half)
+		published(run, "MessagesInPerSec", ofBroker(strconv.Itoa(b)), 50, 100, 100+records, 100, 100)
+	}
+	return run
+}
+
+// What brokers took beyond what this run sent is foreign, over the whole minutes of
+// the run, and never a part of its own use.
+func TestClusterTellsOthersUse(t *testing.T) {
+	const half = 100 * recordBytes
+	alone := capacity.ClusterOf(observed(0, 0))
+	k := alone.Taken
+	if k.Minutes != 4 || math.Abs(k.OwnBytes/(4*60*2*half)-1) > 1e-9 || math.Abs(k.Bytes/(0.9*4*60*2*half)-1) > 1e-9 || *k.Records != 48_000 || math.Abs(k.OwnRecords-48_000) > 1e-6 {
+		t.Errorf("%+v, records %v", k, *k.Records)
+	}
+	if k.Others() || k.Fewer() || k.Part != "" {
+		t.Errorf("nobody else: %+v", k)
+	}
+	if p := alone.Parts[1]; p.Name != "broker 1" || *p.BytesIn != 0.9*half || math.Abs(*p.Own-half) > 1e-6 || p.CPU != nil || p.Connections != nil {
+		t.Errorf("%+v", p)
+	}
+
+	run := observed(3*half, 400)
+	quota := capacity.Quota{ID: "kafka.broker-ingress", Kind: capacity.RateQuota, Limit: 5 * half, Unit: "B", Period: "s", Each: capacity.EachBroker}
+	run.Manifest.Quotas = []capacity.Quota{quota}
+	k = capacity.ClusterOf(run).Taken
+	if !k.Others() || k.Part != "broker 1" || math.Abs(k.Foreign/(2.9*half)-1) > 1e-9 {
+		t.Errorf("others sent three times as much to broker 1: %+v", k)
+	}
+	q := quotaOf(t, capacity.Assess(run), quota.ID)
+	if math.Abs(*q.Peak/half-1) > 1e-9 || math.Abs(q.UnitCost.Value/(recordBytes/2)-1) > 1e-9 {
+		t.Errorf("others' use is taken for the run's: peak %v, unit cost %v", *q.Peak, q.UnitCost.Value)
+	}
+	if !strings.Contains(strings.Join(q.Notes, "\n"), "others sent up to 63.8 KB/s to broker 1 in a minute") {
+		t.Errorf("the limit's notes don't tell of others: %q", q.Notes)
+	}
+
+	// Small records of others hide in what requests have beside their records, but
+	// not in the count.
+	if k := capacity.ClusterOf(observed(0.05*half, 100)).Taken; !k.Others() || k.Part != "" {
+		t.Errorf("more records than ours: %+v", k)
+	}
+	other := observed(0, 0)
+	for i := range other.Series {
+		if other.Series[i].Metric == "MessagesInPerSec" {
+			for p := range other.Series[i].Points {
+				other.Series[i].Points[p].Value = 3
+			}
+		}
+	}
+	if k := capacity.ClusterOf(other).Taken; !k.Fewer() || k.Others() {
+		t.Errorf("metrics of another cluster: %+v", k)
+	}
+}
+
+// What was not published is missing, and no zero.
+func TestClusterIsMissing(t *testing.T) {
+	if c := capacity.ClusterOf(cluster{rate: 10, seconds: 20, brokers: 1, shares: even}.run()); c != nil {
+		t.Errorf("nothing was observed: %+v", c)
+	}
+	run := observed(0, 0)
+	published(run, "CpuUser", ofBroker("0"), 30, 40)
+	published(run, "CpuSystem", ofBroker("0"), -1, 10, 70)
+	published(run, "BytesInPerSec", ofBroker("2"))
+	published(run, "SumOffsetLag", map[string]string{measure.MSKCluster: "shop", measure.MSKGroup: "slow", measure.MSKTopic: "views"}, 5, 90, 7)
+	published(run, "MaxOffsetLag", map[string]string{measure.MSKCluster: "shop", measure.MSKGroup: "slow", measure.MSKTopic: "views"})
+	c := capacity.ClusterOf(run)
+	if *c.Parts[0].CPU != 50 {
+		t.Errorf("user and system time are %v in the only minute that has both", *c.Parts[0].CPU)
+	}
+	if p := c.Parts[2]; p.Name != "broker 2" || p.BytesIn != nil || p.Own != nil {
+		t.Errorf("%+v", p)
+	}
+	if c.Taken != nil {
+		t.Errorf("a broker's bytes are missing: %+v", c.Taken)
+	}
+	if g := c.Groups[0]; g.Group != "slow" || g.Topic != "views" || *g.Sum != 90 || g.Max != nil || g.Time != nil {
+		t.Errorf("%+v", g)
+	}
+	a := capacity.Assess(run)
+	i := 0
+	for ; a.Verdict.Checks[i].Name != capacity.CheckCloudCoverage; i++ {
+	}
+	if check := a.Verdict.Checks[i]; check.Status != capacity.CheckFailed || !strings.Contains(check.Value, "0 % of MSK cluster shop, broker 2 (BytesInPerSec)") {
+		t.Errorf("a broker that was asked for and never came: %+v", check)
+	}
+}
+
+// Of a serverless cluster there are topics, to which the run's bytes went in all.
+func TestClusterIsServerless(t *testing.T) {
+	run := cluster{rate: 200, seconds: 180, brokers: 2, shares: even}.run()
+	run.Manifest.Sandbox = true
+	for i, rate := range []float64{30_000, 100_000} {
+		published(run, "BytesInPerSec", map[string]string{measure.MSKCluster: "shop", measure.MSKTopic: "views" + strconv.Itoa(i)}, rate, rate, rate)
+	}
+	c := capacity.ClusterOf(run)
+	k := c.Taken
+	if c.Parts[0].Name != "topic views0" || c.Parts[0].Own != nil || k.Minutes != 3 || k.Records != nil {
+		t.Errorf("%+v, %+v", c.Parts[0], k)
+	}
+	if math.Abs(k.OwnBytes/(180*200*recordBytes)-1) > 1e-9 || !k.Others() || k.Part != "the run's topics" || math.Abs(k.Foreign-(130_000-200*recordBytes)) > 1 {
+		t.Errorf("%+v", k)
+	}
+}
