@@ -3,10 +3,12 @@ package capacity
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // Kinds of events that tell of Kafka brokers.
@@ -74,6 +76,65 @@ func (a *analysis) offsets() (all []offsets, why string) {
 		return cmp.Or(cmp.Compare(x.topic, y.topic), cmp.Compare(x.partition, y.partition))
 	})
 	return all, ""
+}
+
+// ofBrokers reports whether q limits what a Kafka cluster has, and not what it is
+// sent: partitions or connections, of which load takes no more with its rate.
+func (q Quota) ofBrokers() bool { return q.service() == "kafka" && q.Kind == FixedQuota }
+
+// left says how much of such a limit is left beside what was seen at most.
+func (q Quota) left(most *float64) string {
+	amount := func(v float64) string {
+		text := count(int64(math.Round(v))) + " " + q.Unit
+		if q.Period != "" {
+			text += "/" + q.Period
+		}
+		return text
+	}
+	switch {
+	case most == nil:
+		return "how much of it is left is not known"
+	case *most > q.Limit:
+		return amount(*most-q.Limit) + " too many are there"
+	}
+	return amount(q.Limit-*most) + " are left"
+}
+
+// brokersPeak returns the most that a broker has, or the cluster as a whole where the
+// limit is its own, of what q limits: by what brokers and this run's clients tell, and
+// by CloudWatch, of which the higher counts. What the one leaves out, such as topics
+// that this client may not see or connections of others, the other has.
+func (a *analysis) brokersPeak(q Quota) (p peak, ok bool) {
+	for _, s := range a.run.Series {
+		id, isBroker := s.Labels["broker"]
+		var source, note string
+		switch {
+		case q.Unit == unit.Partitions && s.Source == measure.KafkaBroker && s.Metric == measure.KafkaPartitions:
+			source, note = "by metadata", "partitions are counted of the topics that this client may see"
+		case q.Unit == unit.Connections && s.Source == measure.KafkaClient && s.Metric == measure.KafkaConnections && q.Period == "":
+			source = "of this run's clients"
+		case q.Unit == unit.Connections && s.Source == measure.KafkaClient && s.Metric == measure.KafkaNewConnections && q.Period != "":
+			source = "in a second, of this run's clients"
+		case s.Namespace == measure.MSK && (q.Unit == unit.Partitions && s.Metric == "PartitionCount" || q.Unit == unit.Connections && q.Period == "" && s.Metric == "ClientConnectionCount"):
+			source = "by CloudWatch"
+			id, isBroker = s.Labels[measure.MSKBroker]
+		}
+		if source == "" || isBroker != (q.Each == EachBroker) {
+			continue
+		}
+		if isBroker {
+			source += ", of broker " + id
+		}
+		for _, point := range s.Points {
+			if !ok || point.Value > p.value {
+				p, ok = peak{value: point.Value, at: max(0, point.At.Sub(a.run.Manifest.Start).Seconds()), resolution: source}, true
+				if note != "" {
+					p.notes = []string{note}
+				}
+			}
+		}
+	}
+	return p, ok
 }
 
 // hasRecords reports whether the run produces Kafka records.

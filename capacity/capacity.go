@@ -71,7 +71,7 @@ type Quota struct {
 	Kind   QuotaKind `json:"kind"`
 	Limit  float64   `json:"limit"`            // per second for a rate, the amount itself otherwise
 	Unit   string    `json:"unit"`             // of package unit: "tokens", "ops", "B", "environments", "RCU"
-	Period string    `json:"period,omitempty"` // "s" for a rate
+	Period string    `json:"period,omitempty"` // "s" for a rate, and for a fixed amount that is of each second
 	Burst  float64   `json:"burst,omitempty"`  // bucket size where known, in Unit; 0: unknown
 	// Windowed says that the limit counts in whole seconds, each from zero, and not
 	// in a bucket that refills all the time; false also where nobody says.

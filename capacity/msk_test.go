@@ -156,3 +156,77 @@ func TestClusterIsServerless(t *testing.T) {
 		t.Errorf("%+v", k)
 	}
 }
+
+// What a cluster has is held against its limits, of the broker that has most; it
+// doesn't grow with the rate, so no rate is predicted of it.
+func TestWhatBrokersHave(t *testing.T) {
+	limit := func(id, thing, period, each string, limit float64) capacity.Quota {
+		return capacity.Quota{ID: id, Kind: capacity.FixedQuota, Limit: limit, Unit: thing, Period: period, Each: each}
+	}
+	run := cluster{rate: 200, seconds: 180, brokers: 2, shares: even, quotas: []capacity.Quota{
+		limit("kafka.partitions", "partitions", "", capacity.EachBroker, 1000),
+		limit("kafka.cluster-partitions", "partitions", "", "", 2400),
+		limit("kafka.connections", "connections", "", capacity.EachBroker, 50),
+		limit("kafka.new-connections", "connections", "s", capacity.EachBroker, 4),
+	}}.run()
+	assess := func() map[string]capacity.QuotaResult {
+		a := capacity.Assess(run)
+		got := map[string]capacity.QuotaResult{}
+		for _, q := range a.Quotas {
+			got[q.ID] = q
+			if q.BindsAt != nil || q.SafeRate != nil || q.UnitCost != nil || q.Required != nil {
+				t.Errorf("a rate is predicted of %s: %+v", q.ID, q)
+			}
+		}
+		if a.FirstToBind != nil {
+			t.Errorf("%s binds first: %s", *a.FirstToBind, a.FirstToBindReason)
+		}
+		return got
+	}
+	for id, q := range assess() {
+		if q.Peak != nil || q.Utilization != nil || q.Resolution != "not measured" || !strings.Contains(strings.Join(q.Notes, " "), "is not known") {
+			t.Errorf("nothing tells of %s: %+v", id, q)
+		}
+	}
+
+	told := func(source, metric string, labels map[string]string, values ...float64) {
+		s := measure.Series{Source: source, Metric: metric, Labels: labels, Statistic: "Maximum", Period: time.Second}
+		for i, v := range values {
+			s.Points = append(s.Points, measure.Point{At: run.Manifest.Start.Add(time.Duration(i) * time.Second), Value: v})
+		}
+		run.Series = append(run.Series, s)
+	}
+	told(measure.KafkaBroker, measure.KafkaPartitions, map[string]string{"broker": "0"}, 300)
+	told(measure.KafkaBroker, measure.KafkaPartitions, map[string]string{"broker": "1"}, 700)
+	told(measure.KafkaBroker, measure.KafkaPartitions, nil, 500)
+	for _, load := range []string{"views", "plays"} { // each tells of all
+		told(measure.KafkaClient, measure.KafkaConnections, map[string]string{"broker": "0", "load": load}, 5, 9, 3)
+		told(measure.KafkaClient, measure.KafkaNewConnections, map[string]string{"broker": "0", "load": load}, 4, 4, 4)
+	}
+	for id, want := range map[string]struct {
+		peak        float64
+		where, left string
+	}{
+		"kafka.partitions":         {700, "by metadata, of broker 1", "300 partitions are left"},
+		"kafka.cluster-partitions": {500, "by metadata", "1,900 partitions are left"},
+		"kafka.connections":        {9, "of this run's clients, of broker 0", "41 connections are left"},
+		"kafka.new-connections":    {4, "in a second, of this run's clients, of broker 0", "0 connections/s are left"},
+	} {
+		q := assess()[id]
+		if q.Peak == nil || *q.Peak != want.peak || *q.Utilization != want.peak/q.Limit || q.Resolution != want.where || !strings.Contains(strings.Join(q.Notes, " "), want.left) {
+			t.Errorf("%s: peak %v, %q, %q", id, q.Peak, q.Resolution, q.Notes)
+		}
+	}
+
+	// CloudWatch knows of topics and connections that this client doesn't.
+	published(run, "PartitionCount", ofBroker("0"), 1100, 1040)
+	published(run, "ClientConnectionCount", ofBroker("1"), 20)
+	published(run, "ConnectionCount", ofBroker("1"), 60) // those of brokers among them
+	got := assess()
+	if q := got["kafka.partitions"]; *q.Peak != 1100 || q.Resolution != "by CloudWatch, of broker 0" || !strings.Contains(strings.Join(q.Notes, " "), "100 partitions too many are there") {
+		t.Errorf("%v, %q, %q", *q.Peak, q.Resolution, q.Notes)
+	}
+	if q := got["kafka.connections"]; *q.Peak != 20 || q.Resolution != "by CloudWatch, of broker 1" {
+		t.Errorf("%v, %q", *q.Peak, q.Resolution)
+	}
+}

@@ -151,7 +151,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		Source: q.Source, AsOf: q.AsOf, Code: q.Code, ByOperation: []OperationCost{},
 		Throttled: throttled, TestedRate: a.testedRate(r.loads), Notes: slices.Clone(q.Notes),
 	}
-	if q.Kind == RateQuota {
+	if q.Kind == RateQuota || q.Period != "" {
 		r.Period = new("s")
 	}
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
@@ -164,7 +164,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	if q.inKafka() {
 		kafka = a.kafka(q.Loads)
 	}
-	if kafka != nil {
+	if q.ofBrokers() {
+		use, used = a.brokersPeak(q)
+	} else if kafka != nil {
 		use, used = a.kafkaPeak(kafka, q)
 		c, known = a.kafkaCost(kafka, q, parts)
 		bound, notes := kafka.bound(q)
@@ -198,8 +200,11 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	}
 	if q.Kind == FixedQuota {
 		fails := fmt.Sprintf("what is above %s fails at any rate", unit.HumanQuantity(q.Limit, q.Unit))
-		if q.sizes() {
+		switch {
+		case q.sizes():
 			fails += "; " + SmallerItems
+		case q.ofBrokers():
+			fails = q.left(r.Peak)
 		}
 		note("it doesn't grow with the rate, so it binds at none: %s", fails)
 		if throttled != nil && *throttled > 0 {

@@ -65,6 +65,9 @@ func quotaSources(quotas []capacity.Quota) *Table {
 	t := &Table{Caption: "Limits", Columns: []Column{{"quota", false}, {"name", false}, {"limit", true}, {"from", false}, {"source", false}, {"as of", false}, {"code", false}, {"adjustable", false}}}
 	for _, q := range quotas {
 		r := capacity.QuotaResult{Kind: q.Kind, Unit: q.Unit}
+		if q.Period != "" {
+			r.Period = &q.Period
+		}
 		from := Cell{Text: origin(q.Origin)}
 		for _, o := range q.Overrides {
 			from.Notes = append(from.Notes, t.note(fmt.Sprintf("overrides %s of %s", plot.Amount(o.Limit, r), origin(o.Origin))))

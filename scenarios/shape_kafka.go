@@ -12,7 +12,7 @@ type (
 	kafkaFile struct {
 		Brokers []text[brokers] `yaml:"brokers,required" doc:"Addresses to find the cluster by, each HOST:PORT; several may stand in one text, separated by commas." eg:"[\"${KAFKA_BROKERS}\"]"`
 		TLS     *tlsChoice      `yaml:"tls" doc:"true for the system's certificate authorities, or which files to use; plaintext where left out." eg:"{ca: ca.pem}"`
-		MSK     *text[label]    `yaml:"msk" doc:"Which cluster of Amazon MSK it is, whose limits the load is held against: serverless, or the size of its Express brokers." eg:"express.m7g.large"`
+		MSK     *text[label]    `yaml:"msk" doc:"Which cluster of Amazon MSK it is, whose limits the load is held against: serverless, or the kind and size of its brokers, such as standard.m7g.large." eg:"express.m7g.large"`
 		SASL    *saslFile       `yaml:"sasl" doc:"How the client says who it is; not at all where left out."`
 	}
 	tlsFile struct {

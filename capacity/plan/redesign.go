@@ -20,6 +20,9 @@ var remedies = []struct{ prefix, suffix, text string }{
 	{"dynamodb.", "", "cache reads, spread keys, and set warm throughput before the launch"},
 	{"momento.throughput", "", "compress values, or keep a copy of hot ones in the function's memory"},
 	{"momento.operations", "", "fetch fewer, larger chunks, or keep a copy of hot values in the function's memory"},
+	{"kafka.partitions", "", "delete topics that nobody uses, or add brokers or larger ones, and reassign partitions"},
+	{"kafka.cluster-partitions", "", "delete topics that nobody uses"},
+	{"kafka.connections", "", "let threads share clients, or add brokers"},
 	{"kafka.", "", "spread keys over more partitions, batch and compress records"},
 }
 

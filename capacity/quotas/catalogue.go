@@ -41,6 +41,7 @@ type entry struct {
 	Adjustable bool   `yaml:"adjustable"`
 	Each       string `yaml:"each"`  // broker or partition that has the limit; "": all together
 	Fixed      bool   `yaml:"fixed"` // an amount that doesn't grow with the rate
+	IAM        bool   `yaml:"iam"`   // holds for Kafka clients that sign by msk_iam alone
 	// Requests is what each unit of a level allows, however short requests are.
 	Requests unit.Rate    `yaml:"requests"`
 	Defaults []generation `yaml:"defaults,required"` // newest first
@@ -55,6 +56,7 @@ type generation struct {
 	Regions []string      `yaml:"regions"` // empty: all
 	Era     string        `yaml:"era"`     // when it held, "" for the present one
 	MSK     []string      `yaml:"msk"`     // clusters, as target.kafka.msk names them; empty: all
+	Note    string        `yaml:"note"`    // what a reader must know of this default
 	Source  string        `yaml:"source,required"`
 	AsOf    string        `yaml:"as_of,required"` // when the page was read, YYYY-MM-DD
 }

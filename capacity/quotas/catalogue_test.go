@@ -72,6 +72,29 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
+// What is read of a cluster says of which, by dimensions that are filled in, and once.
+func TestCatalogueOfClusters(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range known().MSK {
+		if !slices.Contains([]string{"", "provisioned", Serverless}, m.Of) || !slices.Contains([]string{"Sum", "Average", "Maximum"}, m.Statistic) || m.Dimensions["Cluster Name"] != "<cluster>" {
+			t.Errorf("%+v", m)
+		}
+		for name, value := range m.Dimensions {
+			if hole := placeholder.FindString(value); hole != "" && !slices.Contains([]string{"<cluster>", "<broker>", "<topic>", "<group>"}, value) {
+				t.Errorf("%s: nothing fills in %s: %s", m.Metric, name, value)
+			}
+		}
+		if key := m.Of + m.Metric; seen[key] {
+			t.Errorf("%s is listed twice", m.Metric)
+		} else {
+			seen[key] = true
+		}
+	}
+	if len(seen) < 12 {
+		t.Errorf("%d metrics", len(seen))
+	}
+}
+
 func TestCatalogueIsRead(t *testing.T) {
 	const whole = `
 version: 1

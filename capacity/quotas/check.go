@@ -69,6 +69,9 @@ func (c *checker) find(path, id string) *candidate {
 		case graphqlPart:
 		case kafkaPart:
 			hint = "say with target.kafka.msk which cluster has it, or state it under quotas"
+			if e.IAM && c.Target.Kafka != nil && c.Target.Kafka.SASL.Mechanism != scenarios.MSKIAM {
+				hint = "it holds for clients that sign by sasl: {mechanism: msk_iam}"
+			}
 		default:
 			if resource == "" {
 				resource = "NAME"
@@ -208,7 +211,7 @@ func (c *checker) overrides() {
 			continue
 		}
 		like := amount{Amount: k.quota.Limit, Thing: k.quota.Unit}
-		if k.quota.Kind == capacity.RateQuota {
+		if k.quota.Period != "" {
 			like.Per = time.Second
 		}
 		if o.Thing != like.Thing || (o.Per > 0) != (like.Per > 0) {

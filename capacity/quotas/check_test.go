@@ -56,6 +56,15 @@ thresholds: ["headroom(lambda.concurrency) > 30%", "binds_at(dynamodb.Items.read
 
 		{"a cluster of MSK", msk("serverless") + "thresholds: [\"headroom(kafka.partition-ingress) > 10%\"]\n", ""},
 		{"limits of a cluster that nobody knows", msk("") + "quotas: {kafka.partition-ingress: 3MB/s, kafka.requests: 500 requests/s}\nthresholds: [\"headroom(kafka.requests) > 10%\"]\n", ""},
+		{"limits of what a broker has", msk("standard.m7g.large") + "quotas: {kafka.partitions: 1500 partitions}\nthresholds: [\"headroom(kafka.partitions) > 10%\"]\n", ""},
+		{
+			"a rate of connections that is none", strings.Replace(msk("standard.t3.small"), "{kafka: {", "{aws: {region: eu-west-1}, kafka: {sasl: {mechanism: msk_iam}, ", 1) + "quotas: {kafka.new-connections: 4 connections}\n",
+			`quotas.kafka.new-connections: 4 connections is no limit for kafka.new-connections (write it like 4 connections/s)`,
+		},
+		{
+			"connections of clients that don't sign", msk("standard.m7g.large") + "quotas: {kafka.connections: 1000 connections}\n",
+			`quotas.kafka.connections: quota kafka.connections is not part of what the scenario reaches (it holds for clients that sign by sasl: {mechanism: msk_iam})`,
+		},
 		{
 			"an unknown cluster of MSK", msk("express.m7g.big"),
 			`target.kafka.msk: no limits are known of an MSK cluster "express.m7g.big" (did you mean express.m7g.large?)`,

@@ -125,6 +125,13 @@ observe: [{kafka_group: readers}`+observe+`]
 			t.Errorf("%s: %s", metric, diff)
 		}
 	}
+	if got["ClientConnectionCount"] != nil {
+		t.Errorf("connections of clients that sign are asked for where none does: %v", got["ClientConnectionCount"])
+	}
+	signed := []map[string]string{of("Broker ID", "1", "Client Authentication", "IAM"), of("Broker ID", "3", "Client Authentication", "IAM")}
+	if diff := cmp.Diff(signed, wanted(scenario(", tls: true, sasl: {mechanism: msk_iam}", ", {msk: shop}"))["ClientConnectionCount"]); diff != "" {
+		t.Error(diff)
+	}
 	serverless := wanted(scenario(", msk: serverless", ", {msk: shop}"))
 	if diff := cmp.Diff(topics, serverless["BytesInPerSec"]); diff != "" || serverless["CpuUser"] != nil {
 		t.Errorf("serverless: %s; CPU %v", diff, serverless["CpuUser"])

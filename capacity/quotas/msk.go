@@ -10,6 +10,10 @@ import (
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
+// NewConnections is the id of the quota of connections that a client opens to each
+// broker in a second.
+const NewConnections = "kafka.new-connections"
+
 // Serverless is what target.kafka.msk says of a cluster without brokers to name.
 const Serverless = "serverless"
 
@@ -20,6 +24,7 @@ type clusterMetric struct {
 	Statistic  string            `yaml:"statistic,required"`
 	Dimensions map[string]string `yaml:"dimensions,required"`
 	Unit       string            `yaml:"unit,required"` // as published; ms is read as seconds, % as a fraction
+	IAM        bool              `yaml:"iam"`           // of clients that sign by msk_iam
 	Cloud      bool              `yaml:"cloud"`         // not published by the sandbox
 	Expected   bool              `yaml:"expected"`      // of every minute
 }
@@ -33,9 +38,12 @@ func (r *Resolution) Cluster(s *scenarios.Scenario, brokers []int32) {
 	if i < 0 {
 		return
 	}
-	of := "provisioned"
-	if k := s.Target.Kafka; k != nil && k.MSK == Serverless {
-		of = Serverless
+	of, iam := "provisioned", false
+	if k := s.Target.Kafka; k != nil {
+		iam = k.SASL.Mechanism == scenarios.MSKIAM
+		if k.MSK == Serverless {
+			of = Serverless
+		}
 	}
 	values := map[string][]string{"<cluster>": {s.Observe[i].MSK}}
 	add := func(hole, value string) {
@@ -59,7 +67,7 @@ func (r *Resolution) Cluster(s *scenarios.Scenario, brokers []int32) {
 		}
 	}
 	for _, m := range known().MSK {
-		if m.Of != "" && m.Of != of || m.Cloud && s.Target.Sandbox != "" {
+		if m.Of != "" && m.Of != of || m.IAM && !iam || m.Cloud && s.Target.Sandbox != "" {
 			continue
 		}
 		want := measure.Series{Source: "cloudwatch", Namespace: measure.MSK, Metric: m.Metric, Statistic: m.Statistic, Unit: m.Unit, Period: period}
@@ -68,7 +76,12 @@ func (r *Resolution) Cluster(s *scenarios.Scenario, brokers []int32) {
 		}
 		all := []map[string]string{{}}
 		for _, name := range slices.Sorted(maps.Keys(m.Dimensions)) {
-			all = combine(all, name, values[m.Dimensions[name]])
+			value := m.Dimensions[name]
+			if placeholder.MatchString(value) {
+				all = combine(all, name, values[value])
+			} else {
+				all = combine(all, name, []string{value})
+			}
 		}
 		for _, labels := range all {
 			want.Labels = labels

@@ -175,10 +175,13 @@ func ofCatalogue(s *scenarios.Scenario) []candidate {
 				},
 				per: g.Limit.Per, history: e.history(),
 			}
-			switch c.quota.Kind {
-			case capacity.RateQuota:
+			if g.Note != "" {
+				c.quota.Notes = append(c.quota.Notes, g.Note)
+			}
+			if g.Limit.Per > 0 {
 				c.quota.Period = "s"
-			case capacity.LevelQuota:
+			}
+			if c.quota.Kind == capacity.LevelQuota {
 				c.quota.Requests = e.Requests.PerSecond()
 			}
 			if e.Code != "" {
@@ -203,7 +206,7 @@ func resources(s *scenarios.Scenario, e entry) []string {
 			rs = append(rs, "")
 		}
 	case kafkaPart:
-		if k := s.Target.Kafka; k != nil && slices.ContainsFunc(s.Loads, scenarios.Load.Kafka) {
+		if k := s.Target.Kafka; k != nil && slices.ContainsFunc(s.Loads, scenarios.Load.Kafka) && (!e.IAM || k.SASL.Mechanism == scenarios.MSKIAM) {
 			if _, ok := e.inForce("", k.MSK); ok || slices.ContainsFunc(s.Quotas, func(o scenarios.QuotaOverride) bool { return o.ID == e.ID }) {
 				rs = append(rs, "")
 			}

@@ -338,16 +338,17 @@ func TestResolvePartitions(t *testing.T) {
 // The limits of an MSK cluster come with its kind; one that the scenario states is
 // stronger, and comes without any.
 func TestMSK(t *testing.T) {
-	limits := func(cluster string, own ...scenarios.QuotaOverride) map[string]float64 {
+	signed := func(mechanism, cluster string, own ...scenarios.QuotaOverride) map[string]float64 {
 		s := &scenarios.Scenario{
-			Target: scenarios.Target{Kafka: &scenarios.Kafka{Brokers: []string{"127.0.0.1:9092"}, MSK: cluster}},
+			Target: scenarios.Target{Kafka: &scenarios.Kafka{Brokers: []string{"127.0.0.1:9092"}, MSK: cluster, SASL: scenarios.SASL{Mechanism: mechanism}}},
 			Loads:  []scenarios.Load{{Name: "views", Operations: []scenarios.Operation{{Name: "view", Kafka: &scenarios.KafkaOperation{Topic: "views"}}}}},
 			Quotas: own,
 		}
 		got := map[string]float64{}
 		for _, q := range quotas.Resolve(t.Context(), s, nil, nil).Quotas {
 			got[q.ID] = q.Limit
-			if q.Kind != capacity.RateQuota || q.Period != "s" || strings.HasSuffix(q.ID, "partition-ingress") != (q.Each == capacity.EachPartition) {
+			fixed := strings.HasSuffix(q.ID, "partitions") || strings.HasSuffix(q.ID, "connections")
+			if (q.Kind == capacity.FixedQuota) != fixed || (q.Period == "s") != (!fixed || q.ID == quotas.NewConnections) || strings.HasSuffix(q.ID, "partition-ingress") != (q.Each == capacity.EachPartition) {
 				t.Errorf("%+v", q)
 			}
 			for _, o := range q.Overrides {
@@ -358,14 +359,24 @@ func TestMSK(t *testing.T) {
 		}
 		return got
 	}
+	limits := func(cluster string, own ...scenarios.QuotaOverride) map[string]float64 {
+		return signed("", cluster, own...)
+	}
 	for _, c := range []struct {
 		got, want map[string]float64
 	}{
+		// Standard brokers have limits of partitions alone, and of connections where
+		// clients sign.
+		{limits("standard.t3.small"), map[string]float64{"kafka.partitions": 300}},
+		{limits("standard.m5.24xlarge"), map[string]float64{"kafka.partitions": 4000}},
+		{signed(scenarios.MSKIAM, "standard.t3.small"), map[string]float64{"kafka.partitions": 300, "kafka.connections": 3000, "kafka.new-connections": 4}},
+		{signed(scenarios.MSKIAM, "standard.m7g.2xlarge"), map[string]float64{"kafka.partitions": 2000, "kafka.connections": 3000, "kafka.new-connections": 100}},
+		{signed(scenarios.MSKIAM, "", scenarios.QuotaOverride{ID: "kafka.new-connections", Amount: 120, Thing: "connections", Per: time.Minute}), map[string]float64{"kafka.new-connections": 2}},
 		{limits(""), map[string]float64{}},
-		{limits("serverless"), map[string]float64{"kafka.cluster-ingress": 200e6, "kafka.partition-ingress": 5e6, "kafka.requests": 15000}},
-		{limits("express.m7g.2xlarge"), map[string]float64{"kafka.broker-ingress": 62.5e6, "kafka.partition-ingress": 15e6}},
+		{limits("serverless"), map[string]float64{"kafka.cluster-ingress": 200e6, "kafka.cluster-partitions": 2400, "kafka.partition-ingress": 5e6, "kafka.requests": 15000}},
+		{limits("express.m7g.2xlarge"), map[string]float64{"kafka.broker-ingress": 62.5e6, "kafka.partitions": 2500, "kafka.partition-ingress": 15e6}},
 		{limits("", scenarios.QuotaOverride{ID: "kafka.partition-ingress", Amount: 3e6, Thing: "B", Per: time.Second}), map[string]float64{"kafka.partition-ingress": 3e6}},
-		{limits("serverless", scenarios.QuotaOverride{ID: "kafka.requests", Amount: 600, Thing: "requests", Per: time.Minute}), map[string]float64{"kafka.cluster-ingress": 200e6, "kafka.partition-ingress": 5e6, "kafka.requests": 10}},
+		{limits("serverless", scenarios.QuotaOverride{ID: "kafka.requests", Amount: 600, Thing: "requests", Per: time.Minute}), map[string]float64{"kafka.cluster-ingress": 200e6, "kafka.cluster-partitions": 2400, "kafka.partition-ingress": 5e6, "kafka.requests": 10}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Error(diff)

@@ -119,6 +119,11 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 	}
 	defer t.close()
 	resolved := quotas.Resolve(ctx, x.scenario, x.system, t.applied())
+	for _, q := range resolved.Quotas {
+		if q.ID == quotas.NewConnections {
+			t.accounts.Allow(q.Limit)
+		}
+	}
 	brokers, err := t.brokers(x.scenario)
 	if err != nil {
 		return capacity.Manifest{}, &exitError{code: exitInput, err: err}

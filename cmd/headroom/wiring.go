@@ -107,7 +107,7 @@ func (t *target) brokers(s *scenarios.Scenario) (*kafkabroker.Brokers, error) {
 	if !slices.ContainsFunc(s.Loads, scenarios.Load.Kafka) {
 		return nil, nil
 	}
-	c := kafka.Config{Target: t.kafka, Version: tool().Version}
+	c := kafka.Config{Target: t.kafka, Version: tool().Version, Accounts: t.accounts}
 	if t.aws != nil {
 		c.Credentials = t.aws.Credentials
 	}

@@ -438,14 +438,15 @@ func count(n int64) string {
 
 // Amount prints an amount of a quota's unit, per second for a rate.
 func Amount(v float64, q capacity.QuotaResult) string {
+	rate := q.Kind == capacity.RateQuota || q.Period != nil
 	if v == math.Trunc(v) && math.Abs(v) < 100 && q.Unit != unit.Bytes {
 		v := strconv.FormatFloat(v, 'f', 0, 64) + " " + q.Unit
-		if q.Kind != capacity.RateQuota {
+		if !rate {
 			return v
 		}
 		return v + "/s"
 	}
-	if q.Kind != capacity.RateQuota {
+	if !rate {
 		return unit.HumanQuantity(v, q.Unit)
 	}
 	return unit.HumanRate(v, q.Unit)

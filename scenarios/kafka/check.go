@@ -16,7 +16,8 @@ import (
 	"github.com/headroom-load/headroom/scenarios"
 )
 
-// checkTime bounds the questions that are asked before the load.
+// checkTime bounds the questions that are asked before the load for each of its
+// producers.
 const checkTime = 15 * time.Second
 
 // recordOverhead is at least what a batch of one record has beside its key and
@@ -26,20 +27,26 @@ const recordOverhead = 70
 // check asks the cluster for what can be known before the load begins, and opens
 // the connections that records go by.
 func (d *Driver) check(ctx context.Context, target scenarios.Kafka) error {
+	for _, client := range d.producers {
+		if err := d.checkProducer(ctx, client, target); err != nil {
+			return fmt.Errorf("kafka: %s: %w", strings.Join(target.Brokers, ", "), err)
+		}
+	}
+	return nil
+}
+
+func (d *Driver) checkProducer(ctx context.Context, client *kgo.Client, target scenarios.Kafka) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	at := strings.Join(target.Brokers, ", ")
-	for _, client := range d.producers {
-		// Any answer will do. Other questions are asked again and again.
-		if err := client.Ping(ctx); err != nil {
-			return fmt.Errorf("kafka: %s: %s", at, Explain(err, target))
-		}
-		if err := d.checkTopics(ctx, client, target); err != nil {
-			return fmt.Errorf("kafka: %s: %w", at, err)
-		}
-		if err := client.EnsureProduceConnectionIsOpen(ctx); err != nil {
-			return fmt.Errorf("kafka: %s: not every broker can be reached: %s", at, Explain(err, target))
-		}
+	// Any answer will do. Other questions are asked again and again.
+	if err := client.Ping(ctx); err != nil {
+		return errors.New(Explain(err, target))
+	}
+	if err := d.checkTopics(ctx, client, target); err != nil {
+		return err
+	}
+	if err := client.EnsureProduceConnectionIsOpen(ctx); err != nil {
+		return errors.New("not every broker can be reached: " + Explain(err, target))
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,11 +19,7 @@ import (
 )
 
 const (
-	// connectEvery keeps new connections to a host below the rate at which
-	// brokers refuse them: MSK lets an m5 or m7g broker have 100 a second with
-	// IAM, and a t3.small 4 (Amazon MSK, quotas).
-	connectEvery = 300 * time.Millisecond
-	connectWait  = 10 * time.Second
+	connectWait = 10 * time.Second
 	// metadataMost is how long the knowledge of a cluster lasts without an error.
 	metadataMost = time.Minute
 	// inFlightRequests per broker without idempotence, as the Java client has it.
@@ -177,8 +172,7 @@ func mechanism(cfg Config) (sasl.Mechanism, error) {
 	return nil, fmt.Errorf("kafka: unknown SASL mechanism %q", s.Mechanism)
 }
 
-// dialer returns how connections are opened, each some time after the one
-// before to the same host.
+// dialer returns how connections are opened.
 func dialer(cfg Config) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
 	dial := (&net.Dialer{Timeout: connectWait}).DialContext
 	switch t := cfg.Target.TLS; {
@@ -201,42 +195,11 @@ func dialer(cfg Config) (func(ctx context.Context, network, address string) (net
 		}
 		dial = (&tls.Dialer{NetDialer: &net.Dialer{Timeout: connectWait}, Config: c}).DialContext
 	}
-	p := &pace{next: map[string]time.Time{}}
+	accounts := cfg.Accounts
+	if accounts == nil {
+		accounts = NewAccounts()
+	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if err := p.wait(ctx, address); err != nil {
-			return nil, err
-		}
-		return dial(ctx, network, address)
+		return accounts.connections.dial(ctx, cfg.Target, address, func() (net.Conn, error) { return dial(ctx, network, address) })
 	}, nil
-}
-
-// burst is how many connections to a host are opened without waiting.
-const burst = 3
-
-// pace keeps connections to a host apart in time.
-type pace struct {
-	mu   sync.Mutex
-	next map[string]time.Time // when the next connection to an address is due
-}
-
-func (p *pace) wait(ctx context.Context, address string) error {
-	p.mu.Lock()
-	now := time.Now()
-	due := p.next[address]
-	if earliest := now.Add(-burst * connectEvery); due.Before(earliest) {
-		due = earliest
-	}
-	p.next[address] = due.Add(connectEvery)
-	p.mu.Unlock()
-	if due.Sub(now) <= 0 {
-		return nil
-	}
-	t := time.NewTimer(due.Sub(now))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -43,7 +43,7 @@ type Config struct {
 	Version  string // of the program, which brokers are told
 	// Credentials are those of the AWS chain, for msk_iam.
 	Credentials awssdk.CredentialsProvider
-	// Accounts are shared by the drivers of one cluster; nil: the driver's own.
+	// Accounts are shared by all clients of one cluster; nil: the driver's own.
 	Accounts *Accounts
 	// Dial replaces the network where it is not nil; with TLS it returns a
 	// connection that is encrypted already.
@@ -70,10 +70,14 @@ var (
 // New connects to the cluster and makes the driver of a load. It returns an
 // error where the cluster can't be reached or doesn't let this client in, where
 // a topic doesn't exist, and where records are larger than their topic allows.
-// It returns within ctx, or half a minute.
+// It returns within ctx, or half a minute for each way in which the load's records
+// are produced.
 func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if cfg.Load.Timeout <= 0 || cfg.InFlight <= 0 {
 		return nil, fmt.Errorf("load %q has no timeout or no in-flight limit", cfg.Load.Name)
+	}
+	if cfg.Accounts == nil {
+		cfg.Accounts = NewAccounts()
 	}
 	d := &Driver{timeout: cfg.Load.Timeout, meter: newMeter(cfg.Accounts)}
 	var known []scenarios.Producer

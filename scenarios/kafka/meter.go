@@ -59,9 +59,6 @@ var (
 )
 
 func newMeter(accounts *Accounts) *meter {
-	if accounts == nil {
-		accounts = NewAccounts()
-	}
 	return &meter{accounts: accounts, brokers: map[int32]*broker{}, topics: map[string]*topic{}, noticed: map[string]bool{}}
 }
 
@@ -180,6 +177,7 @@ func (m *meter) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.
 	if meta.NodeID < 0 {
 		return // an address to find the cluster by, not a broker yet
 	}
+	m.accounts.connections.met(net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))), meta.NodeID)
 	b := m.broker(meta.NodeID)
 	switch {
 	case err != nil && !b.down:
@@ -236,6 +234,12 @@ func (d *Driver) Watch(at time.Time, period time.Duration) ([]measure.Series, []
 		add(measure.KafkaProducedBytes, "Sum", "bytes", labels, float64(b.bytes))
 		add(measure.KafkaRequests, "Sum", "count", labels, float64(b.requests))
 		*b = broker{down: b.down, heard: b.heard, muted: b.muted}
+	}
+	open, most := m.accounts.connections.of()
+	for _, id := range slices.Sorted(maps.Keys(open)) {
+		labels := map[string]string{"broker": strconv.Itoa(int(id))}
+		add(measure.KafkaConnections, "Maximum", "connections", labels, float64(open[id]))
+		add(measure.KafkaNewConnections, "Maximum", "connections per second", labels, float64(most[id]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
 		t := m.topics[name]

@@ -13,7 +13,7 @@ import (
 // without requests.
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMeter(nil)
+		m := newMeter(NewAccounts())
 		one, other := kgo.BrokerMetadata{NodeID: 1}, kgo.BrokerMetadata{NodeID: 2}
 		start := time.Now()
 		pass := func(d time.Duration) {

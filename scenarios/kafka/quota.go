@@ -6,16 +6,23 @@ import (
 	"time"
 )
 
-// Accounts follows what each broker counts of this client against its byte rate
-// quota. The drivers of one cluster share them, as brokers know their
-// connections by one client id.
+// Accounts follows what each broker counts of this program: its bytes against the
+// byte rate quota of its client id, and its connections. All clients of one cluster
+// share them.
 type Accounts struct {
-	mu      sync.Mutex
-	brokers map[int32]*account
+	mu          sync.Mutex
+	brokers     map[int32]*account
+	connections connections
 }
 
 // NewAccounts returns accounts of nothing.
-func NewAccounts() *Accounts { return &Accounts{brokers: map[int32]*account{}} }
+func NewAccounts() *Accounts {
+	return &Accounts{brokers: map[int32]*account{}, connections: newConnectionBook()}
+}
+
+// Allow says how many new connections a second each broker takes, at least 0.01.
+// It is called before the first is opened.
+func (a *Accounts) Allow(perSecond float64) { a.connections.limit = max(perSecond, 0.01) }
 
 // count adds the bytes of a produce request that a broker answered at an instant.
 func (a *Accounts) count(broker int32, at time.Time, bytes int) {

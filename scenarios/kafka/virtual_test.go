@@ -3,7 +3,11 @@
 package kafka
 
 import (
+	"context"
 	"math"
+	"net"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +50,64 @@ func TestVirtualTenMinutes(t *testing.T) {
 		response, lag := times[measure.ResponseTimes], times[measure.Lags]
 		if lag.Max() != 0 || response.Max() > 5000+1 || response.Quantile(0.5) < 2500 {
 			t.Errorf("lag up to %v us, response time %v to %v us", lag.Max(), response.Quantile(0.5), response.Max())
+		}
+	})
+}
+
+// TestVirtualConnections: several loads, each with two ways to produce, and whoever
+// asks the brokers beside them, together open no more connections in a second than a
+// small MSK broker takes.
+func TestVirtualConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var wires kfake.VirtualNetwork
+		c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(9092), kfake.SeedTopics(4, "views"), kfake.ListenFn(wires.Listen))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		var mu sync.Mutex
+		var at []time.Time
+		cfg := Config{Target: scenarios.Kafka{Brokers: []string{"127.0.0.1:9092"}}, Accounts: NewAccounts(), InFlight: 10}
+		cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			mu.Lock()
+			at = append(at, time.Now())
+			mu.Unlock()
+			return wires.DialContext(ctx, network, address)
+		}
+		cfg.Accounts.Allow(newIAMConnections)
+		observer, err := Connect(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer observer.Close()
+		if err := observer.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var last *Driver
+		for range 3 {
+			cfg.Load = views(10, time.Second)
+			other := cfg.Load.Operations[0]
+			k := *other.Kafka
+			k.Producer.Linger = time.Millisecond
+			other.Name, other.Kafka = "other", &k
+			cfg.Load.Operations = append(slices.Clone(cfg.Load.Operations), other)
+			d, err := New(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			last = d
+		}
+		if len(at) < 7 || mostInASecond(at) != newIAMConnections {
+			t.Errorf("%d of %d connections were opened within a second", mostInASecond(at), len(at))
+		}
+		seen := map[string]float64{}
+		series, _ := last.Watch(time.Now(), time.Second)
+		for _, s := range series {
+			seen[s.Metric] += s.Points[0].Value
+		}
+		if seen[measure.KafkaConnections] != float64(len(at)) || seen[measure.KafkaNewConnections] != newIAMConnections {
+			t.Errorf("of %d connections the driver tells %v, %v in a second", len(at), seen[measure.KafkaConnections], seen[measure.KafkaNewConnections])
 		}
 	})
 }

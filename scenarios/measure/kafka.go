@@ -11,6 +11,9 @@ const (
 	KafkaProducedBytes = "produce-bytes"        // of whole produce requests that a broker answered, as a byte rate quota counts them
 	KafkaRequests      = "produce-requests"     // that a broker answered
 	KafkaAcknowledged  = "acknowledged-records" // of a partition
+	// Of all of the run's clients together, whichever load tells of them.
+	KafkaConnections    = "connections"     // that are open to a broker
+	KafkaNewConnections = "new-connections" // at most, in any second so far
 )
 
 // KafkaBroker is the source of the series that are read from the brokers each
@@ -23,6 +26,8 @@ const (
 	KafkaLagTime   = "consumer-lag-time" // of a topic, the longest of its partitions: seconds since the committed offset was the end
 	KafkaEnd       = "end-offset"        // of a partition: that of the next record
 	KafkaCommitted = "committed-offset"  // of a partition, by a group
+	// Once, before the load, of all topics that the client may see.
+	KafkaPartitions = "partitions" // that a broker has, with replicas; without a broker, that there are
 )
 
 // MSK is the namespace of what CloudWatch says of clusters of Amazon MSK, and these

@@ -31,6 +31,8 @@ const (
 	ReadUnits    = "RCU"
 	WriteUnits   = "WCU"
 	Environments = "environments"
+	Partitions   = "partitions"
+	Connections  = "connections"
 )
 
 // The notations as regular expressions (of Go and of ECMAScript alike). They
@@ -38,7 +40,7 @@ const (
 const (
 	amountPattern = `[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?`
 	bytesPattern  = `(?:[KMGT]i?|k)?B`
-	thingPattern  = `(?:[kM] *)?(?:requests?|req|tokens?|ops?|operations?|records?|RCU|rcu|WCU|wcu|environments?)`
+	thingPattern  = `(?:[kM] *)?(?:requests?|req|tokens?|ops?|operations?|records?|RCU|rcu|WCU|wcu|environments?|partitions?|connections?)`
 
 	periodPattern = ` */ *(?:s|sec|second|m|min|minute|h|hour)$`
 
@@ -62,6 +64,8 @@ var things = map[string]string{
 	"RCU": ReadUnits, "rcu": ReadUnits,
 	"WCU": WriteUnits, "wcu": WriteUnits,
 	"environment": Environments, "environments": Environments,
+	"partition": Partitions, "partitions": Partitions,
+	"connection": Connections, "connections": Connections,
 }
 
 // sizes maps each accepted size suffix to its number of bytes. Decimal
@@ -295,7 +299,7 @@ func parseQuantity(whole, text, hint string) (Quantity, error) {
 			counted = strings.TrimLeft(name[1:], " ")
 		}
 		if thing, ok = things[counted]; !ok && counted != "" {
-			return Quantity{}, &SyntaxError{whole, fmt.Sprintf("has the unknown unit %.40q", name), "units are requests, tokens, ops, records, RCU, WCU, environments and sizes from B to TiB"}
+			return Quantity{}, &SyntaxError{whole, fmt.Sprintf("has the unknown unit %.40q", name), "units are requests, tokens, ops, records, RCU, WCU, environments, partitions, connections and sizes from B to TiB"}
 		}
 	}
 	v, err := parseAmount(whole, parts[1], hint, scale, 1)

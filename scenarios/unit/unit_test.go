@@ -148,7 +148,7 @@ var (
 		rapid.Map(rapid.Int64Range(0, 1<<52), func(n int64) float64 { return float64(n) }),
 		rapid.Map(rapid.IntRange(1, 99999), func(n int) float64 { return float64(n) * 1e7 }),
 	)
-	anyThing = rapid.SampledFrom([]string{Arrivals, Requests, Tokens, Operations, Bytes, Records, ReadUnits, WriteUnits, Environments})
+	anyThing = rapid.SampledFrom([]string{Arrivals, Requests, Tokens, Operations, Bytes, Records, ReadUnits, WriteUnits, Environments, Partitions, Connections})
 )
 
 func TestWhatIsPrintedIsParsed(t *testing.T) {

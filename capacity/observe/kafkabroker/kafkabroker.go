@@ -33,6 +33,8 @@ type Brokers struct {
 	topics []string // that the scenario produces to
 	groups []string // that it observes
 	ends   map[partition]*history
+	// counted says that the partitions of the brokers were read.
+	counted bool
 }
 
 // commitWait keeps a group whose coordinator doesn't answer from hiding where
@@ -111,6 +113,18 @@ func (b *Brokers) Read(ctx context.Context) ([]measure.Series, error) {
 			Points: []measure.Point{{At: now, Value: v}},
 		})
 	}
+	if !b.counted {
+		if cluster, err := b.admin.Metadata(ctx); err != nil {
+			fault("the partitions of the brokers could not be read", err)
+		} else {
+			b.counted = true
+			held, all := hold(cluster)
+			for _, id := range slices.Sorted(maps.Keys(held)) {
+				add(measure.KafkaPartitions, "partitions", map[string]string{"broker": strconv.Itoa(int(id))}, float64(held[id]))
+			}
+			add(measure.KafkaPartitions, "partitions", nil, float64(all))
+		}
+	}
 	for _, topic := range b.topics {
 		for _, id := range slices.Sorted(maps.Keys(ends[topic])) {
 			end := ends[topic][id]
@@ -174,6 +188,22 @@ func (b *Brokers) Read(ctx context.Context) ([]measure.Series, error) {
 		b.ends[at].forget(low)
 	}
 	return all, errors.Join(faults...)
+}
+
+// hold returns how many partitions each broker has, replicas included, and how many
+// there are.
+func hold(cluster kadm.Metadata) (held map[int32]int, all int) {
+	held = map[int32]int{}
+	for _, b := range cluster.Brokers {
+		held[b.NodeID] = 0
+	}
+	cluster.Topics.EachPartition(func(p kadm.PartitionDetail) {
+		all++
+		for _, id := range p.Replicas {
+			held[id]++
+		}
+	})
+	return held, all
 }
 
 func labels(group, topic string, partition int32) map[string]string {

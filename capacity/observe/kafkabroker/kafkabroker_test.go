@@ -81,7 +81,7 @@ func values(t *testing.T, all []measure.Series) map[string]float64 {
 		if s.Source != measure.KafkaBroker || len(s.Points) != 1 || s.Points[0].At.IsZero() {
 			t.Errorf("series %+v", s)
 		}
-		got[strings.TrimSpace(fmt.Sprint(s.Metric, " ", s.Labels["group"], " ", s.Labels["topic"], " ", s.Labels["partition"]))] = s.Points[0].Value
+		got[strings.TrimSpace(fmt.Sprint(s.Metric, " ", s.Labels["group"], " ", s.Labels["topic"], " ", s.Labels["partition"], s.Labels["broker"]))] = s.Points[0].Value
 	}
 	return got
 }
@@ -104,6 +104,7 @@ func TestRead(t *testing.T) {
 		"end-offset  views 0": 5, "end-offset  views 1": 0,
 		"committed-offset fast views 0": 5, "consumer-lag fast views 0": 0, "consumer-lag-time fast views": 0,
 		"committed-offset slow views 0": 2, "consumer-lag slow views 0": 3,
+		"partitions": 4, "partitions   0": 4,
 	}
 	if diff := cmp.Diff(want, values(t, got)); diff != "" {
 		t.Error(diff)
@@ -123,6 +124,9 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := values(t, got)
+	if _, again := v["partitions"]; again {
+		t.Error("partitions are counted with every reading")
+	}
 	if v["consumer-lag slow views 1"] != 3 || v["end-offset  views 1"] != 4 {
 		t.Errorf("%v", v)
 	}
@@ -292,6 +296,23 @@ func TestInForce(t *testing.T) {
 
 // TestDenied: a client that may produce and read the topic, and nothing else,
 // learns of no quota and of no commit, which is said and no zero.
+// TestHold: a broker has what it leads and what it follows.
+func TestHold(t *testing.T) {
+	partition := func(id int32, replicas ...int32) kadm.PartitionDetail {
+		return kadm.PartitionDetail{Partition: id, Leader: replicas[0], Replicas: replicas}
+	}
+	held, all := hold(kadm.Metadata{
+		Brokers: kadm.BrokerDetails{{NodeID: 1}, {NodeID: 2}, {NodeID: 3}, {NodeID: 4}},
+		Topics: kadm.TopicDetails{
+			"views":              {Topic: "views", Partitions: kadm.PartitionDetails{0: partition(0, 1, 2), 1: partition(1, 2, 3)}},
+			"__consumer_offsets": {Topic: "__consumer_offsets", Partitions: kadm.PartitionDetails{0: partition(0, 3, 1, 2)}},
+		},
+	})
+	if diff := cmp.Diff(map[int32]int{1: 2, 2: 3, 3: 2, 4: 0}, held); diff != "" || all != 3 {
+		t.Errorf("%d in all, %s", all, diff)
+	}
+}
+
 func TestDenied(t *testing.T) {
 	may := func(what kmsg.ACLOperation) kfake.ACL {
 		return kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: "views", Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: what, Allow: true}
@@ -315,7 +336,7 @@ func TestDenied(t *testing.T) {
 	if err == nil || err.Error() != "what group slow has committed could not be read: GROUP_AUTHORIZATION_FAILED" {
 		t.Errorf("the fault is %v", err)
 	}
-	if v := values(t, got); len(v) != 1 {
-		t.Errorf("%v", v)
+	if diff := cmp.Diff(map[string]float64{"end-offset  views 0": 0, "partitions": 1, "partitions   0": 1}, values(t, got)); diff != "" {
+		t.Error(diff)
 	}
 }
