@@ -194,7 +194,8 @@ func (c *Client) Do(ctx context.Context, r *Request, timeout time.Duration, a *h
 func (c *Client) exchange(ctx context.Context, cn *conn, r *Request, a *http1.Answer, sink func(piece []byte)) error {
 	var out outgoing
 	out.Reset(r.body)
-	// Without GetBody nothing is sent again.
+	// A connection sends nothing again, as a Transport may. Without GetBody that
+	// wouldn't either.
 	req := (&http.Request{
 		Method: r.method, URL: r.url, Host: r.host, Header: r.header, Body: &out, ContentLength: int64(len(r.body)),
 	}).WithContext(ctx)
