@@ -84,7 +84,7 @@ func TestIntervalsOfPercentiles(t *testing.T) {
 func TestNeedsSeconds(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
 	independent := func(int) time.Duration { return time.Duration(80e6 * math.Exp(.4*rng.NormFloat64())) }
-	for _, length := range []time.Duration{time.Second, 5 * time.Second} {
+	for _, length := range []time.Duration{time.Second, 3 * time.Second} {
 		perStep := 50 * int(length/time.Second)
 		first := capacity.Assess(answered(300/int(length/time.Second), perStep, length, independent)).Operations[0].ResponseTime
 		needs := first.NeedsSeconds["p999"]
