@@ -2,7 +2,7 @@
 GO ?= go
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check race honesty fuzz bench bench-peers bench-kafka interop kafka-up kafka-down kafka-stories schema clean
+.PHONY: help build demo test check race honesty arrivals fuzz bench bench-peers bench-kafka interop kafka-up kafka-down kafka-stories schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ race: ## run the tests of everything concurrent under the race detector
 
 honesty: ## hold the printed intervals against the truth of 2,000 random Systems; takes minutes
 	$(GO) test ./capacity -run TestHonesty -v -systems 2000
+
+arrivals: ## hold what arrives at a server against the plan, request by request; needs Linux and a machine that does nothing else
+	$(GO) test ./cmd/headroom -run TestArrivalsAtTheServer -v -arrivals
 
 fuzz: ## fuzz every parser for FUZZTIME (10s each)
 	.ci/fuzz $(or $(FUZZTIME),10s)
