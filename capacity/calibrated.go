@@ -22,7 +22,8 @@ type Calibration struct {
 	// Timer is how late timers fired in the idle process.
 	Timer Spread `json:"timer"`
 	// Ceiling is the highest rate of requests, per second, that the program
-	// reached with Connections of them under way at any time (closed loop).
+	// reached over HTTP/1.1 with Connections of them under way at any time (closed
+	// loop).
 	Ceiling     float64 `json:"ceiling"`
 	Connections int     `json:"connections"`
 	// Open is a run at a fraction of the ceiling, with every arrival due at an
@@ -83,7 +84,7 @@ func (c *Calibration) String() string {
 	if c.Stall.Passed && c.Stall.Error != nil {
 		stall = unit.HumanShare(*c.Stall.Error)
 	}
-	s := fmt.Sprintf("ceiling %s requests/s, lag p99 %s at %s/s, stall self-test %s (%s)",
+	s := fmt.Sprintf("ceiling %s requests/s over HTTP/1.1, lag p99 %s at %s/s, stall self-test %s (%s)",
 		unit.Human(c.Ceiling), unit.HumanSeconds(c.Open.Lag.P99), unit.Human(c.Open.Rate), stall, c.At.Format(time.DateOnly))
 	if c.Open.Status != Valid {
 		s += ", the open loop was " + string(c.Open.Status)

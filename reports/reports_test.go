@@ -301,7 +301,7 @@ func TestCalibration(t *testing.T) {
 				Open:  capacity.OpenLoop{Rate: 20500, Status: capacity.Valid, Lag: capacity.Spread{P99: 0.0011}},
 				Stall: capacity.StallTest{Passed: true, Error: ptr(0.012)},
 			}
-			want, not = "ceiling 41,000 requests/s, lag p99 1.10 ms at 20,500/s, stall self-test 1.20 % (2026-11-21)", none
+			want, not = "ceiling 41,000 requests/s over HTTP/1.1, lag p99 1.10 ms at 20,500/s, stall self-test 1.20 % (2026-11-21)", none
 		}
 		all := render(t, run, a)
 		for _, name := range []string{"report.md", "report.html"} {

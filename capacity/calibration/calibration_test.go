@@ -83,7 +83,7 @@ func TestMeasure(t *testing.T) {
 		if got.Tool != "v1" || got.OS != runtime.GOOS || len(steps) != 4 {
 			t.Errorf("%+v after %q", got, steps)
 		}
-		if line := got.String(); !strings.Contains(line, "/s, lag p99 ") || !strings.Contains(line, " %") || !strings.Contains(line, "(2000-01-01)") {
+		if line := got.String(); !strings.Contains(line, "/s over HTTP/1.1, lag p99 ") || !strings.Contains(line, " %") || !strings.Contains(line, "(2000-01-01)") {
 			t.Errorf("line %s", line)
 		}
 	})
@@ -219,7 +219,7 @@ func TestKept(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	if line := want.String(); line != "ceiling 41,000 requests/s, lag p99 1.10 ms at 20,500/s, stall self-test 1.20 % (2026-11-21)" {
+	if line := want.String(); line != "ceiling 41,000 requests/s over HTTP/1.1, lag p99 1.10 ms at 20,500/s, stall self-test 1.20 % (2026-11-21)" {
 		t.Error(line)
 	}
 	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,7 +33,7 @@ then through a stall whose response times are known by a formula. It takes about
 seconds and all of this machine for some of them; nothing leaves it.
 
 The result is kept. Every later run of this version carries it, and a plan above
-the ceiling is refused.`,
+the ceiling is refused. It is that of HTTP/1.1: of HTTP/2 and Kafka it says nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if child {
@@ -106,7 +108,7 @@ func printCalibration(w io.Writer, c *capacity.Calibration) {
 	human := unit.HumanSeconds
 	line("machine", "%s/%s, %d %s, GOMAXPROCS %d, headroom %s", c.OS, c.Arch, c.CPUs, plural(c.CPUs, "CPU", "CPUs"), c.GOMAXPROCS, c.Tool)
 	line("timers", "late by %s in the median, p99 %s, max %s", human(c.Timer.P50), human(c.Timer.P99), human(c.Timer.Max))
-	line("ceiling", "%s requests/s, closed loop, %d connections", unit.Human(c.Ceiling), c.Connections)
+	line("ceiling", "%s requests/s over HTTP/1.1, closed loop, %d connections", unit.Human(c.Ceiling), c.Connections)
 	o := c.Open
 	line("open loop", "%s/s: %s, lag p50 %s, p99 %s, max %s", unit.Human(o.Rate), o.Status, human(o.Lag.P50), human(o.Lag.P99), human(o.Lag.Max))
 	if o.CPU > 0 {
@@ -169,11 +171,35 @@ func (a app) kept() *capacity.Calibration {
 	return c
 }
 
+// overHTTP1 returns the plans of a scenario that a calibration's ceiling holds
+// for. What goes over HTTP/2 or to Kafka costs something else.
+func overHTTP1(s *scenarios.Scenario, plans []load.Plan) []load.Plan {
+	two := s.Target.GraphQL != nil && s.Target.GraphQL.HTTP2
+	return slices.DeleteFunc(slices.Clone(plans), func(p load.Plan) bool { return two || p.Load.Kafka() })
+}
+
+// unjudged says which loads of a scenario the known ceiling says nothing of, or
+// "" where it holds for all or none is known.
+func unjudged(known *capacity.Calibration, s *scenarios.Scenario) string {
+	_, plans, _ := rehearsal.Plan(rehearsal.Config{Scenario: s})
+	if known == nil || len(overHTTP1(s, plans)) == len(plans) {
+		return ""
+	}
+	var what []string
+	if s.Target.GraphQL != nil && s.Target.GraphQL.HTTP2 {
+		what = append(what, "requests over HTTP/2")
+	}
+	if slices.ContainsFunc(s.Loads, scenarios.Load.Kafka) {
+		what = append(what, "Kafka records")
+	}
+	return fmt.Sprintf("this machine's ceiling for %s is n/a: that of %s requests/s was measured over HTTP/1.1", strings.Join(what, " and "), unit.Human(known.Ceiling))
+}
+
 // aboveCeiling refuses the plan of a rehearsal that this machine is known not
 // to be able to carry out.
 func aboveCeiling(known *capacity.Calibration, c rehearsal.Config) error {
 	_, plans, _ := rehearsal.Plan(c)
-	err := calibration.Above(known, calibration.Peak(plans))
+	err := calibration.Above(known, calibration.Peak(overHTTP1(c.Scenario, plans)))
 	if err == nil {
 		return nil
 	}

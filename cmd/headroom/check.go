@@ -60,6 +60,10 @@ quota or that could not be sent in time, unless --above-quota is given.`,
 			for _, w := range plan.Doubts(p.scenario, nil) {
 				fmt.Fprintf(a.stdout, "note: %s\n", w)
 			}
+			known := a.kept()
+			if w := unjudged(known, p.scenario); w != "" {
+				fmt.Fprintf(a.stdout, "note: %s\n", w)
+			}
 			refused := ""
 			if err := simulable(p.scenario); sys != nil && err != nil {
 				fmt.Fprintln(a.stdout, "note: nothing is predicted: loads of Kafka records are not simulated")
@@ -68,7 +72,7 @@ quota or that could not be sent in time, unless --above-quota is given.`,
 					return err
 				}
 			}
-			if err := aboveCeiling(a.kept(), c); err != nil {
+			if err := aboveCeiling(known, c); err != nil {
 				return err
 			}
 			if refused != "" && p.system == nil && !aboveQuota {

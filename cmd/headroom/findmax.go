@@ -95,8 +95,9 @@ func (a app) findMax(ctx context.Context, x execution, o runOptions) error {
 		planned += plan.Schedule.Len()
 	}
 	c := search.Config{From: from, Floor: min(from, base*fewest/float64(max(planned, 1)))}
-	if x.calibration != nil && !o.aboveCeiling {
-		c.Limit = x.calibration.Ceiling
+	judged := calibration.Peak(overHTTP1(x.scenario, plans)) / base // share of the rate that a ceiling holds for
+	if x.calibration != nil && judged > 0 && !o.aboveCeiling {
+		c.Limit = x.calibration.Ceiling / judged
 	}
 	if err := clearSearch(x.dir); err != nil {
 		return usage(err)
@@ -121,7 +122,7 @@ func (a app) findMax(ctx context.Context, x execution, o runOptions) error {
 		one.id, one.dir, one.brief = x.id+"-"+t.Record, filepath.Join(x.dir, t.Record), true
 		one.prepared = &prepared{scenario: scaled(x.scenario, rate/base, bounds), system: x.system, systemRef: x.systemRef}
 		one.notes = append(slices.Clone(x.notes), fmt.Sprintf("a trial of a search for the highest rate with %s: all rates are those of the file times %.4g", o.findMax, rate/base))
-		if err := calibration.Above(x.calibration, rate); err != nil {
+		if err := calibration.Above(x.calibration, rate*judged); err != nil {
 			one.notes = append(one.notes, "run with --above-ceiling: "+err.Error())
 		}
 		if _, err := a.execute(ctx, abort, one); err != nil {

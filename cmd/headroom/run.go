@@ -92,6 +92,9 @@ func (a app) rehearse(ctx context.Context, ref string, o runOptions) error {
 		}
 		x.notes = append(x.notes, "run with --above-ceiling: "+err.Error())
 	}
+	if w := unjudged(x.calibration, p.scenario); w != "" {
+		x.notes = append(x.notes, w)
+	}
 	ctx, abort, done := interruptible(ctx)
 	defer done()
 	if _, err := a.execute(ctx, abort, x); err != nil {
