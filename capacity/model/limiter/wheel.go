@@ -22,8 +22,8 @@ type link struct {
 }
 
 const (
-	tickBits  = 21 // of nanoseconds: 2.1 ms
-	spokeBits = 10 // a turn takes 2.1 s
+	tickBits  = 19 // of nanoseconds: 0.5 ms
+	spokeBits = 12 // a turn takes 2.1 s
 )
 
 func newWheel() wheel {
