@@ -65,6 +65,44 @@ func TestPauses(t *testing.T) {
 	}
 }
 
+// Targets whose response times are known: what is recorded of them lies within 1 %.
+func TestKnownTargets(t *testing.T) {
+	const ms = float64(time.Millisecond)
+	lognormal := func(p float64) float64 { return 20 * ms * math.Exp(0.5*math.Sqrt2*math.Erfinv(2*p-1)) }
+	for name, c := range map[string]struct {
+		service func(n int64) float64
+		want    map[float64]float64
+	}{
+		"constant": {func(int64) float64 { return 10 * ms }, map[float64]float64{0: 10 * ms, 0.5: 10 * ms, 0.999: 10 * ms}},
+		"one in a hundred slow": {
+			func(n int64) float64 { return map[bool]float64{false: ms, true: 100 * ms}[n%100 == 50] },
+			map[float64]float64{0.5: ms, 0.98: ms, 0.995: 100 * ms},
+		},
+		"lognormal": { // each at the next point of a sequence that is even over 0 to 1
+			func(n int64) float64 { return lognormal(math.Mod((float64(n)+0.5)*math.Phi, 1)) },
+			map[float64]float64{0.1: lognormal(0.1), 0.5: lognormal(0.5), 0.9: lognormal(0.9), 0.99: lognormal(0.99)},
+		},
+	} {
+		in(t, func(t *testing.T, ctx context.Context) {
+			l := uniform(hold(1000, 20*time.Second))
+			l.InFlight = 5000
+			var n atomic.Int64
+			d := &target{answer: func(ctx context.Context, s *measure.Sample) {
+				after(time.Duration(c.service(n.Add(1)-1)))(ctx, s)
+			}}
+			o := drive(t, ctx, nil, []scenarios.Load{l}, []*target{d})
+			if o.OK != 20_000 {
+				t.Errorf("%s: %d ok", name, o.OK)
+			}
+			for p, want := range c.want {
+				if got := o.response.Quantile(p) * 1e3; math.Abs(got/want-1) > 0.01 {
+					t.Errorf("%s: p%g is %.3f ms, want %.3f", name, 100*p, got/ms, want/ms)
+				}
+			}
+		})
+	}
+}
+
 // A stall of 1 s in 6 s at 200/s, with ten in flight at most (R03): what can't be
 // sent in time is dropped and counted, and never a run that looks fast.
 func TestStallWithTenInFlight(t *testing.T) {
