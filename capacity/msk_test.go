@@ -178,8 +178,8 @@ func TestWhatBrokersHave(t *testing.T) {
 				t.Errorf("a rate is predicted of %s: %+v", q.ID, q)
 			}
 		}
-		if a.FirstToBind != nil {
-			t.Errorf("%s binds first: %s", *a.FirstToBind, a.FirstToBindReason)
+		if a.FirstToBind != nil || a.FirstToBindReason != "no quota is known that grows with the rate" {
+			t.Errorf("%v binds first: %s", a.FirstToBind, a.FirstToBindReason)
 		}
 		return got
 	}

@@ -456,6 +456,8 @@ func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
 		if q := tightest(sorted); q != nil {
 			b.WriteString(requires(q, " of "+q.ID))
 		}
+	case fixed == len(sorted):
+		return nil, "no quota is known that grows with the rate"
 	case len(unknown) > 0 && len(unknown) == len(sorted)-fixed:
 		return nil, "no prediction: the run shows no quota's cost per request"
 	default:
