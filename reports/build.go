@@ -448,7 +448,7 @@ var glossary = []Block{
 	Text("Load is sent open-loop: each request has an instant at which it should be sent, whatever became of those before it. Response time = done - intended, service time = done - sent, lag = sent - intended."),
 	Text("A run is VALID when the generator kept to its plan and the data carries the conclusions; INVALID when the generator fell short; INCONCLUSIVE when the data did. Throttling by the target never makes a run invalid."),
 	Text("Outcome, first match: throttled (refused by a quota), rejected (other 4xx, unauthorised), failed (any other error, in the status or in the body), unclassified (a 2xx that is no GraphQL answer), ok."),
-	Text("A percentile p of the run is printed when at least 10 answers lie above it: n(1-p) >= 10. Otherwise it is not earned. Its 95 % interval is for the service, and counts answers that come slow together as less than their number: it is printed when the run is worth at least 20 independent answers above p."),
+	Text("A percentile p of the run is printed when at least 10 answers lie above it: n(1-p) >= 10. Otherwise it is not earned. Its 95 % interval is for the service, and counts answers that come slow together as less than their number: it is printed when the run is worth at least 20 independent answers above p, and 30 independent steps of its record."),
 	Text("Peak is the highest use at the resolution named with it. Unit cost is the mean charge of one arrival. A quota binds at limit / unit cost; the safe rate is the highest at which at most 0.1 % would be throttled. Predictions are graded by how far they lie from what was tested: tested, supported (to 1.5 times), indicative (to 3 times), refused beyond."),
 }
 
