@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -182,8 +183,16 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 // standIn is what a reader must know of a sandbox's brokers.
 const standIn = "the Kafka broker is an embedded stand-in (kfake), not Kafka: it keeps byte rates as Kafka does, but has no replicas, no disk and no JVM, so response times are no more than what the client and the protocol take; take them from a real broker"
 
+// lean is how many percent the heap may grow between two collections while
+// reports are made: half as much as usual. Pictures come and go by megabytes
+// then, and no request waits for the collector.
+const lean = 50
+
 // conclude reads the record back, writes its reports and prints the result.
 func (a app) conclude(dir string) error {
+	if os.Getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(lean))
+	}
 	shed()
 	run, err := record.Read(dir)
 	if err != nil {
