@@ -172,7 +172,6 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 			fmt.Fprintln(a.stderr, rehearsal.Summary(c))
 		}
 	}
-	shed()
 	m, err := rehearsal.Run(ctx, abort, c, x.dir)
 	if err != nil {
 		return m, failure(err)
@@ -184,16 +183,15 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 const standIn = "the Kafka broker is an embedded stand-in (kfake), not Kafka: it keeps byte rates as Kafka does, but has no replicas, no disk and no JVM, so response times are no more than what the client and the protocol take; take them from a real broker"
 
 // lean is how many percent the heap may grow between two collections while
-// reports are made: half as much as usual. Pictures come and go by megabytes
+// reports are made: a fifth of what is usual. Pictures come and go by megabytes
 // then, and no request waits for the collector.
-const lean = 50
+const lean = 20
 
 // conclude reads the record back, writes its reports and prints the result.
 func (a app) conclude(dir string) error {
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(lean))
 	}
-	shed()
 	run, err := record.Read(dir)
 	if err != nil {
 		return &exitError{code: exitInput, err: err}
