@@ -178,7 +178,11 @@ func TestWhatBrokersHave(t *testing.T) {
 				t.Errorf("a rate is predicted of %s: %+v", q.ID, q)
 			}
 		}
-		if a.FirstToBind != nil || a.FirstToBindReason != "no quota is known that grows with the rate" {
+		reason := "no quota is known that grows with the rate"
+		if a.Quotas[0].Utilization != nil && *a.Quotas[0].Utilization > 1 {
+			reason = "kafka.partitions is exceeded at any rate: 100 partitions too many are there; for the rest, " + reason
+		}
+		if a.FirstToBind != nil || a.FirstToBindReason != reason {
 			t.Errorf("%v binds first: %s", a.FirstToBind, a.FirstToBindReason)
 		}
 		return got
@@ -223,6 +227,9 @@ func TestWhatBrokersHave(t *testing.T) {
 	published(run, "ClientConnectionCount", ofBroker("1"), 20)
 	published(run, "ConnectionCount", ofBroker("1"), 60) // those of brokers among them
 	got := assess()
+	if first := capacity.Assess(run).Quotas[0].ID; first != "kafka.partitions" {
+		t.Errorf("%s is before what is exceeded", first)
+	}
 	if q := got["kafka.partitions"]; *q.Peak != 1100 || q.Resolution != "by CloudWatch, of broker 0" || !strings.Contains(strings.Join(q.Notes, " "), "100 partitions too many are there") {
 		t.Errorf("%v, %q, %q", *q.Peak, q.Resolution, q.Notes)
 	}

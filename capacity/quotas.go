@@ -59,11 +59,17 @@ type assessed struct {
 	draws []float64 // of the unit cost; nil where there are none
 	loads []Load
 	early string // why it refused requests although the rate is none to refuse at, or ""
+	// exceeded says of a fixed quota that the run was above it, which is so at any rate;
+	// "" where it wasn't.
+	exceeded string
 }
 
-// ratio orders quotas: how far the binding rate lies from the tested one.
+// ratio orders quotas: how far the binding rate lies from the tested one, and below
+// any rate where none keeps to the limit.
 func (q *assessed) ratio() float64 {
 	switch {
+	case q.exceeded != "":
+		return -1
 	case math.IsNaN(q.binds):
 		return math.Inf(1)
 	case q.TestedRate == 0:
@@ -207,9 +213,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			fails = q.left(r.Peak)
 		}
 		note("it doesn't grow with the rate, so it binds at none: %s", fails)
-		if throttled != nil && *throttled > 0 {
-			r.early = fails
-		}
+		r.exceeded = a.exceeded(q, r.QuotaResult)
 		return r
 	}
 	if q.Kind == LevelQuota {
@@ -325,18 +329,42 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 // sizes reports whether a fixed quota is of the size of single items.
 func (q Quota) sizes() bool { return q.Kind == FixedQuota && q.Unit == unit.Bytes }
 
+// exceeded says how a run was above a fixed quota, or "" where it wasn't.
+func (a *analysis) exceeded(q Quota, r QuotaResult) string {
+	above := r.Peak != nil && *r.Peak > q.Limit
+	refused := r.Throttled != nil && *r.Throttled > 0
+	switch {
+	case !above && !refused:
+		return ""
+	case q.ofBrokers():
+		return fmt.Sprintf("%s is exceeded at any rate: %s", q.ID, q.left(r.Peak))
+	}
+	text := fmt.Sprintf("%s refuses what is above %s at any rate", q.ID, unit.HumanQuantity(q.Limit, q.Unit))
+	if refused {
+		text += fmt.Sprintf(" (%s of %s requests, %s)", count(*r.Throttled), count(a.sentTo(q)), unit.HumanShare(a.refusedShare(q, r.Throttled)))
+	}
+	if q.sizes() {
+		text += "; " + SmallerItems
+	}
+	return text
+}
+
 // refusedShare returns which part of the requests that charge q it refused.
 func (a *analysis) refusedShare(q Quota, throttled *int64) float64 {
 	if throttled == nil || *throttled == 0 {
 		return 0
 	}
-	var sent int64
+	return min(1, float64(*throttled)/float64(max(a.sentTo(q), 1)))
+}
+
+// sentTo returns how many requests were sent that charge q.
+func (a *analysis) sentTo(q Quota) (sent int64) {
 	for _, op := range a.ops {
 		if q.Charges(op.Load, op.Name) {
 			sent += op.all.Sent
 		}
 	}
-	return min(1, float64(*throttled)/float64(max(sent, 1)))
+	return sent
 }
 
 // bucketOf returns what makes full token buckets.
@@ -400,8 +428,24 @@ func (a *analysis) withoutTokens(q Quota) int64 {
 }
 
 // firstToBind names the quota with the lowest binding rate against the tested
-// one, and says in one sentence what that means, or why there is no answer.
+// one, and says in one sentence what that means, or why there is no answer; before
+// that, what no rate keeps to.
 func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
+	id, reason := a.bindsByRate(v, sorted)
+	var always []string
+	for i := range sorted {
+		if sorted[i].exceeded != "" {
+			always = append(always, sorted[i].exceeded)
+		}
+	}
+	if len(always) > 0 {
+		reason = strings.Join(always, "; ") + "; for the rest, " + reason
+	}
+	return id, reason
+}
+
+// bindsByRate is firstToBind of the quotas that grow with the rate.
+func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 	if len(sorted) == 0 {
 		return nil, "no quota is known that the load runs into"
 	}

@@ -136,9 +136,10 @@ func TestItemSize(t *testing.T) {
 		if *a.FirstToBind != "momento.operations" || strings.Contains(a.FirstToBindReason, "not measured") {
 			t.Errorf("%s: %s", c.item, a.FirstToBindReason)
 		}
-		told := strings.Contains(a.FirstToBindReason, "what is above 1.00 MB fails at any rate; compress the value and cut it into chunks")
-		if c.throttled != (*q.Throttled > 0) || c.throttled != told {
-			t.Errorf("%s: %d throttled; %s", c.item, *q.Throttled, a.FirstToBindReason)
+		told := strings.HasPrefix(a.FirstToBindReason, fmt.Sprintf("momento.item-size refuses what is above 1.00 MB at any rate (%d of ", *q.Throttled)) &&
+			strings.Contains(a.FirstToBindReason, "; compress the value and cut it into chunks below the limit; for the rest, momento.operations binds at 100")
+		if c.throttled != (*q.Throttled > 0) || c.throttled != told || c.throttled != (a.Quotas[0].ID == q.ID) {
+			t.Errorf("%s: %d throttled; %s first; %s", c.item, *q.Throttled, a.Quotas[0].ID, a.FirstToBindReason)
 		}
 		// What was refused for its size charged no operation, and would once it fits.
 		if ops := quota(t, a, "momento.operations"); math.Abs(*ops.BindsAt.Rate-100) > 0.1 {

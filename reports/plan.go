@@ -95,7 +95,15 @@ func Plan(p *plan.Plan) *Report {
 // chain is the plan in one sentence.
 func chain(p *plan.Plan) string {
 	target := unit.HumanRate(p.Rate, unit.Arrivals)
-	if len(p.Steps) == 0 {
+	now := fmt.Sprintf("The present limits carry %s, where %s binds.", unit.HumanRate(*p.Carries, unit.Arrivals), p.Limit)
+	if p.Rest != nil {
+		now = fmt.Sprintf("No rate carries all requests: %s. The rest is carried up to %s, where %s binds.",
+			strings.Join(p.Fails, ", "), unit.HumanRate(p.Rest.Carries, unit.Arrivals), p.Rest.Limit)
+	}
+	switch {
+	case len(p.Steps) == 0 && p.Rest != nil:
+		return now
+	case len(p.Steps) == 0:
 		return fmt.Sprintf("Every quota whose cost is known suffices for %s; the first to bind is %s, at %s.", target, p.Limit, unit.HumanRate(*p.Carries, unit.Arrivals))
 	}
 	var steps []string
@@ -107,7 +115,7 @@ func chain(p *plan.Plan) string {
 		}
 		steps = append(steps, text)
 	}
-	return fmt.Sprintf("The present limits carry %s, where %s binds. For %s: %s.", unit.HumanRate(*p.Carries, unit.Arrivals), p.Limit, target, strings.Join(steps, "; then "))
+	return fmt.Sprintf("%s For %s: %s.", now, target, strings.Join(steps, "; then "))
 }
 
 // carries says what rate the present limit of a quota carries.

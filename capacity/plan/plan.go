@@ -58,10 +58,13 @@ type Plan struct {
 	// Supposed lists in words what the plan takes for given beyond the run.
 	Supposed []string `json:"supposed"`
 	// Carries is the rate that the present limits carry by the plan's factors, in
-	// arrivals per second, and Limit the quota that stops it; nil where no cost is
-	// known.
+	// arrivals per second, and Limit the quota that stops it. It is 0 where a fixed
+	// quota refuses requests at any rate: Fails says so in words, one for each, and
+	// Rest is what is carried of those that aren't refused, nil elsewhere.
 	Carries *float64 `json:"carries"`
 	Limit   string   `json:"limit"`
+	Fails   []string `json:"fails"`
+	Rest    *Carried `json:"rest"`
 	// Tested is the highest rate that the run tested, and Grade how far Rate lies
 	// from it.
 	Tested float64        `json:"tested"`
@@ -77,6 +80,12 @@ type Plan struct {
 	// request being refused any more: each part in proportion to the run's, at the
 	// mean costs that are supposed; nil where nothing of it has a price.
 	PerHour *price.Bill `json:"per_hour"`
+}
+
+// Carried is a rate in arrivals per second, and the quota that allows no more.
+type Carried struct {
+	Carries float64 `json:"carries"`
+	Limit   string  `json:"limit"`
 }
 
 // Need is what the target needs of one quota.
@@ -127,7 +136,7 @@ var ErrNoCosts = errors.New("the run tells no quota's cost per request, so nothi
 func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 	p := &Plan{
 		Run: run.Manifest.ID, Scenario: run.Manifest.Scenario.Name, Rate: r.Rate, Margin: r.Margin,
-		Steps: []Step{}, Enough: []Need{}, Unknown: []string{}, Supposed: []string{}, Warnings: []string{},
+		Steps: []Step{}, Enough: []Need{}, Unknown: []string{}, Supposed: []string{}, Warnings: []string{}, Fails: []string{},
 	}
 	if a.Verdict.Status != capacity.Valid {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the run is %s: what follows is arithmetic with costs that may be wrong", a.Verdict.Status))
@@ -165,9 +174,13 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 	slices.SortStableFunc(needs, func(x, y Need) int {
 		return cmp.Or(cmp.Compare(*x.Carries, *y.Carries), cmp.Compare(x.Quota, y.Quota))
 	})
-	p.Carries, p.Limit = needs[0].Carries, needs[0].Quota
 	for i := range p.Steps {
-		p.Steps[i].Reaches = min(r.Rate, *p.Carries)
+		p.Steps[i].Reaches = min(r.Rate, *needs[0].Carries)
+	}
+	if len(p.Fails) > 0 {
+		p.Carries, p.Rest = new(0.0), &Carried{*needs[0].Carries, needs[0].Quota}
+	} else {
+		p.Carries, p.Limit = needs[0].Carries, needs[0].Quota
 	}
 	p.Grade = capacity.GradeOf(r.Rate, p.Tested)
 	for i, n := range needs {
@@ -207,6 +220,18 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 // fixed plans a quota that doesn't grow with the rate: what was seen of it is what the
 // target needs, and a limit below that comes before all others.
 func (p *Plan) fixed(limit capacity.Quota, q capacity.QuotaResult) {
+	refused := q.Throttled != nil && *q.Throttled > 0
+	if refused || q.Unit == unit.Bytes && q.Peak != nil && *q.Peak > q.Limit {
+		p.Fails = append(p.Fails, fmt.Sprintf("%s refuses what is above %s", q.ID, unit.HumanQuantity(q.Limit, q.Unit)))
+		if p.Limit == "" {
+			p.Limit = q.ID
+		}
+	}
+	if q.Peak == nil && refused {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%s refused %s at any rate, and no metric shows how large they were: %s",
+			q.ID, unit.HumanQuantity(float64(*q.Throttled), unit.Requests), redesign(newNeed(limit, q), 0)))
+		return
+	}
 	if q.Peak == nil {
 		p.Supposed = append(p.Supposed, fmt.Sprintf("nothing is above %s of %s, which no metric shows", unit.HumanQuantity(q.Limit, q.Unit), q.ID))
 		return

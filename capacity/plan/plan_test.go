@@ -13,6 +13,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // simulated is a run of 60 s of uniform arrivals at a rate on a System with the
@@ -100,11 +101,21 @@ func TestVideoService(t *testing.T) {
 	run = simulated(t, 5, "  - {id: momento.operations, kind: token_bucket, rate: 100 ops/s, burst: 100 ops}\n  - {id: momento.item-size, kind: item_size, largest: 1MB}\n",
 		"      - {limiter: momento.operations, amount: 1}\n      - {limiter: momento.item-size, amount: {mixture: [{amount: 10MB, share: 10%}, {amount: 1MB, share: 90%}]}}\n")
 	p = planned(t, run, plan.Request{Rate: 5000})
-	if s := p.Steps[0]; s.Quota != "momento.item-size" || s.Required != 10e6 || s.Carries != nil || s.Redesign != capacity.SmallerItems || s.Reaches != *p.Carries || len(p.Steps) != 2 || p.Limit != "momento.operations" {
-		t.Errorf("first to do is %+v, before the limit of %s, at %v/s", s, p.Limit, *p.Carries)
+	if s := p.Steps[0]; s.Quota != "momento.item-size" || s.Required != 10e6 || s.Carries != nil || s.Redesign != capacity.SmallerItems || len(p.Steps) != 2 {
+		t.Errorf("first to do is %+v", s)
+	}
+	if *p.Carries != 0 || p.Limit != "momento.item-size" || p.Rest.Limit != "momento.operations" || !near(p.Rest.Carries, 100) || p.Rest.Carries != p.Steps[0].Reaches {
+		t.Errorf("carries %v by %s, of the rest %+v", *p.Carries, p.Limit, p.Rest)
 	}
 	if p = planned(t, run, plan.Request{Rate: 50}); p.Steps[0].Reaches != 50 {
 		t.Errorf("small items carry %v/s of 50", p.Steps[0].Reaches)
+	}
+	// Where no metric shows sizes, refusals do show that some are too large.
+	run.Series = slices.DeleteFunc(run.Series, func(s measure.Series) bool {
+		return s.Quota == "momento.item-size" && s.Role == capacity.RoleUsage
+	})
+	if p = planned(t, run, plan.Request{Rate: 50}); *p.Carries != 0 || len(p.Fails) != 1 || len(p.Steps) != 0 || len(p.Supposed) != 0 || !strings.Contains(strings.Join(p.Warnings, " "), "no metric shows how large they were: compress") {
+		t.Errorf("without sizes %+v", p)
 	}
 
 	// 5,000 a second for 5,000 a minute.
