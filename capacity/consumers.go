@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
@@ -35,14 +34,20 @@ type ConsumerStage struct {
 }
 
 // Drain is how long a group takes to work off the lag that a spike left, at the
-// rate that follows it.
+// rate that follows it. It ends with its slowest partition: a member whose
+// partitions are worked off takes nothing of another's.
 type Drain struct {
 	At   float64 `json:"at"`  // when the spike ended
 	Lag  float64 `json:"lag"` // that it left, in records
 	Rate float64 `json:"rate"`
-	// Time is nil where the group takes no more than that rate, and High, where it
-	// may be so.
-	Time *float64 `json:"time"`
+	// Time is how long Partition takes, the slowest, if its part of Rate arrives and
+	// what is taken of it is what was in the spike; nil where that is no more than
+	// arrives, or wasn't read. Partition is empty where none is slower than all
+	// together.
+	Time      *float64 `json:"time"`
+	Partition string   `json:"partition"`
+	// Low is as if no member ever waited for another, below which no drain is; nil
+	// where the group takes no more than Rate. High is nil where it may never end.
 	Low  *float64 `json:"low"`
 	High *float64 `json:"high"`
 }
@@ -58,25 +63,37 @@ const (
 // trace is a figure by when, in seconds of the run, it was read of every partition.
 type trace struct{ at, value []float64 }
 
-// kafkaTrace adds up a broker's series over a topic's partitions. Readings that
-// lack one are left out.
-func (a *analysis) kafkaTrace(metric, group, topic string) trace {
-	sums, seen := map[int64]float64{}, map[int64]int{}
-	partitions := map[string]bool{}
+// kafkaTraces returns a broker's series of each of a topic's partitions.
+func (a *analysis) kafkaTraces(metric, group, topic string) map[string]trace {
+	of := map[string]trace{}
 	for _, s := range a.run.Series {
 		if s.Source != measure.KafkaBroker || s.Metric != metric || s.Labels["topic"] != topic || s.Labels["group"] != group {
 			continue
 		}
-		partitions[s.Labels["partition"]] = true
+		t := of[s.Labels["partition"]]
 		for _, p := range s.Points {
-			sums[p.At.UnixNano()] += p.Value
-			seen[p.At.UnixNano()]++
+			t.at, t.value = append(t.at, p.At.Sub(a.run.Manifest.Start).Seconds()), append(t.value, p.Value)
+		}
+		of[s.Labels["partition"]] = t
+	}
+	return of
+}
+
+// kafkaTrace adds up a broker's series over a topic's partitions. Readings that
+// lack one are left out.
+func (a *analysis) kafkaTrace(metric, group, topic string) trace {
+	sums, seen := map[float64]float64{}, map[float64]int{}
+	partitions := a.kafkaTraces(metric, group, topic)
+	for _, p := range partitions {
+		for i, at := range p.at {
+			sums[at] += p.value[i]
+			seen[at]++
 		}
 	}
 	var t trace
 	for _, at := range slices.Sorted(maps.Keys(sums)) {
 		if seen[at] == len(partitions) {
-			t.at, t.value = append(t.at, time.Unix(0, at).Sub(a.run.Manifest.Start).Seconds()), append(t.value, sums[at])
+			t.at, t.value = append(t.at, at), append(t.value, sums[at])
 		}
 	}
 	return t
@@ -183,13 +200,51 @@ func (a *analysis) keptUp(c *Consumer, lag trace) {
 		return
 	}
 	left := lag.within(math.Inf(-1), spike.To)
-	d := &Drain{At: spike.To, Lag: left.value[len(left.value)-1], Rate: calm}
-	drains := func(service float64) *float64 {
-		if service <= d.Rate {
-			return nil
-		}
-		return new(d.Lag / (service - d.Rate))
+	c.Drain = &Drain{At: spike.To, Lag: left.value[len(left.value)-1], Rate: calm}
+	c.Drain.Low = drains(c.Drain.Lag, c.Service.High, calm)
+	a.slowest(c, spike)
+}
+
+// drains returns how long a lag lasts of which so many records a second are taken
+// while others arrive; nil where it never ends.
+func drains(lag, taken, arriving float64) *float64 {
+	if taken <= arriving {
+		return nil
 	}
-	d.Time, d.Low, d.High = drains(c.Service.Value), drains(c.Service.High), drains(c.Service.Low)
-	c.Drain = d
+	return new(lag / (taken - arriving))
+}
+
+// slowest sets how long the drain lasts by the partition that takes longest to be
+// worked off, with what is known least of any.
+func (a *analysis) slowest(c *Consumer, spike *ConsumerStage) {
+	d := c.Drain
+	if d.Low == nil {
+		return
+	}
+	ends, committed := a.kafkaTraces(measure.KafkaEnd, "", c.Topic), a.kafkaTraces(measure.KafkaCommitted, c.Group, c.Topic)
+	grown := func(t trace) float64 { return t.value[len(t.value)-1] - t.value[0] }
+	var produced float64
+	for _, end := range ends {
+		produced += grown(end)
+	}
+	d.Time, d.High = drains(d.Lag, c.Service.Value, d.Rate), drains(d.Lag, c.Service.Low, d.Rate)
+	later := func(x, y *float64) bool { return y != nil && (x == nil || *x > *y) }
+	lags := a.kafkaTraces(measure.KafkaLag, c.Group, c.Topic)
+	for _, p := range slices.Sorted(maps.Keys(lags)) {
+		left := lags[p].within(math.Inf(-1), spike.To)
+		if len(left.value) == 0 || left.value[len(left.value)-1] == 0 {
+			continue
+		}
+		var time, high *float64
+		if taken := committed[p].within(spike.From, spike.To).slope(); taken != nil && len(ends[p].value) > 0 && produced > 0 {
+			lag, arriving := left.value[len(left.value)-1], d.Rate*grown(ends[p])/produced
+			time, high = drains(lag, taken.Value, arriving), drains(lag, taken.Low, arriving)
+		}
+		if later(time, d.Time) {
+			d.Time, d.Partition = time, p
+		}
+		if later(high, d.High) {
+			d.High = high
+		}
+	}
 }

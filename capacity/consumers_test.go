@@ -98,3 +98,60 @@ func TestConsumers(t *testing.T) {
 		}
 	}
 }
+
+// A group drains as slowly as its hottest partition, not as fast as if its members
+// helped each other; where that one's member takes less than arrives at the calm
+// rate, no time is told, only the least that it can be.
+func TestHotPartitionDrainsLast(t *testing.T) {
+	const calm, high, at, whole = 80.0, 160.0, 60, 120
+	for _, taken := range []float64{70, 45, 39.5} { // of the hot partition, while it waits
+		run := &capacity.Run{Manifest: capacity.Manifest{Start: midday, State: capacity.Complete, Loads: []capacity.Load{{
+			Name: "views", Stages: []capacity.Stage{
+				{Name: "calm", From: calm, To: calm, For: at, Measure: true},
+				{Name: "high", From: high, To: high, For: whole - at, Measure: true},
+			},
+			Operations: []capacity.Operation{{Name: "view", Kind: "kafka", Share: 1, Record: &capacity.Producer{Topic: "views"}}},
+		}}}}
+		var end, committed [3]float64
+		var left float64
+		for s := range whole {
+			hot := committed[0]
+			left = end[0] - hot
+			for p, share := range []float64{0.5, 0.25, 0.25} {
+				add := func(metric string, v float64) {
+					labels := map[string]string{"topic": "views", "partition": strconv.Itoa(p)}
+					if metric != measure.KafkaEnd {
+						labels["group"] = "readers"
+					}
+					run.Series = append(run.Series, measure.Series{
+						Source: measure.KafkaBroker, Metric: metric, Labels: labels, Statistic: "Last", Period: time.Second,
+						Points: []measure.Point{{At: midday.Add(time.Duration(s) * time.Second), Value: v}},
+					})
+				}
+				add(measure.KafkaEnd, end[p])
+				add(measure.KafkaCommitted, committed[p])
+				add(measure.KafkaLag, end[p]-committed[p])
+				rate := calm
+				if s >= at {
+					rate = high
+				}
+				end[p] += rate * share
+				committed[p] = end[p]
+			}
+			committed[0] = min(end[0], hot+taken)
+		}
+		d := capacity.Assess(run).Consumers[0].Drain
+		if d == nil || d.Partition != "0" || d.Low == nil || math.Abs(*d.Low/(d.Lag/(taken+high/2-calm))-1) > 0.02 {
+			t.Fatalf("%v/s: %+v", taken, d)
+		}
+		if taken < calm/2 {
+			if d.Time != nil || d.High != nil {
+				t.Errorf("%v/s: a partition of which more arrives than is taken drains: %+v", taken, d)
+			}
+			continue
+		}
+		if want := left / (taken - calm/2); d.Time == nil || math.Abs(*d.Time/want-1) > 0.02 || *d.High < *d.Time || *d.Low > *d.Time {
+			t.Errorf("%v/s: drain is %+v, want %v", taken, d, want)
+		}
+	}
+}

@@ -45,17 +45,29 @@ func consumerBlocks(a capacity.Assessment) (blocks []Block) {
 // drain says how long the lag of a spike lasts.
 func drain(d capacity.Drain) string {
 	behind := fmt.Sprintf("%s that were behind at %s are", unit.HumanQuantity(d.Lag, unit.Records), lasting(d.At))
-	if d.Time == nil {
+	if d.Low == nil {
 		return fmt.Sprintf("At %s, which is no less than the group takes, the %s never worked off.", perSecond(d.Rate), behind)
 	}
-	text := "The " + behind + " worked off in " + toSeconds(*d.Time)
-	switch {
-	case d.Low != nil && d.High != nil:
-		text += fmt.Sprintf(" (%s to %s)", toSeconds(*d.Low), toSeconds(*d.High))
-	case d.Low != nil:
-		text += fmt.Sprintf(" (%s to never)", toSeconds(*d.Low))
+	rate := fmt.Sprintf(" at %s, the lowest rate that the load held", perSecond(d.Rate))
+	if d.Time == nil {
+		of := "of the topic"
+		if d.Partition != "" {
+			of = "of partition " + d.Partition
+		}
+		return fmt.Sprintf("The %s worked off in no less than %s%s. How long it takes in all is n/a: %s the group was not seen to take more in the spike than arrives at that rate.",
+			behind, toSeconds(*d.Low), rate, of)
 	}
-	return text + fmt.Sprintf(" at %s, the lowest rate that the load held: a prediction from what the group took while records waited.", perSecond(d.Rate))
+	text := fmt.Sprintf("The %s worked off in %s (%s to ", behind, toSeconds(*d.Time), toSeconds(*d.Low))
+	if d.High != nil {
+		text += toSeconds(*d.High)
+	} else {
+		text += "never"
+	}
+	text += ")" + rate
+	if d.Partition != "" {
+		text += ", partition " + d.Partition + " last"
+	}
+	return text + ": a prediction from what the group took of each partition while records waited."
 }
 
 // toSeconds prints a time to the second from ten seconds on.

@@ -12,14 +12,18 @@ func TestConsumerBlocks(t *testing.T) {
 	late := kept
 	late.Service = &capacity.Estimate{Value: 90, Low: 88, High: 92}
 	late.Drain = &capacity.Drain{At: 190, Lag: 5400, Rate: 68, Time: new(245.0), Low: new(225.0), High: new(270.0)}
-	never := late
+	never, hot, hotter := late, late, late
 	never.Drain = &capacity.Drain{At: 190, Lag: 5400, Rate: 90}
+	hot.Drain = &capacity.Drain{At: 190, Lag: 5400, Rate: 68, Time: new(500.0), Low: new(225.0), Partition: "8"}
+	hotter.Drain = &capacity.Drain{At: 190, Lag: 5400, Rate: 68, Low: new(225.0), Partition: "8"}
 	for _, c := range []struct {
 		consumer capacity.Consumer
 		want     []string
 	}{
 		{kept, []string{"what it can take at most is not known", "68.0 records/s", "n/a"}},
 		{late, []string{"While records waited, group readers took 90.0 records/s (88.0 records/s to 92.0 records/s)", "The 5,400 records that were behind at 3m10s are worked off in 4m5s (3m45s to 4m30s) at 68.0 records/s"}},
+		{hot, []string{"are worked off in 8m20s (3m45s to never) at 68.0 records/s, the lowest rate that the load held, partition 8 last: a prediction"}},
+		{hotter, []string{"are worked off in no less than 3m45s at 68.0 records/s", "How long it takes in all is n/a: of partition 8 the group was not seen to take more in the spike than arrives at that rate."}},
 		{never, []string{"At 90.0 records/s, which is no less than the group takes, the 5,400 records that were behind at 3m10s are never worked off."}},
 	} {
 		var said []string
