@@ -17,19 +17,30 @@ import (
 // deterministic: the same run gives the same bytes.
 //
 // A run that is not VALID gives no prediction. After drops at the in-flight
-// limit alone, a quota that was seen to throttle keeps its figures.
+// limit alone, a quota that was seen to throttle keeps its figures. A record that
+// is not whole gives counts alone: no use, no cost and no limiter, since every one of
+// them would be of the part that is left.
 func Assess(run *Run) Assessment {
 	a := analyse(run)
 	v := a.verdict()
-	res := Assessment{Verdict: v, LimitedBy: a.limitedBy(v), Operations: []OperationResult{}, Thresholds: []ThresholdResult{}}
-	withheld := v.Status == Invalid || a.total.DroppedSaturation > 0
+	res := Assessment{Verdict: v, Withheld: a.torn(), LimitedBy: a.limitedBy(v), Operations: []OperationResult{}, Thresholds: []ThresholdResult{}}
+	withheld := v.Status == Invalid || a.total.DroppedSaturation > 0 || res.Withheld != ""
 	for _, op := range a.ops {
-		res.Operations = append(res.Operations, op.result(withheld))
+		r := op.result(withheld)
+		if res.Withheld != "" {
+			r.Tokens.Mean, r.Tokens.P99, r.Tokens.Max = nil, nil, nil
+		}
+		res.Operations = append(res.Operations, r)
 	}
-	res.Consumers = a.consumers()
+	if res.Withheld == "" {
+		res.Consumers = a.consumers()
+	}
 	res.Quotas, res.FirstToBind, res.FirstToBindReason = a.quotas(v)
 	for _, t := range run.Manifest.Scenario.Thresholds {
-		r := ThresholdResult{Expression: t.Text, Value: a.figure(t, res.Quotas, withheld)}
+		r := ThresholdResult{Expression: t.Text}
+		if res.Withheld == "" {
+			r.Value = a.figure(t, res.Quotas, withheld)
+		}
 		r.Passed = r.Value != nil && t.Holds(*r.Value)
 		if r.Value != nil {
 			r.Margin = a.margin(t)

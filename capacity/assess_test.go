@@ -343,6 +343,54 @@ func TestAssessAllRefused(t *testing.T) {
 	}
 }
 
+// What is left of a record says nothing of the whole: counts stay, and no use, cost,
+// requirement or limiter is reckoned from them. An interrupted run's rows are whole.
+func TestAssessTornRecord(t *testing.T) {
+	w := premiere(1)
+	w.forecast = 5000
+	whole := func() *capacity.Run {
+		run := w.run()
+		run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "errors < 100%", Metric: "errors", Op: "<", Value: 1}}
+		return run
+	}
+	interrupted := whole()
+	interrupted.Manifest.State, interrupted.Manifest.Reason = capacity.Interrupted, "interrupted by the user"
+	a := capacity.Assess(interrupted)
+	if a.Withheld != "" || a.Quotas[0].Required == nil || a.LimitedBy.Who == capacity.ByUnknown || !a.Thresholds[0].Passed || !strings.Contains(a.FirstToBindReason, "requires") {
+		t.Errorf("interrupted: %+v", a)
+	}
+	for name, tear := range map[string]func(*capacity.Run){
+		"damaged": func(r *capacity.Run) {
+			r.Damage = []string{"windows.ndjson: 1 lines can't be read"}
+			r.Rows = r.Rows[:len(r.Rows)/2]
+		},
+		"cut off":                  func(r *capacity.Run) { r.Manifest.State = capacity.Running; r.Rows = r.Rows[:len(r.Rows)/2] },
+		"seconds that no run has":  func(r *capacity.Run) { r.Rows[3].Second = -1 },
+		"damaged, and interrupted": func(r *capacity.Run) { r.Manifest.State = capacity.Interrupted; r.Damage = []string{"cut"} },
+	} {
+		run := whole()
+		tear(run)
+		a := capacity.Assess(run)
+		if !strings.HasPrefix(a.Withheld, "the record is not whole: ") || a.FirstToBind != nil || a.FirstToBindReason != "no prediction and no requirement: "+a.Withheld {
+			t.Errorf("%s: %q, %q", name, a.Withheld, a.FirstToBindReason)
+		}
+		if a.LimitedBy.Who != capacity.ByUnknown || !slices.Equal(a.LimitedBy.Evidence, []string{"the record is not whole"}) {
+			t.Errorf("%s: limited by %+v", name, a.LimitedBy)
+		}
+		for _, q := range a.Quotas {
+			if q.Limit == 0 || q.Peak != nil || q.Headroom != nil || q.Utilization != nil || q.UnitCost != nil || q.ColdCost != nil || q.Required != nil || q.BindsAt != nil || q.Throttled != nil {
+				t.Errorf("%s: %+v", name, q)
+			}
+		}
+		if op := a.Operations[0]; op.Sent == 0 || op.Tokens.Mean != nil || op.ResponseTime.P50 != nil {
+			t.Errorf("%s: %+v", name, op)
+		}
+		if x := a.Thresholds[0]; x.Value != nil || x.Passed {
+			t.Errorf("%s: %+v", name, x)
+		}
+	}
+}
+
 func TestAssessDrops(t *testing.T) {
 	for _, c := range []struct {
 		cause  measure.Cause

@@ -233,7 +233,10 @@ func (m *Margin) Shown() bool { return m.Allowed != nil && m.Over <= *m.Allowed 
 
 // Assessment is everything that a run says.
 type Assessment struct {
-	Verdict     Verdict           `json:"verdict"`
+	Verdict Verdict `json:"verdict"`
+	// Withheld says why neither use nor cost of any quota is given, nor what limited
+	// the run; "" of a whole record.
+	Withheld    string            `json:"withheld,omitempty"`
 	LimitedBy   LimitedBy         `json:"limited_by"`
 	Operations  []OperationResult `json:"operations"`
 	Quotas      []QuotaResult     `json:"quotas"`

@@ -50,6 +50,9 @@ var networkReasons = []string{
 // The backend is never blamed unless the generator's processor time is known
 // not to have run out.
 func (a *analysis) limitedBy(v Verdict) LimitedBy {
+	if !a.readable() {
+		return LimitedBy{ByUnknown, []string{"the record is not whole"}}
+	}
 	var own, unclear []string
 	cleared := true
 	for _, c := range v.Failed() {

@@ -140,6 +140,9 @@ func ClusterOf(run *Run) *Cluster {
 	}
 	c := &Cluster{Name: name, Parts: []ClusterPart{}}
 	own, records := a.ownMinutes()
+	if !a.readable() {
+		own = nil // it would be of the part that is left
+	}
 	for _, m := range parts {
 		p := ClusterPart{
 			Name: m.name, BytesIn: most(m.of["BytesInPerSec"]), BytesOut: most(m.of["BytesOutPerSec"]), Records: most(m.of["MessagesInPerSec"]),
@@ -156,7 +159,9 @@ func ClusterOf(run *Run) *Cluster {
 	for _, m := range groups {
 		c.Groups = append(c.Groups, ClusterLag{m.group, m.topic, most(m.of["MaxOffsetLag"]), most(m.of["SumOffsetLag"]), most(m.of["EstimatedMaxTimeLag"])})
 	}
-	c.Taken = a.taken(parts, own, records)
+	if a.readable() {
+		c.Taken = a.taken(parts, own, records)
+	}
 	return c
 }
 

@@ -160,6 +160,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	if q.Kind == RateQuota || q.Period != "" {
 		r.Period = new("s")
 	}
+	if !a.readable() {
+		r.Resolution, r.Throttled = "withheld", nil
+		return r
+	}
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 
 	parts := a.mix(q)
@@ -448,6 +452,9 @@ func (a *analysis) firstToBind(v Verdict, sorted []assessed) (*string, string) {
 func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 	if len(sorted) == 0 {
 		return nil, "no quota is known that the load runs into"
+	}
+	if torn := a.torn(); torn != "" {
+		return nil, "no prediction and no requirement: " + torn
 	}
 	var first *assessed
 	var unknown, withheld []string

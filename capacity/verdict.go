@@ -130,6 +130,17 @@ func (a *analysis) readable() bool {
 	return len(a.run.Damage) == 0 && a.run.Manifest.State != Running
 }
 
+// torn says why nothing is reckoned from the record, or "" where it is whole.
+func (a *analysis) torn() string {
+	switch {
+	case a.readable():
+		return ""
+	case len(a.run.Damage) > 0:
+		return "the record is not whole: " + strings.Join(a.run.Damage, "; ")
+	}
+	return "the record is not whole: it has no end"
+}
+
 func (a *analysis) complete() Check {
 	m := &a.run.Manifest
 	c := Check{

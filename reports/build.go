@@ -319,6 +319,9 @@ func tokensSection(run *capacity.Run, a capacity.Assessment) Section {
 		return s
 	}
 	s.Blocks = []Block{t}
+	if a.Withheld != "" {
+		return s
+	}
 	for _, x := range capacity.Reconcile(run) {
 		who := "The cloud published"
 		if run.Manifest.Kind == capacity.Simulated {

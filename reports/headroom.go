@@ -45,6 +45,13 @@ func headroomSection(a capacity.Assessment) Section {
 		for _, n := range q.Notes {
 			row[0].Notes = append(row[0].Notes, t.note(n))
 		}
+		if a.Withheld != "" {
+			for len(row) < len(t.Columns) {
+				row = append(row, t.missing("withheld: "+a.Withheld))
+			}
+			t.Rows = append(t.Rows, row)
+			continue
+		}
 		if q.Peak == nil {
 			c := t.missing("no use of " + q.ID + " was recorded")
 			row = append(row, c, c, c)

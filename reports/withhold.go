@@ -12,7 +12,8 @@ import (
 // withhold returns a copy of an assessment that holds nothing a report must not
 // show: no figure that is not a number, and no prediction where the run is not
 // VALID. After drops at the in-flight limit alone, a quota that was seen to
-// throttle keeps its own. What a target requires is arithmetic and stays.
+// throttle keeps its own. What a target requires is arithmetic and stays, where the
+// record is whole.
 func withhold(run *capacity.Run, a capacity.Assessment) capacity.Assessment {
 	a.Verdict.Checks = orEmpty(slices.Clone(a.Verdict.Checks))
 	a.LimitedBy.Evidence = orEmpty(slices.Clone(a.LimitedBy.Evidence))

@@ -134,6 +134,9 @@ var ErrNoCosts = errors.New("the run tells no quota's cost per request, so nothi
 // verdict, since a requirement is arithmetic; that it isn't VALID is a warning.
 // Its errors say what of the request can't be answered from this run.
 func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
+	if a.Withheld != "" {
+		return nil, fmt.Errorf("%w: %s", ErrNoCosts, a.Withheld)
+	}
 	p := &Plan{
 		Run: run.Manifest.ID, Scenario: run.Manifest.Scenario.Name, Rate: r.Rate, Margin: r.Margin,
 		Steps: []Step{}, Enough: []Need{}, Unknown: []string{}, Supposed: []string{}, Warnings: []string{}, Fails: []string{},
