@@ -150,6 +150,32 @@ func (a *analysis) refusedBefore(q Quota) (atLeast, atMost float64) {
 	return atLeast, max(atLeast, atMost)
 }
 
+// Admitted returns by quota which share of the requests that charge it were refused
+// neither by it nor by one that stands before it: what was used of a quota, and of
+// what grows with it, stands for these. What a later quota refused is among them. Low
+// and High differ where the run doesn't tell at which quota requests were refused.
+// Records of Kafka loads are no such requests, and a quota that none charges is left
+// out.
+func Admitted(run *Run) map[string]Range {
+	a := analyse(run)
+	shares := make(map[string]Range)
+	for _, q := range a.run.Manifest.Quotas {
+		var sent, throttled float64
+		for _, op := range a.ops {
+			if l, ok := a.load(op.Load); q.Charges(op.Load, op.Name) && !(ok && l.Kafka()) {
+				sent += float64(op.all.Sent - op.all.GeneratorErrors)
+				throttled += float64(op.all.Throttled)
+			}
+		}
+		if sent == 0 {
+			continue
+		}
+		atLeast, atMost := a.refusedBefore(q)
+		shares[q.ID] = Range{max(0, 1-atMost*throttled/sent), max(0, 1-atLeast*throttled/sent)}
+	}
+	return shares
+}
+
 func (q Quota) tier() int {
 	switch q.service() {
 	case "appsync":

@@ -215,6 +215,21 @@ func TestPerHour(t *testing.T) {
 	}
 }
 
+// A request that is refused behind the function has invoked it.
+func TestPerHourRefusedBehind(t *testing.T) {
+	run := simulated(t, 20, "  - {id: appsync.request-tokens, kind: token_bucket, rate: 3000 tokens/s, burst: 3000 tokens}\n  - {id: lambda.concurrency, kind: concurrency, limit: 1000}\n  - {id: momento.item-size, kind: item_size, largest: 1MB}\n",
+		"      - {limiter: appsync.request-tokens, amount: 200}\n      - {limiter: lambda.concurrency, hold: service_time}\n      - {limiter: momento.item-size, amount: {mixture: [{amount: 10MB, share: 30%}, {amount: 1MB, share: 70%}]}}\n")
+	refused := false
+	for _, q := range capacity.Assess(run).Quotas {
+		refused = refused || q.ID == "momento.item-size" && *q.Throttled > 0
+	}
+	for _, l := range planned(t, run, plan.Request{Rate: 1000}).PerHour.Lines {
+		if strings.HasSuffix(l.What, "requests") && (!refused || !near(l.Amount, 3_600_000) || l.Note != "") {
+			t.Errorf("%s in an hour at 1,000/s: %v, %q", l.What, l.Amount, l.Note)
+		}
+	}
+}
+
 // Science R39: while a hot key is fetched anew for 0.2 s, 5,000/s make 1,001 misses
 // of it; with a TTL of a minute 99.666 % hit.
 func TestHerd(t *testing.T) {

@@ -6,7 +6,6 @@ package price
 import (
 	_ "embed"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -75,30 +74,26 @@ type Line struct {
 	Unit   string  `json:"unit"`
 	USD    float64 `json:"usd"`
 	Note   string  `json:"note,omitempty"`
-	basis  basis
-	quota  string // of a use: the quota whose unit cost it grows with, or ""
+	// of is which share of the requests that were sent the amount stands for, the
+	// others having been refused before they used any: high is what it was taken for,
+	// and low what it may have been. It is zero where the amount doesn't grow with
+	// requests, such as the reading of metrics.
+	of    capacity.Range
+	quota string // of a use: the quota whose unit cost it grows with, or ""
 }
 
-// basis is what a line of a bill grows with.
-type basis int
-
-const (
-	once   basis = iota // the run itself, such as the reading of metrics
-	sent                // requests, served or refused
-	served              // requests that no quota refused
-)
+// all is of what every request uses, refused or not.
+var all = capacity.Range{Low: 1, High: 1}
 
 // Bill is what a run's use costs.
 type Bill struct {
 	Lines []Line  `json:"lines"`
 	USD   float64 `json:"usd"` // of all lines
 	// Missing names what was used and has no price here.
-	Missing []string `json:"missing"`
-	Region  string   `json:"region"` // of the prices
-	AsOf    string   `json:"as_of"`  // of the oldest of them
-	// arrivals is how many were sent, and served the share of the requests to
-	// AppSync that no quota refused.
-	arrivals, served float64
+	Missing  []string `json:"missing"`
+	Region   string   `json:"region"` // of the prices
+	AsOf     string   `json:"as_of"`  // of the oldest of them
+	arrivals float64  // that were sent
 }
 
 // Of returns the bill of a run: of its requests, and of what its series say was
@@ -118,9 +113,8 @@ func Of(run *capacity.Run) Bill {
 			bytes += float64(r.BytesIn)
 		}
 	}
-	if requests > 0 {
-		b.served = 1 - refused/requests
-	}
+	served := 1 - refused/max(requests, 1)
+	admitted := capacity.Admitted(run)
 	add := func(id string, l Line) {
 		if l.Amount > 0 {
 			l.USD = of(id, l.Amount)
@@ -131,20 +125,20 @@ func Of(run *capacity.Run) Bill {
 		service, _, _ := strings.Cut(q.ID, ".")
 		switch {
 		case q.ID == capacity.RequestTokens:
-			add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", basis: sent})
+			add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", of: all})
 		case q.ID == "lambda.concurrency":
-			add("lambda.requests", Line{What: "Lambda requests", Amount: total(run, q.ID, capacity.RoleRequests), Unit: "requests", basis: served})
-			add("lambda.duration", Line{What: "Lambda duration", Amount: total(run, q.ID, capacity.RoleDuration), Unit: "GB-s", Note: forEachGB, basis: served, quota: q.ID})
+			add("lambda.requests", Line{What: "Lambda requests", Amount: total(run, q.ID, capacity.RoleRequests), Unit: "requests", of: admitted[q.ID]})
+			add("lambda.duration", Line{What: "Lambda duration", Amount: total(run, q.ID, capacity.RoleDuration), Unit: "GB-s", Note: forEachGB, of: admitted[q.ID], quota: q.ID})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".read"):
-			add("dynamodb.read", Line{What: "DynamoDB reads of " + q.ID, Amount: total(run, q.ID, capacity.RoleUsage), Unit: "RCU", Note: "on demand", basis: served, quota: q.ID})
+			add("dynamodb.read", Line{What: "DynamoDB reads of " + q.ID, Amount: total(run, q.ID, capacity.RoleUsage), Unit: "RCU", Note: "on demand", of: admitted[q.ID], quota: q.ID})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".write"):
-			add("dynamodb.write", Line{What: "DynamoDB writes of " + q.ID, Amount: total(run, q.ID, capacity.RoleUsage), Unit: "WCU", Note: "on demand", basis: served, quota: q.ID})
+			add("dynamodb.write", Line{What: "DynamoDB writes of " + q.ID, Amount: total(run, q.ID, capacity.RoleUsage), Unit: "WCU", Note: "on demand", of: admitted[q.ID], quota: q.ID})
 		case service != "lambda" && service != "dynamodb" && q.Kind != capacity.FixedQuota:
 			b.Missing = append(b.Missing, q.ID)
 		}
 	}
 	if appsync >= 0 {
-		add("data.out", Line{What: "data out", Amount: bytes, Unit: "B", basis: served})
+		add("data.out", Line{What: "data out", Amount: bytes, Unit: "B", of: capacity.Range{Low: served, High: served}})
 	}
 	if !run.Manifest.Sandbox {
 		add("cloudwatch.metrics", Line{What: "CloudWatch reads", Amount: float64(reads * len(run.Manifest.Expected)), Unit: "metrics"})
@@ -180,30 +174,41 @@ func total(run *capacity.Run, quota string, role capacity.Role) (sum float64) {
 }
 
 // PerHour returns the bill of an hour at a rate, of which no quota refuses any
-// more: what stands behind the quotas grows with the requests that they let
-// through in the run, what stands before them with all that were sent, and the
-// reading of metrics is left out. costs is how many times the run's cost of a
-// quota is supposed, where it is another.
+// more: what is used of a quota grows with the requests that it and those before it
+// let through in the run, requests to AppSync with all that were sent, data with
+// those that no quota refused, and the reading of metrics is left out. Where the run
+// doesn't tell which requests a quota let through, the line's note says how much it
+// may be. costs is how many times the run's cost of a quota is supposed, where it is
+// another.
 func (b Bill) PerHour(rate float64, costs map[string]float64) Bill {
 	out := b
 	out.Lines, out.USD = nil, 0
 	for _, l := range b.Lines {
-		scale := rate * time.Hour.Seconds() / b.arrivals
-		if l.basis == served {
-			scale /= b.served
-		}
-		if l.basis == once || math.IsInf(scale, 0) || math.IsNaN(scale) {
+		if l.of.High <= 0 || b.arrivals <= 0 {
 			continue
 		}
+		scale := rate * time.Hour.Seconds() / b.arrivals / l.of.High
 		if times, ok := costs[l.quota]; ok {
 			scale *= times
 		}
 		l.Amount, l.USD = l.Amount*scale, l.USD*scale
+		if l.of.Low < l.of.High {
+			l.unsure()
+		}
 		if l.Amount > 0 {
 			out.add(l)
 		}
 	}
 	return out
+}
+
+// unsure notes how much more a line may be.
+func (l *Line) unsure() {
+	note := "the run doesn't tell which of the refused requests used it: it may be much more"
+	if l.of.Low > 0 {
+		note = fmt.Sprintf("the run doesn't tell which of the refused requests used it: it may be %s", unit.HumanQuantity(l.Amount*l.of.High/l.of.Low, l.Unit))
+	}
+	l.Note = strings.TrimPrefix(l.Note+"; "+note, "; ")
 }
 
 // Provision adds an hour of provisioned environments. What then runs in them is

@@ -2,6 +2,7 @@ package price_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +67,10 @@ func TestOf(t *testing.T) {
 	// Records of Kafka are no requests of AppSync's, and what was refused costs no
 	// more than the request.
 	run.Manifest.Quotas[0].Loads = []string{"viewers"}
-	run.Rows = []measure.Row{{Load: "viewers", Sent: 1_000_000, Throttled: 500_000, BytesIn: 2e9}, {Load: "events", Sent: 3_000_000, BytesIn: 9e9}}
+	run.Manifest.Loads = []capacity.Load{
+		{Name: "viewers", Operations: []capacity.Operation{{Kind: "graphql"}}}, {Name: "events", Operations: []capacity.Operation{{Kind: "kafka"}}},
+	}
+	run.Rows = []measure.Row{{Load: "viewers", Sent: 1_000_000, Throttled: 500_000, Reasons: map[string]int64{"throttled HTTP 429": 500_000}, BytesIn: 2e9}, {Load: "events", Sent: 3_000_000, BytesIn: 9e9}}
 	b = price.Of(run)
 	if math.Abs(b.USD-sum) > 1e-9 {
 		t.Errorf("with Kafka records %v USD, want %v", b.USD, sum)
@@ -74,6 +78,19 @@ func TestOf(t *testing.T) {
 	// Of 100 arrivals a second 25 are viewers, none of which is refused.
 	if hour, want := b.PerHour(100, nil), 0.09*(4+2*(sum-4-0.00012)); math.Abs(hour.USD-want) > 1e-9 {
 		t.Errorf("an hour at 100/s costs %v, want %v", hour.USD, want)
+	}
+	// Where it can't be told whether a refused request had reached the function, the
+	// least is taken, and what it may be is said.
+	run.Rows[0].Throttled, run.Rows[0].Reasons = 250_000, nil
+	for _, l := range b.PerHour(100, nil).Lines {
+		if l.Note != "" && l.What != "Lambda duration" && l.Unit != "RCU" {
+			t.Errorf("%s: %q", l.What, l.Note)
+		}
+	}
+	for _, l := range price.Of(run).PerHour(100, nil).Lines {
+		if l.What == "Lambda requests" && (math.Abs(l.Amount-90_000) > 1e-6 || !strings.HasSuffix(l.Note, "it may be 120,000 requests")) {
+			t.Errorf("%v Lambda requests, %q", l.Amount, l.Note)
+		}
 	}
 	l = price.Ledger{}
 	l.Add(run.Rows, run.Manifest.Quotas[0])
