@@ -79,7 +79,7 @@ type operation struct {
 	name     string
 	answers  measure.Distribution // response times of ok answers, microseconds
 	tokens   measure.Distribution
-	bytes, n float64 // body bytes of all answers, and how many answers
+	bytes, n float64 // body bytes of all answers, and how many answers; of runs that tell bytes
 	// seconds are tokens and answers with tokens by the second since the first
 	// served request, of the run that lasted longest.
 	seconds []sums
@@ -116,11 +116,13 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 		}
 	}
 	seconds := map[string][]sums{}
+	type body struct{ bytes, n float64 }
+	bodies := map[string]body{}
 	for i := range run.Rows {
 		r := &run.Rows[i]
 		op := f.operation(served, measure.Operation{Load: r.Load, Name: r.Operation})
-		op.bytes += float64(r.BytesIn)
-		op.n += float64(r.OK)
+		b := bodies[op.name]
+		bodies[op.name] = body{b.bytes + float64(r.BytesIn), b.n + float64(r.OK)}
 		s := seconds[op.name]
 		for len(s) <= r.Second {
 			s = append(s, sums{})
@@ -128,6 +130,13 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 		s[r.Second].tokens += float64(r.TokensDone)
 		s[r.Second].n += float64(r.TokensN)
 		seconds[op.name] = s
+	}
+	for name, b := range bodies {
+		// A simulation knows of no bytes where its System doesn't say how many.
+		if b.bytes > 0 {
+			op := f.operations[name]
+			op.bytes, op.n = op.bytes+b.bytes, op.n+b.n
+		}
 	}
 	for name, s := range seconds {
 		for len(s) > 0 && s[0].n == 0 {

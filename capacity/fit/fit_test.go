@@ -117,6 +117,22 @@ func TestFindsTheSystemAgain(t *testing.T) {
 	}
 }
 
+// A run that tells no bytes, as one simulated of a System that doesn't say how many
+// answers have, takes no part in their mean.
+func TestBytesOfThoseThatTell(t *testing.T) {
+	silent := truth(t, 5000, 1000)
+	for i := range silent.Operations {
+		silent.Operations[i].Response.Bytes = 0
+	}
+	f, err := fit.Runs([]*capacity.Run{simulate(t, scenario(t, 100, 1), truth(t, 5000, 1000), 1), simulate(t, scenario(t, 200, 2), silent, 2)}, "again")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.System.Operations[0]; got.Name != "list" || got.Response.Bytes != 2000 {
+		t.Errorf("%s answers %d bytes, want 2,000", got.Name, got.Response.Bytes)
+	}
+}
+
 func within(got, want, share float64) bool { return math.Abs(got/want-1) <= share }
 
 // A System fitted at 50 % of a load predicts what is used at 80 %: the mean use
