@@ -50,6 +50,9 @@ func Assess(run *Run) Assessment {
 			res.FirstToBindReason += s
 		}
 	}
+	for _, c := range res.Consumers {
+		res.FirstToBindReason += c.behind()
+	}
 	return res
 }
 

@@ -242,7 +242,8 @@ type Assessment struct {
 	Quotas      []QuotaResult     `json:"quotas"`
 	FirstToBind *string           `json:"first_to_bind"`
 	// FirstToBindReason is one sentence: the quota, its binding rate and what
-	// the target rate requires, or why there is no answer.
+	// the target rate requires, or why there is no answer; and behind it what else
+	// stops a launch: a threshold that was missed, a group that fell behind.
 	FirstToBindReason string            `json:"first_to_bind_reason"`
 	Thresholds        []ThresholdResult `json:"thresholds"`
 	// Consumers is empty where no consumer group was observed.

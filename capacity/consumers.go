@@ -2,12 +2,14 @@ package capacity
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
 
 	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // Consumer is how a consumer group kept up with what was produced to a topic: its
@@ -31,6 +33,34 @@ type ConsumerStage struct {
 	Produced *Estimate `json:"produced"` // by all that produce to the topic
 	Consumed *Estimate `json:"consumed"`
 	Growth   *Estimate `json:"growth"` // of the lag
+}
+
+// waited reports whether records piled up in the stage, so that the group took as
+// many as it could.
+func (s ConsumerStage) waited() bool {
+	return s.Growth != nil && s.Consumed != nil && s.Produced != nil && s.Growth.Low > 0 && s.Growth.Value >= waits*s.Produced.Value
+}
+
+// Behind returns the highest rate of a stage in which the group fell behind, in
+// records per second; ok is false where it kept up with every stage.
+func (c Consumer) Behind() (rate float64, ok bool) {
+	for _, s := range c.Stages {
+		if s.waited() {
+			rate, ok = max(rate, s.Produced.Value), true
+		}
+	}
+	return rate, ok
+}
+
+// behind says that the group can't keep up, which stops a launch though no quota
+// does; "" of one that was not seen to fall behind.
+func (c Consumer) behind() string {
+	rate, ok := c.Behind()
+	if !ok {
+		return ""
+	}
+	perSecond := func(v float64) string { return unit.HumanRate(v, unit.Records) }
+	return fmt.Sprintf("; group %s falls behind at %s of %s: it takes %s", c.Group, perSecond(rate), c.Topic, perSecond(c.Service.Value))
 }
 
 // Drain is how long a group takes to work off the lag that a spike left, at the
@@ -188,7 +218,7 @@ func (a *analysis) keptUp(c *Consumer, lag trace) {
 		if stage.Produced != nil && s.To > 0 {
 			calm = min(calm, stage.Produced.Value)
 		}
-		if stage.Growth == nil || stage.Consumed == nil || stage.Produced == nil || stage.Growth.Low <= 0 || stage.Growth.Value < waits*stage.Produced.Value {
+		if !stage.waited() {
 			continue
 		}
 		spike = &c.Stages[len(c.Stages)-1]

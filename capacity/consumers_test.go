@@ -3,6 +3,7 @@ package capacity_test
 import (
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,7 +61,8 @@ func spike(calm, high, service float64) *capacity.Run {
 // never drains.
 func TestConsumers(t *testing.T) {
 	for _, c := range []struct{ calm, high, service float64 }{{68, 135, 90}, {68, 135, 100}, {1000, 2000, 1500}, {68, 135, 68}, {68, 135, 200}} {
-		all := capacity.Assess(spike(c.calm, c.high, c.service)).Consumers
+		a := capacity.Assess(spike(c.calm, c.high, c.service))
+		all := a.Consumers
 		if len(all) != 1 || all[0].Group != "readers" || all[0].Topic != "views" || len(all[0].Stages) != 2 {
 			t.Fatalf("%+v", all)
 		}
@@ -75,6 +77,9 @@ func TestConsumers(t *testing.T) {
 		near("produced", high.Produced, c.high)
 		near("consumed", high.Consumed, min(c.service, c.high))
 		near("growth", high.Growth, max(0, c.high-c.service))
+		if told := strings.Contains(a.FirstToBindReason, "; group readers falls behind at "); told != (c.service < c.high) {
+			t.Errorf("%+v: the headline is %q", c, a.FirstToBindReason)
+		}
 		if c.service > c.high {
 			if got.Service != nil || got.Drain != nil {
 				t.Errorf("%+v: a group that keeps up takes %+v and drains in %+v", c, got.Service, got.Drain)

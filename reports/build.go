@@ -30,7 +30,7 @@ func New(run *capacity.Run, a capacity.Assessment) *Report {
 		},
 		Banner: banner(run, a),
 		Lead:   sentence(a.FirstToBindReason),
-		Under:  slices.Concat(under(a), limitedBy(a.LimitedBy)),
+		Under:  slices.Concat(under(a), limitedBy(a)),
 	}
 	r.Sections = []Section{
 		headroomSection(a),
@@ -64,8 +64,10 @@ func under(a capacity.Assessment) []string {
 	return []string{fmt.Sprintf("The binding rate is a prediction, graded %s; what %s/s requires is arithmetic, rate times unit cost.", q.BindsAt.Grade, unit.Human(q.Required.Target))}
 }
 
-// limitedBy is the line that says who kept the run from more or faster answers.
-func limitedBy(l capacity.LimitedBy) []string {
+// limitedBy is the line that says who kept the run from more or faster answers. A
+// consumer group that fell behind keeps nobody from them, and yet is a limit.
+func limitedBy(a capacity.Assessment) []string {
+	l := a.LimitedBy
 	who := map[capacity.Limiter]string{
 		capacity.ByNothing:   "Nothing limited the run",
 		capacity.ByGenerator: "The generator limited the run",
@@ -74,6 +76,9 @@ func limitedBy(l capacity.LimitedBy) []string {
 		capacity.ByBackend:   "The backend limited the run",
 		capacity.ByUnknown:   "What limited the run is not known",
 	}[l.Who]
+	if l.Who == capacity.ByNothing && slices.ContainsFunc(a.Consumers, func(c capacity.Consumer) bool { return c.Service != nil }) {
+		who = "Nothing limited the answers"
+	}
 	switch {
 	case who == "", l.Who == capacity.ByUnknown && len(l.Evidence) == 0:
 		return nil

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/plan"
 )
 
 func TestConsumerBlocks(t *testing.T) {
@@ -49,5 +50,31 @@ func TestConsumerBlocks(t *testing.T) {
 	invalid := capacity.Assessment{Verdict: capacity.Verdict{Status: capacity.Invalid}, Consumers: []capacity.Consumer{late}}
 	if a := withhold(&capacity.Run{}, invalid); a.Consumers[0].Drain != nil || late.Drain == nil {
 		t.Error("an INVALID run predicts how long a lag lasts")
+	}
+}
+
+// A group that fell behind is no part of who limited the answers, and "nothing" would
+// deny it; a plan says in front what it must take.
+func TestGroupThatFallsBehind(t *testing.T) {
+	nothing := capacity.Assessment{LimitedBy: capacity.LimitedBy{Who: capacity.ByNothing}}
+	if got := limitedBy(nothing); got[0] != "Nothing limited the run." {
+		t.Errorf("said %q", got)
+	}
+	nothing.Consumers = []capacity.Consumer{{Service: &capacity.Estimate{Value: 90}}}
+	if got := limitedBy(nothing); got[0] != "Nothing limited the answers." {
+		t.Errorf("said %q", got)
+	}
+	p := &plan.Plan{Rate: 1000, Carries: new(405.0), Limit: "kafka.producer-byte-rate", Consumers: []plan.ConsumerNeed{
+		{Group: "readers", Topic: "views", Required: 900, Takes: &capacity.Estimate{Value: 90}, Partitions: 12},
+		{Group: "writers", Topic: "views", Required: 900, Seen: 135, Partitions: 12},
+	}}
+	got := Plan(p).Lead
+	for _, want := range []string{
+		"Group readers must take 900 records/s of views, 10.0x the 90.0 records/s that it takes.",
+		"Group writers must take 900 records/s of views, and whether it can isn't known: it kept up with the run's 135 records/s.",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in:\n%s", want, got)
+		}
 	}
 }

@@ -58,6 +58,14 @@ func Plan(p *plan.Plan) *Report {
 		}
 		r.Sections = append(r.Sections, Section{ID: "steps", Title: "Steps", Blocks: []Block{t}})
 	}
+	var groups []Block
+	for _, c := range p.Consumers {
+		groups = append(groups, Text(fmt.Sprintf("%s More members help up to one for each of the topic's %d partitions, and faster processing of each record; a member that has a hot partition is the first to fall behind.",
+			sentence(mustTake(c)), c.Partitions)))
+	}
+	if len(groups) > 0 {
+		r.Sections = append(r.Sections, Section{ID: "consumers", Title: "Consumer groups", Blocks: groups})
+	}
 	if all := append(needs(p.Steps), p.Enough...); len(all) > 0 {
 		t := &Table{Columns: []Column{{"quota", false}, {"factor", false}, {"value", true}, {"why", false}}}
 		for _, n := range all {
@@ -92,8 +100,26 @@ func Plan(p *plan.Plan) *Report {
 	return r
 }
 
-// chain is the plan in one sentence.
+// mustTake says what a consumer group lacks.
+func mustTake(c plan.ConsumerNeed) string {
+	must := fmt.Sprintf("Group %s must take %s of %s", c.Group, perSecond(c.Required), c.Topic)
+	if c.Takes != nil {
+		return fmt.Sprintf("%s, %sx the %s that it takes", must, unit.Human(c.Required/c.Takes.Value), perSecond(c.Takes.Value))
+	}
+	return fmt.Sprintf("%s, and whether it can isn't known: it kept up with the run's %s", must, perSecond(c.Seen))
+}
+
+// chain is the plan in a few words: what its quotas, and its consumers, need.
 func chain(p *plan.Plan) string {
+	text := quotaChain(p)
+	for _, c := range p.Consumers {
+		text += " " + sentence(mustTake(c))
+	}
+	return text
+}
+
+// quotaChain is what the quotas need.
+func quotaChain(p *plan.Plan) string {
 	target := unit.HumanRate(p.Rate, unit.Arrivals)
 	now := fmt.Sprintf("The present limits carry %s, where %s binds.", unit.HumanRate(*p.Carries, unit.Arrivals), p.Limit)
 	if p.Rest != nil {

@@ -73,9 +73,11 @@ type Plan struct {
 	Steps []Step `json:"steps"`
 	// Enough are the quotas that suffice, and Unknown those whose cost per
 	// arrival the run does not tell.
-	Enough   []Need   `json:"enough"`
-	Unknown  []string `json:"unknown"`
-	Warnings []string `json:"warnings"`
+	Enough  []Need   `json:"enough"`
+	Unknown []string `json:"unknown"`
+	// Consumers are the groups that must take more than they did.
+	Consumers []ConsumerNeed `json:"consumers"`
+	Warnings  []string       `json:"warnings"`
 	// PerHour is what an hour at the target costs by list prices, in US dollars, no
 	// request being refused any more: each part in proportion to the run's, at the
 	// mean costs that are supposed; nil where nothing of it has a price.
@@ -197,6 +199,7 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 		}
 		p.Steps = append(p.Steps, Step{Need: n, Reaches: reaches, Redesign: redesign(n, costs[n.Quota].value), LeadTime: leadTime(n)})
 	}
+	p.Consumers = r.consumers(run, a)
 	lacking := slope(run, a, r, costs)
 	if lacking.environments > 0 {
 		p.Warnings = append(p.Warnings, lacking.String())
