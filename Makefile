@@ -38,8 +38,10 @@ race: ## run the tests of everything concurrent under the race detector
 honesty: ## hold the printed intervals against the truth of 2,000 random Systems; takes minutes
 	$(GO) test ./capacity -run TestHonesty -v -systems 2000
 
+ARRIVALS ?=
+
 arrivals: ## hold what arrives at a server against the plan, request by request; needs Linux and a machine that does nothing else
-	$(GO) test ./cmd/headroom -run TestArrivalsAtTheServer -v -arrivals
+	$(GO) test ./cmd/headroom -run 'TestArrivalsAtTheServer/$(ARRIVALS)' -v -arrivals
 
 fuzz: ## fuzz every parser for FUZZTIME (10s each)
 	.ci/fuzz $(or $(FUZZTIME),10s)
