@@ -63,7 +63,7 @@ func producedBlocks(run *capacity.Run) (blocks []Block) {
 		}
 	}
 	for _, topic := range slices.Sorted(maps.Keys(partitions)) {
-		blocks = append(blocks, skew(topic, partitions[topic], rates))
+		blocks = append(blocks, skew(topic, partitions[topic], rates)...)
 	}
 	return blocks
 }
@@ -71,14 +71,15 @@ func producedBlocks(run *capacity.Run) (blocks []Block) {
 // mostPartitions is how many partitions of a topic a report lists.
 const mostPartitions = 10
 
-// skew tells how acknowledged records fell on the partitions of a topic.
-func skew(topic string, counts map[int]float64, rates map[string]capacity.KafkaRate) Block {
+// skew tells how acknowledged records fell on the partitions of a topic, of which it
+// lists the fullest.
+func skew(topic string, counts map[int]float64, rates map[string]capacity.KafkaRate) []Block {
 	var sum float64
 	for _, n := range counts {
 		sum += n
 	}
 	if sum == 0 {
-		return Text("No record of " + topic + " was acknowledged.")
+		return []Block{Text("No record of " + topic + " was acknowledged.")}
 	}
 	mean := sum / float64(len(counts))
 	order := slices.SortedFunc(maps.Keys(counts), func(x, y int) int { return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y)) })
@@ -101,5 +102,12 @@ func skew(topic string, counts map[int]float64, rates map[string]capacity.KafkaR
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	return t
+	if len(order) <= mostPartitions {
+		return []Block{t}
+	}
+	var rest float64
+	for _, p := range order[mostPartitions:] {
+		rest += counts[p]
+	}
+	return []Block{t, Text(fmt.Sprintf("Not listed: %s with %s of the records.", plural(len(order)-mostPartitions, "more partition", "more partitions"), unit.HumanShare(rest/sum)))}
 }

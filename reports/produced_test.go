@@ -51,3 +51,18 @@ func TestProducedRecords(t *testing.T) {
 		t.Error("a run without Kafka says something of it")
 	}
 }
+
+// Of a topic with more partitions than are listed, it is said what is left out.
+func TestPartitionsLeftOut(t *testing.T) {
+	counts := map[int]float64{}
+	for p := range mostPartitions {
+		counts[p] = 9
+	}
+	if got := skew("views", counts, nil); len(got) != 1 {
+		t.Errorf("nothing is left out, and it says %v", got[1:])
+	}
+	counts[mostPartitions], counts[mostPartitions+1] = 4, 6
+	if got, want := skew("views", counts, nil), Text("Not listed: 2 more partitions with 10.0 % of the records."); len(got) != 2 || got[1] != want {
+		t.Errorf("it says %v, want %q behind the table", got[1:], want)
+	}
+}
