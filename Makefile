@@ -41,7 +41,7 @@ honesty: ## hold the printed intervals against the truth of 2,000 random Systems
 ARRIVALS ?=
 
 arrivals: ## hold what arrives at a server against the plan, request by request; needs Linux and a machine that does nothing else
-	$(GO) test ./cmd/headroom -run 'TestArrivalsAtTheServer/$(ARRIVALS)' -v -arrivals
+	$(GO) test ./cmd/headroom -run 'TestArrivalsAtTheServer/($(ARRIVALS))' -v -arrivals
 
 fuzz: ## fuzz every parser for FUZZTIME (10s each)
 	.ci/fuzz $(or $(FUZZTIME),10s)
