@@ -106,6 +106,53 @@ func (a *analysis) throttled(q Quota) *int64 {
 	return &cloud
 }
 
+// Refusals returns how many requests a quota refused in a simulated run, and the
+// second in which the first of them was answered, as everything that clients see
+// is told by its answer; -1 where none was refused. The quota's series counts a
+// request when it is refused, which may be a while before.
+func Refusals(run *Run, id string) (n float64, first int) {
+	i := slices.IndexFunc(run.Manifest.Quotas, func(q Quota) bool { return q.ID == id })
+	if i < 0 {
+		return 0, -1
+	}
+	q, refused, first := run.Manifest.Quotas[i], math.MaxInt, math.MaxInt
+	for _, s := range run.Series {
+		if s.Quota != id || s.Role != RoleThrottles {
+			continue
+		}
+		for _, p := range s.Points {
+			if n += p.Value; p.Value > 0 {
+				refused = min(refused, int(p.At.Sub(run.Manifest.Start).Seconds()))
+			}
+		}
+	}
+	if id == RequestTokens { // which has no such series: the client counts
+		refused = 0
+		for i := range run.Rows {
+			n += float64(run.Rows[i].Reasons["throttled HTTP 429"])
+		}
+	}
+	if n == 0 {
+		return 0, -1
+	}
+	for i := range run.Rows {
+		r := &run.Rows[i]
+		if r.Second < refused || r.Second >= first || !q.Charges(r.Load, r.Operation) {
+			continue
+		}
+		for reason := range r.Reasons {
+			rest, ok := strings.CutPrefix(reason, "throttled ")
+			if s := throttlingService(rest); ok && (s == "" || s == q.service()) {
+				first = r.Second
+			}
+		}
+	}
+	if first == math.MaxInt { // no answer came: clients gave up before
+		first = refused
+	}
+	return n, first
+}
+
 // refusedBefore returns which share of the client's throttled requests were
 // refused by the quota or by one that stands before it and so did not charge
 // it, at least and at most. A request passes AppSync, then Lambda, then what

@@ -30,7 +30,7 @@ func Prediction(run *capacity.Run, a capacity.Assessment) *Report {
 		} else {
 			row = append(row, Cell{Text: plot.Amount(*q.Peak, q)}, Cell{Text: unit.HumanShare(*q.Utilization), Tone: headroomTone(1 - *q.Utilization)})
 		}
-		refused, first := refusals(run, q)
+		refused, first := capacity.Refusals(run, q.ID)
 		switch {
 		case refused == 0:
 			row = append(row, Cell{Text: "0"}, Cell{})
@@ -76,7 +76,7 @@ func foreseen(run *capacity.Run, a capacity.Assessment) string {
 	if throttled > 0 {
 		first, by := math.MaxInt, ""
 		for _, q := range a.Quotas {
-			if n, second := refusals(run, q); n > 0 && second < first {
+			if n, second := capacity.Refusals(run, q.ID); n > 0 && second < first {
 				first, by = second, q.ID
 			}
 		}
@@ -132,34 +132,6 @@ func wire(run *capacity.Run) *Section {
 }
 
 func reasonOf(a capacity.Assessment) string { return sentence(a.FirstToBindReason) }
-
-// refusals returns how many requests the quota refused, and the first second in
-// which it did.
-func refusals(run *capacity.Run, q capacity.QuotaResult) (n float64, first int) {
-	first = -1
-	for _, s := range run.Series {
-		if s.Quota != q.ID || s.Role != capacity.RoleThrottles {
-			continue
-		}
-		for _, p := range s.Points {
-			n += p.Value
-			if p.Value > 0 && first < 0 {
-				first = int(p.At.Sub(run.Manifest.Start).Seconds())
-			}
-		}
-	}
-	if q.ID == capacity.RequestTokens {
-		for i := range run.Rows {
-			if k := run.Rows[i].Reasons["throttled HTTP 429"]; k > 0 {
-				n += float64(k)
-				if first < 0 || run.Rows[i].Second < first {
-					first = run.Rows[i].Second
-				}
-			}
-		}
-	}
-	return n, first
-}
 
 // Cost is the section of what something costs by list prices, or nil where
 // nothing of it has one.
