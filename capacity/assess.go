@@ -26,7 +26,7 @@ func Assess(run *Run) Assessment {
 	res := Assessment{Verdict: v, Withheld: a.torn(), LimitedBy: a.limitedBy(v), Operations: []OperationResult{}, Thresholds: []ThresholdResult{}}
 	withheld := v.Status == Invalid || a.total.DroppedSaturation > 0 || res.Withheld != ""
 	for _, op := range a.ops {
-		r := op.result(withheld)
+		r := op.result(withheld, a.grows(op))
 		if res.Withheld != "" {
 			r.Tokens.Mean, r.Tokens.P99, r.Tokens.Max = nil, nil, nil
 		}
@@ -67,15 +67,16 @@ func (a *analysis) missed(v Verdict, t scenarios.Threshold, r ThresholdResult) s
 	return fmt.Sprintf("; %s is missed already at up to %s: it was %s", t.Text, a.rate(peakRate(a.run.Manifest.Loads)), unit.HumanSeconds(*r.Value))
 }
 
-// result returns what the operation did in the measured stages.
-func (op *operation) result(withheld bool) OperationResult {
+// result returns what the operation did in the measured stages, in which its
+// response times may have grown.
+func (op *operation) result(withheld, grows bool) OperationResult {
 	m := &op.measured
 	r := OperationResult{
 		Load: op.Load, Name: op.Name,
 		Planned: m.Planned, Sent: m.Sent, Dropped: m.Dropped(), NotDue: m.NotDue,
 		Completed: m.Completed(), TimedOut: m.TimedOut, GeneratorErrors: m.GeneratorErrors, Unfinished: m.Unfinished,
 		OK: m.OK, Throttled: m.Throttled, Failed: m.Failed, Rejected: m.Rejected, Unclassified: m.Unclassified,
-		ResponseTime: op.responseTime(withheld),
+		ResponseTime: op.responseTime(withheld, grows),
 		ServiceTime:  times(op.distribution(measure.ServiceTimes), withheld),
 		Lag:          times(op.distribution(measure.Lags), false), // it is the evidence
 		Reasons:      maps.Clone(m.Reasons),

@@ -85,6 +85,9 @@ type Times struct {
 	// the run is too short (twenty steps of its record) to tell.
 	Intervals    map[string]Range   `json:"intervals,omitempty"`
 	NeedsSeconds map[string]float64 `json:"needs_seconds,omitempty"`
+	// Grows says that response times still grew while a rate was held. Then neither
+	// is given: a run that never ended would have no percentiles.
+	Grows bool `json:"grows,omitempty"`
 }
 
 // Range is where a figure lies with 95 % confidence.

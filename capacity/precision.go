@@ -29,11 +29,14 @@ const resolution = 1.0 / 1024
 //
 // The unit is the step of the record, a second or a few, and not the answer:
 // slow answers come together. Each step's histogram gives how many answers lay
-// above the run's percentile.
-func (op *operation) responseTime(withheld bool) Times {
+// above the run's percentile. Where response times grow, they say nothing of it.
+func (op *operation) responseTime(withheld, grows bool) Times {
 	d := op.distribution(measure.ResponseTimes)
 	t := times(d, withheld)
 	if withheld || t.N == 0 {
+		return t
+	}
+	if t.Grows = grows; grows {
 		return t
 	}
 	n := make([]float64, len(op.steps))
@@ -99,7 +102,7 @@ func (a *analysis) margin(t scenarios.Threshold) *Margin {
 			of = op
 		}
 	}
-	if of == nil {
+	if of == nil || a.grows(of) {
 		return nil
 	}
 	p := percentiles[k].p

@@ -111,6 +111,45 @@ func TestNeedsSeconds(t *testing.T) {
 	}
 }
 
+// Behind a backlog that grows no length of a run earns an interval, and none is
+// named; where response times stay, fall, or follow a rate that rises, one is.
+func TestGrowingResponseTimes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	noise := func() time.Duration { return time.Duration(80e6 * math.Exp(.4*rng.NormFloat64())) }
+	bound, err := scenarios.ParseThresholds("p50 < 1h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		seconds int
+		rising  bool // the rate
+		of      func(step int) time.Duration
+		grows   bool
+	}{
+		"half is held back":           {120, false, func(step int) time.Duration { return noise() + time.Duration(step)*time.Second/2 }, true},
+		"half is held back for 30 s":  {30, false, func(step int) time.Duration { return noise() + time.Duration(step)*time.Second/2 }, true},
+		"the service is as ever":      {120, false, func(int) time.Duration { return noise() }, false},
+		"the service warms up":        {120, false, func(step int) time.Duration { return noise() + time.Duration(120-step)*time.Second/2 }, false},
+		"the rate rises, and so they": {120, true, func(step int) time.Duration { return noise() + time.Duration(step)*time.Millisecond }, false},
+	} {
+		run := answered(c.seconds, 50, time.Second, c.of)
+		hold := capacity.Stage{Name: "hold", From: 50, To: 50, For: float64(c.seconds), Measure: true}
+		if c.rising {
+			hold.From, hold.To = 49, 51
+		}
+		run.Manifest.Loads = []capacity.Load{{Name: "l", Stages: []capacity.Stage{hold}}}
+		run.Manifest.Scenario.Thresholds = bound
+		a := capacity.Assess(run)
+		times := a.Operations[0].ResponseTime
+		if times.Grows != c.grows || times.P50 == nil || (len(times.Intervals)+len(times.NeedsSeconds) == 0) != c.grows {
+			t.Errorf("%s: grows %t, intervals %v, needs %v", name, times.Grows, times.Intervals, times.NeedsSeconds)
+		}
+		if c.grows && a.Thresholds[0].Margin != nil {
+			t.Errorf("%s: %+v is shown of the service", name, a.Thresholds[0].Margin)
+		}
+	}
+}
+
 // A bound is shown of the service where few enough answers lie above it: by the
 // early-stopping count for independent answers, of 100,000 about 948 above p99.
 func TestMargin(t *testing.T) {

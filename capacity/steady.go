@@ -12,8 +12,9 @@ import (
 
 const (
 	minHold    = 60.0 // seconds of an unchanged rate that can settle
+	shortHold  = 20.0 // seconds of one that can show growth
 	minBatches = 10
-	batch      = 5.0 // seconds
+	batch      = 5.0 // seconds, or less where a hold has no minBatches of these
 	minAnswers = 10  // of a batch, on average
 	maxChange  = 0.1 // of the mean, over the second half
 )
@@ -22,8 +23,8 @@ const (
 // one is measured, in seconds.
 type hold struct{ from, to float64 }
 
-// holds returns the stretches of at least minHold.
-func (a *analysis) holds() (long []hold) {
+// holds returns the stretches of at least so many seconds.
+func (a *analysis) holds(least float64) (long []hold) {
 	var ends []float64
 	plans := make([][]segment, len(a.run.Manifest.Loads)) // what is left of them
 	for k, l := range a.run.Manifest.Loads {
@@ -61,7 +62,7 @@ func (a *analysis) holds() (long []hold) {
 		}
 		rates = now
 	}
-	return slices.DeleteFunc(long, func(h hold) bool { return h.to-h.from < minHold })
+	return slices.DeleteFunc(long, func(h hold) bool { return h.to-h.from < least })
 }
 
 // steadyState looks whether response times settle where the rate stays, by the
@@ -77,7 +78,7 @@ func (a *analysis) steadyState() Check {
 	}
 	var longest float64 // warm-up
 	var most float64    // change
-	for _, h := range a.holds() {
+	for _, h := range a.holds(minHold) {
 		for _, op := range a.ops {
 			z, length := op.batches(h)
 			if len(z) < minBatches {
@@ -86,9 +87,8 @@ func (a *analysis) steadyState() Check {
 				}
 				continue
 			}
-			cut, settled := stats.WarmUp(z)
-			change, significant := stats.Trend(z[len(z)/2:])
-			if !settled && significant && math.Abs(change) > math.Max(maxChange, math.Abs(most)) {
+			cut, change := drift(z)
+			if math.Abs(change) > math.Abs(most) {
 				most = change
 				c.Status = CheckFailed
 				c.Value = fmt.Sprintf("%s still changed by %s in the second half of %s to %s s", op.Name, signedShare(change), count(int64(h.from)), count(int64(h.to)))
@@ -105,9 +105,36 @@ func (a *analysis) steadyState() Check {
 	return c
 }
 
-// batches returns the operation's mean response times in batches of about five
-// seconds of a hold, and how long a batch is in seconds.
+// drift returns how many batch means are warm-up, and by which share of their
+// mean those of the second half change: 0 where they had settled, or change by no
+// more than chance or maxChange.
+func drift(z []float64) (cut int, change float64) {
+	cut, settled := stats.WarmUp(z)
+	change, significant := stats.Trend(z[len(z)/2:])
+	if settled || !significant || math.Abs(change) <= maxChange {
+		change = 0
+	}
+	return cut, change
+}
+
+// grows reports whether response times of the operation still grew while a rate
+// was held, by the rule of the steady state, but on shorter stretches too: behind a
+// backlog that grows, the service has no percentiles for a longer run to tell.
+func (a *analysis) grows(op *operation) bool {
+	return slices.ContainsFunc(a.holds(shortHold), func(h hold) bool {
+		z, _ := op.batches(h)
+		if len(z) < minBatches {
+			return false
+		}
+		_, change := drift(z)
+		return change > 0
+	})
+}
+
+// batches returns the operation's mean response times in batches of a hold, and how
+// long a batch is in seconds.
 func (op *operation) batches(h hold) (z []float64, length float64) {
+	each := min(batch, (h.to-h.from)/minBatches)
 	all := op.stepMeans()
 	var means []float64
 	var seconds float64
@@ -119,10 +146,10 @@ func (op *operation) batches(h hold) (z []float64, length float64) {
 			seconds += (s.End - s.Start).Seconds()
 		}
 	}
-	if seconds == 0 || float64(answers) < minAnswers*seconds/batch {
+	if seconds == 0 || float64(answers) < minAnswers*seconds/each {
 		return nil, 0
 	}
 	step := seconds / float64(len(means))
-	m := max(1, int(math.Round(batch/step)))
+	m := max(1, int(math.Round(each/step)))
 	return stats.Batches(means, m), float64(m) * step
 }

@@ -212,8 +212,12 @@ func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 			}{{"", 0, k.t.Mean}, {"p50", 0.5, k.t.P50}, {"p90", 0.9, k.t.P90}, {"p95", 0.95, k.t.P95}, {"p99", 0.99, k.t.P99}, {"p999", 0.999, k.t.P999}, {"", 0, k.t.Max}} {
 				switch {
 				case x.v != nil:
-					row = append(row, Cell{Text: unit.HumanSeconds(*x.v), Sub: precision(k.t, x.name, *x.v)})
-					precise = precise || row[len(row)-1].Sub != ""
+					c := Cell{Text: unit.HumanSeconds(*x.v), Sub: precision(k.t, x.name, *x.v)}
+					precise = precise || c.Sub != ""
+					if k.t.Grows && x.p > 0 {
+						c.Sub, c.Notes = "n/a", []int{latency.note("response times still grew while the rate was held, so the percentile is of this run only, and no longer run tells the service's own")}
+					}
+					row = append(row, c)
 				case k.t.N == 0:
 					row = append(row, Cell{Text: "n/a", Tone: Faint, Notes: []int{latency.note("there were no such answers")}})
 				case x.p > 0 && !stats.Earned(k.t.N, x.p):

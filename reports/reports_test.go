@@ -671,3 +671,18 @@ func BenchmarkFigure(b *testing.B) {
 		})
 	}
 }
+
+// Where response times grow, no percentile promises that a longer run tells it.
+func TestGrowingShowsNoRunLength(t *testing.T) {
+	run, a := premiere()
+	if hinted := render(t, run, a)["terminal"]; !strings.Contains(hinted, "+9m") {
+		t.Fatalf("the run gives no hint to withhold:\n%s", hinted)
+	}
+	response := &a.Operations[0].ResponseTime
+	response.Intervals, response.NeedsSeconds, response.Grows = nil, nil, true
+	for format, text := range render(t, run, a) {
+		if format == "terminal" && (strings.Contains(text, "+9m") || !strings.Contains(text, "n/a") || !strings.Contains(text, "response times still grew while the rate was held")) {
+			t.Errorf("%s:\n%s", format, text)
+		}
+	}
+}
