@@ -16,7 +16,7 @@ import (
 func Plan(p *plan.Plan) *Report {
 	r := &Report{
 		Title: fmt.Sprintf("%s at %s", p.Scenario, unit.HumanRate(p.Rate, unit.Arrivals)),
-		Facts: []string{"planned from " + p.Run, margin(p.Margin)},
+		Facts: []string{"planned from " + p.Run, Margin(p.Margin)},
 		Lead:  chain(p),
 		Under: []string{fmt.Sprintf("Requirements are arithmetic. What the present limits carry is a prediction; one at %s would be %s: the run tested up to %s.",
 			unit.HumanRate(p.Rate, unit.Arrivals), p.Grade, unit.HumanRate(p.Tested, unit.Arrivals))},
@@ -152,7 +152,8 @@ func carries(n plan.Need) string {
 	return "carries " + unit.HumanRate(*n.Carries, unit.Arrivals)
 }
 
-func margin(m float64) string {
+// Margin says which margin requirements have, given its confidence; 0: none.
+func Margin(m float64) string {
 	if m == 0 {
 		return "means only: no margin for the busiest second or for tails"
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/quotas"
 	"github.com/headroom-load/headroom/capacity/quotas/servicequotas"
 	"github.com/headroom-load/headroom/capacity/record"
+	"github.com/headroom-load/headroom/reports"
 	"github.com/headroom-load/headroom/reports/pack"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
@@ -78,6 +79,9 @@ have answered yes. Service Quotas takes no text; request.md is for the support c
 			fmt.Fprintf(a.stdout, "%s holds the request: read request.md first\n", out)
 			for _, x := range request.Raises {
 				fmt.Fprintf(a.stdout, "  %s\n", x.CLI)
+			}
+			if len(request.Raises) > 0 {
+				fmt.Fprintf(a.stdout, "  (%s)\n", reports.Margin(request.Plan.Margin))
 			}
 			if len(request.Elsewhere) > 0 {
 				fmt.Fprintf(a.stdout, "not in Service Quotas: %s\n", strings.Join(request.Elsewhere, ", "))

@@ -239,7 +239,13 @@ func build(runDir string, a Asked) (map[string][]byte, *Request, error) {
 		}
 		request.Raises = append(request.Raises, raise(s, a.Region))
 	}
-	report := text(run, assessment, request)
+	covered := p
+	if a.Margin == 0 {
+		if covered, err = plan.New(run, assessment, plan.Request{Rate: a.Rate, Margin: usual, LoseOneOf: a.LoseOneOf}); err != nil {
+			return nil, nil, err
+		}
+	}
+	report := text(run, assessment, request, covered)
 	files, err := report.Pictures()
 	if err != nil {
 		return nil, nil, err
@@ -284,9 +290,12 @@ func raise(s plan.Step, region string) Raise {
 	}
 }
 
+// usual is the confidence of the margin that a request without one is held against.
+const usual = 0.99
+
 // text is request.md: the answers to what a support case asks, then the
-// evidence.
-func text(run *capacity.Run, a capacity.Assessment, r *Request) *reports.Report {
+// evidence. covered is the plan with a margin.
+func text(run *capacity.Run, a capacity.Assessment, r *Request, covered *plan.Plan) *reports.Report {
 	m := &run.Manifest
 	planned := reports.Plan(r.Plan)
 	full := reports.New(run, a)
@@ -310,6 +319,11 @@ func text(run *capacity.Run, a capacity.Assessment, r *Request) *reports.Report 
 	add("who", r.Asked.Contact, "not said (--contact)")
 	add("account and Region", strings.Trim(r.Asked.Account+" "+r.Asked.Region, " "), "not said (--region)")
 	add("what", strings.Join(wanted(r.Plan), "; "), "")
+	margin := reports.Margin(r.Plan.Margin)
+	if r.Plan.Margin == 0 {
+		margin += ". With --margin p99 it would be " + strings.Join(wanted(covered), "; ")
+	}
+	add("margin", margin, "")
 	add("why", r.Asked.Why, "not said (--why)")
 	add("by when", r.Asked.By, "not said (--by)")
 	add("peak and mean rate", rates(run, r.Asked.Rate), "")

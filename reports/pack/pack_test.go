@@ -17,6 +17,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/reports/pack"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // recorded is the record of a simulated premiere.
@@ -101,6 +102,44 @@ func TestVerifyFindsAnyByte(t *testing.T) {
 	}
 	if _, differences, _ := pack.Verify(dir); len(differences) != 1 {
 		t.Errorf("a removed file: %v", differences)
+	}
+}
+
+// A request without a margin says so, and what one with a margin would ask for; its
+// figures stay the means.
+func TestMarginIsSaid(t *testing.T) {
+	dir := recorded(t)
+	read := func(margin float64) (text string, raises []pack.Raise) {
+		a := asked
+		a.Margin = margin
+		out := filepath.Join(t.TempDir(), "pack")
+		r, _, err := pack.Write(out, dir, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		md, err := os.ReadFile(filepath.Join(out, "request.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(md), r.Raises
+	}
+	bare, mean := read(0)
+	covered, more := read(0.99)
+	if mean[0].DesiredValue >= more[0].DesiredValue {
+		t.Fatalf("%g tokens/s without a margin, %g with", mean[0].DesiredValue, more[0].DesiredValue)
+	}
+	const none = "no margin for the busiest second or for tails"
+	want := fmt.Sprintf("%s. With --margin p99 it would be ", none)
+	_, rest, ok := strings.Cut(bare, want)
+	line, _, _ := strings.Cut(rest, "\n")
+	if !ok || !strings.Contains(line, "to "+unit.HumanRate(more[0].DesiredValue, unit.Tokens)) {
+		t.Errorf("without a margin it says %q", line)
+	}
+	if strings.Contains(covered, none) || !strings.Contains(covered, "margin 99") {
+		t.Error("with a margin it doesn't say which")
+	}
+	if unit.Human(mean[0].DesiredValue) != "1,000,000" {
+		t.Errorf("the mean is %g", mean[0].DesiredValue)
 	}
 }
 
