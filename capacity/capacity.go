@@ -263,9 +263,10 @@ type Machine struct {
 	Calibration *Calibration `json:"calibration,omitempty"`
 }
 
-// Event is something that happened at an instant of the run.
+// Event is something that happened in the run.
 type Event struct {
-	At   float64 `json:"at_s"` // from the run's start
-	Kind string  `json:"kind"` // "stage", "stop", "interrupt", "settle", "source-error", ClientQuotas, BrokerFault
+	At   float64 `json:"at_s"`            // from the run's start
+	For  float64 `json:"for_s,omitempty"` // 0 of an instant
+	Kind string  `json:"kind"`            // "stage", "stop", "interrupt", "settle", "source-error", "broker", "leader", ClientQuotas, BrokerFault
 	Text string  `json:"text"`
 }

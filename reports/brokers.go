@@ -1,7 +1,9 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/scenarios/unit"
@@ -31,6 +33,9 @@ func brokerBlocks(run *capacity.Run) (blocks []Block) {
 	if len(t.Rows) > 0 {
 		blocks = append(blocks, t)
 	}
+	if t := happened(run); t != nil {
+		blocks = append(blocks, t)
+	}
 	for _, e := range run.Events {
 		switch e.Kind {
 		case capacity.ClientQuotas:
@@ -40,4 +45,29 @@ func brokerBlocks(run *capacity.Run) (blocks []Block) {
 		}
 	}
 	return blocks
+}
+
+// mostEvents is how many events of brokers a report lists.
+const mostEvents = 10
+
+// happened lists what happened to brokers while the load saw it: those that fell
+// silent, lost connections, changed leaders; nil where nothing did.
+func happened(run *capacity.Run) *Table {
+	events := slices.DeleteFunc(slices.Clone(run.Events), func(e capacity.Event) bool { return e.Kind != "broker" && e.Kind != "leader" })
+	if len(events) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(events, func(x, y capacity.Event) int { return cmp.Compare(x.At, y.At) })
+	t := &Table{Caption: "What happened to the brokers", Columns: []Column{{"from", true}, {"to", true}, {"what", false}}}
+	for _, e := range events[:min(len(events), mostEvents)] {
+		row := []Cell{{Text: unit.HumanSeconds(max(0, e.At))}, {}, {Text: e.Text}}
+		if e.For > 0 {
+			row[1].Text = unit.HumanSeconds(e.At + e.For)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	if more := len(events) - mostEvents; more > 0 {
+		t.Caption += fmt.Sprintf(", the first %d of %d events", mostEvents, len(events))
+	}
+	return t
 }

@@ -46,3 +46,31 @@ func TestBrokerBlocks(t *testing.T) {
 		t.Error("a run without brokers has something to say of them")
 	}
 }
+
+// A broker that fell silent is told in words, with how long, in the order of time;
+// of many events it is said how many there are.
+func TestBrokerEvents(t *testing.T) {
+	run := &capacity.Run{Events: []capacity.Event{
+		{At: 9, Kind: "leader", Text: "views: partition 2 of views: leader 2 after 1"},
+		{At: 7, For: 2, Kind: "broker", Text: "views: broker 1: no answer for 2.00 s"},
+		{At: 8, Kind: "stage", Text: "calm"},
+	}}
+	var b bytes.Buffer
+	r := Report{Sections: []Section{{Title: "Brokers", Blocks: brokerBlocks(run)}}}
+	if err := r.Text(&b, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(strings.Fields(b.String()), " ")
+	if want := "7.00 s 9.00 s views: broker 1: no answer for 2.00 s 9.00 s views: partition 2 of views: leader 2 after 1"; !strings.Contains(said, want) {
+		t.Errorf("the report lacks %q:\n%s", want, b.String())
+	}
+	if strings.Contains(said, "calm") {
+		t.Errorf("a stage is an event of the brokers:\n%s", b.String())
+	}
+	for range mostEvents {
+		run.Events = append(run.Events, run.Events[0])
+	}
+	if got := happened(run); len(got.Rows) != mostEvents || !strings.Contains(got.Caption, "the first 10 of 12 events") {
+		t.Errorf("%d rows below %q", len(got.Rows), got.Caption)
+	}
+}

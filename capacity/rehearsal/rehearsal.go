@@ -293,7 +293,7 @@ func (x *execution) watch(at time.Time, period time.Duration) (series []measure.
 			series = append(series, s)
 		}
 		for _, n := range notices {
-			events = append(events, capacity.Event{At: n.At.Sub(x.start).Seconds(), Kind: n.Kind, Text: name + ": " + n.Text})
+			events = append(events, capacity.Event{At: n.At.Sub(x.start).Seconds(), For: n.For.Seconds(), Kind: n.Kind, Text: name + ": " + n.Text})
 		}
 	}
 	return series, events

@@ -196,11 +196,12 @@ func (w watched) Watch(at time.Time, period time.Duration) ([]measure.Series, []
 	return []measure.Series{{
 		Source: measure.HTTPClient, Metric: measure.HTTPOpened, Statistic: "Sum", Labels: map[string]string{}, Period: period,
 		Points: []measure.Point{{At: at, Value: float64(*w.opened)}},
-	}}, nil
+	}}, []load.Notice{{At: at, For: 1500 * time.Millisecond, Kind: "broker", Text: "silent"}}
 }
 
 // What a driver sees of its target is one series for each load, whose first point
-// lies before the run: it is of what was opened ahead.
+// lies before the run: it is of what was opened ahead. What happened to it is an
+// event of the load, as long as it lasted.
 func TestWatch(t *testing.T) {
 	c := config(50, 3*time.Second, backend{time.Millisecond})
 	c.Driver = func(scenarios.Load, int) (load.Driver, error) {
@@ -219,6 +220,11 @@ func TestWatch(t *testing.T) {
 	points := found[0].Points
 	if len(points) < 4 || !points[0].At.Before(run.Manifest.Start) || points[0].Value != 1 || points[1].At.Before(run.Manifest.Start) || points[3].Value != 4 {
 		t.Errorf("run from %s: got %+v", run.Manifest.Start, points)
+	}
+	if !slices.ContainsFunc(run.Events, func(e capacity.Event) bool {
+		return e.Kind == "broker" && e.Text == "viewers: silent" && e.For == 1.5
+	}) {
+		t.Errorf("the events are %+v", run.Events)
 	}
 }
 

@@ -66,10 +66,10 @@ func clock(t *timeline, withheld string) (f Figure, ok bool) {
 	}
 	events := t.happened()
 	for i, e := range events {
-		f.chart.marks = append(f.chart.marks, flag{red, e.at, e.name(len(events))})
+		f.chart.marks = append(f.chart.marks, flag{red, e.at, e.name(len(events)), e.until})
 		for k := range f.chart.under {
 			u := &f.chart.under[k]
-			u.marks = append(u.marks, rule{red, e.at})
+			u.marks = append(u.marks, rule{red, e.at, e.until})
 		}
 		if i == 0 {
 			f.Caption += " Marked:"
@@ -202,12 +202,13 @@ func (t *timeline) lags() (c chart, ok bool) {
 	return c, len(c.marks) > 0
 }
 
-// happening is what happened at an instant, with how much more did soon after.
+// happening is what happened from an instant on, with how much more did within
+// moments.
 type happening struct {
-	at   float64
-	kind string
-	text string
-	more int
+	at, until float64
+	kind      string
+	text      string
+	more      int
 }
 
 // name is its label above the data where there are so many.
@@ -215,10 +216,14 @@ func (h happening) name(of int) string {
 	if of > 6 {
 		return ""
 	}
+	if h.until > h.at {
+		return "no answer for " + unit.HumanSeconds(h.until-h.at)
+	}
 	return map[string]string{"leader": "leader change", "broker": "broker", "stop": "stopped", "interrupt": "interrupted"}[h.kind]
 }
 
-// happened returns the events to mark, those of moments after another together.
+// happened returns the events to mark, those of moments after another together by
+// the first, or the first that lasted.
 func (t *timeline) happened() (all []happening) {
 	moment := max(t.end/12, 1)
 	events := slices.Clone(t.run.Events)
@@ -236,10 +241,14 @@ func (t *timeline) happened() (all []happening) {
 			continue
 		}
 		if n := len(all); n > 0 && e.At-all[n-1].at < moment && e.Kind != "stop" && e.Kind != "interrupt" {
-			all[n-1].more++
+			if last := &all[n-1]; e.For > 0 && last.until == last.at {
+				*last = happening{e.At, e.At + e.For, e.Kind, e.Text, last.more + 1}
+			} else {
+				last.more++
+			}
 			continue
 		}
-		all = append(all, happening{at: e.At, kind: e.Kind, text: e.Text})
+		all = append(all, happening{at: e.At, until: e.At + e.For, kind: e.Kind, text: e.Text})
 	}
 	return all
 }

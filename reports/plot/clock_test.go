@@ -51,7 +51,9 @@ func bothLoads() *capacity.Run {
 		{At: 0, Kind: "stage", Text: "calm"},
 		{At: 33, Kind: "leader", Text: "view-events: partition 2 of views: leader 2 after 1"},
 		{At: 34, Kind: "leader", Text: "view-events: partition 0 of views: leader 2 after 1"},
-		{At: 45, Kind: "broker", Text: "view-events: broker 1: a connection was closed"},
+		{At: 45, Kind: "leader", Text: "view-events: partition 2 of views: leader 1 after 2"},
+		{At: 46, For: 2.5, Kind: "broker", Text: "view-events: broker 1: no answer for 2.50 s"},
+		{At: 47, Kind: "broker", Text: "view-events: broker 1: a connection was closed"},
 	}
 	return run
 }
@@ -71,16 +73,19 @@ func TestClock(t *testing.T) {
 	if f == nil {
 		t.Fatal("there is no figure of the clock")
 	}
-	for _, want := range []string{"rates of each load", "p99 of their response times", "asked to wait", "groups were behind", "Marked: at 33.0 s view-events: partition 2 of views: leader 2 after 1, and 1 more within moments; at 45.0 s view-events: broker 1: a connection was closed."} {
+	for _, want := range []string{"rates of each load", "p99 of their response times", "asked to wait", "groups were behind", "Marked: at 33.0 s view-events: partition 2 of views: leader 2 after 1, and 1 more within moments; at 46.0 s view-events: broker 1: no answer for 2.50 s, and 2 more within moments."} {
 		if !strings.Contains(f.Caption, want) {
 			t.Errorf("the caption lacks %q: %s", want, f.Caption)
 		}
+	}
+	if !slices.Contains(f.chart.marks, mark(flag{red, 46, "no answer for 2.50 s", 48.5})) || !slices.Contains(f.chart.under[0].marks, mark(rule{red, 46, 48.5})) {
+		t.Errorf("what lasted is not marked for as long: %+v", f.chart.marks)
 	}
 	svg, err := f.SVG()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"viewers offered", "view-events offered", "viewers p50", "view-events p50", "throttle time", "lag of readers on views", "leader change", "viewers: calm", "view-events: calm"} {
+	for _, want := range []string{"viewers offered", "view-events offered", "viewers p50", "view-events p50", "throttle time", "lag of readers on views", "leader change", "no answer for 2.50 s", "viewers: calm", "view-events: calm"} {
 		if !bytes.Contains(svg, []byte(want)) {
 			t.Errorf("the figure lacks %q", want)
 		}

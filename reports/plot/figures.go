@@ -227,7 +227,7 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 		f.Caption += " Refused requests charge less or nothing, so seconds with refusals lie below it."
 	}
 	if binds {
-		marks = append(marks, flag{red, *q.BindsAt.Rate, "binds at " + unit.Human(*q.BindsAt.Rate) + "/s"})
+		marks = append(marks, flag{role: red, value: *q.BindsAt.Rate, label: "binds at " + unit.Human(*q.BindsAt.Rate) + "/s"})
 		f.Caption += fmt.Sprintf(" The slope meets the limit at %s/s (prediction, %s).", unit.Human(*q.BindsAt.Rate), q.BindsAt.Grade)
 	}
 	f.chart = chart{
@@ -274,7 +274,7 @@ func headroom(a capacity.Assessment) Figure {
 	f.chart = chart{
 		x:     axis{title: "peak use (% of the limit)", max: far * 1.75, ticks: labelled(every(0, far, 0.25*math.Ceil(far/1.5)), func(v float64) string { return fmt.Sprintf("%g", v*100) })},
 		y:     axis{min: -n + 0.4, max: 0.6, ticks: names, names: true},
-		marks: []mark{b, flag{ink, 1, "limit"}},
+		marks: []mark{b, flag{role: ink, value: 1, label: "limit"}},
 		tall:  vg.Points(28*n + 6),
 	}
 	return f

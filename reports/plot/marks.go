@@ -168,11 +168,13 @@ func (l limit) Plot(c draw.Canvas, p *plot.Plot) {
 func (limit) key() string        { return "" }
 func (limit) sample(draw.Canvas) {}
 
-// flag is a vertical line across the data with its label above it.
+// flag is a vertical line across the data with its label above it; of what lasted
+// until a later value, one at each end and a bar between them.
 type flag struct {
 	role  role
 	value float64
 	label string
+	until float64
 }
 
 func (f flag) Plot(c draw.Canvas, p *plot.Plot) {
@@ -181,7 +183,16 @@ func (f flag) Plot(c draw.Canvas, p *plot.Plot) {
 	if !c.ContainsX(at) {
 		return
 	}
-	c.StrokeLine2(draw.LineStyle{Color: f.role.light, Width: 1.4, Dashes: dashed}, at, c.Min.Y, at, c.Max.Y)
+	end := func(at vg.Length) {
+		c.StrokeLine2(draw.LineStyle{Color: f.role.light, Width: 1.4, Dashes: dashed}, at, c.Min.Y, at, c.Max.Y)
+	}
+	end(at)
+	if f.until > f.value {
+		to := min(x(f.until), c.Max.X)
+		end(to)
+		c.StrokeLine2(draw.LineStyle{Color: f.role.light, Width: 3}, at, c.Max.Y-1.5, to, c.Max.Y-1.5)
+		at = (at + to) / 2
+	}
 	sty := style(f.role, 10.5, true)
 	half := sty.Width(f.label) / 2
 	sty.XAlign = draw.XCenter
@@ -284,8 +295,11 @@ func (s strips) Plot(c draw.Canvas, p *plot.Plot) {
 type rule struct {
 	role  role
 	value float64
+	until float64
 }
 
-func (r rule) Plot(c draw.Canvas, p *plot.Plot) { flag{r.role, r.value, ""}.Plot(c, p) }
-func (rule) key() string                        { return "" }
-func (rule) sample(draw.Canvas)                 {}
+func (r rule) Plot(c draw.Canvas, p *plot.Plot) {
+	flag{role: r.role, value: r.value, until: r.until}.Plot(c, p)
+}
+func (rule) key() string        { return "" }
+func (rule) sample(draw.Canvas) {}

@@ -138,9 +138,9 @@ func (t *timeline) chart(y axis, marks ...mark) chart {
 	for _, e := range t.run.Events {
 		switch e.Kind {
 		case "stop":
-			c.marks = append(c.marks, flag{red, e.At, "stopped by a rule"})
+			c.marks = append(c.marks, flag{role: red, value: e.At, label: "stopped by a rule"})
 		case "interrupt":
-			c.marks = append(c.marks, flag{red, e.At, "interrupted"})
+			c.marks = append(c.marks, flag{role: red, value: e.At, label: "interrupted"})
 		}
 	}
 	return c

@@ -89,15 +89,15 @@ func (m *meter) topic(name string) *topic {
 }
 
 // notice notes an event of now, once in a second. m.mu is held.
-func (m *meter) notice(kind, text string) { m.noticeAt(time.Now(), kind, text) }
+func (m *meter) notice(kind, text string) { m.noticeAt(time.Now(), 0, kind, text) }
 
-// noticeAt notes an event, once in a second. m.mu is held.
-func (m *meter) noticeAt(at time.Time, kind, text string) {
+// noticeAt notes an event that lasted, once in a second. m.mu is held.
+func (m *meter) noticeAt(at time.Time, lasted time.Duration, kind, text string) {
 	if m.closed || m.noticed[text] {
 		return
 	}
 	m.noticed[text] = true
-	m.notices = append(m.notices, load.Notice{At: at, Kind: kind, Text: text})
+	m.notices = append(m.notices, load.Notice{At: at, For: lasted, Kind: kind, Text: text})
 }
 
 // countsOf returns the counts of a topic.
@@ -163,7 +163,7 @@ func (m *meter) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2
 		}
 	}
 	if d := now.Sub(since); d >= silence {
-		m.noticeAt(since, "broker", fmt.Sprintf("broker %d: no answer for %s", meta.NodeID, unit.HumanSeconds(d.Seconds())))
+		m.noticeAt(since, d, "broker", fmt.Sprintf("broker %d: no answer for %s", meta.NodeID, unit.HumanSeconds(d.Seconds())))
 	}
 	b.heard = now
 	b.bytes += int64(e2e.BytesWritten)

@@ -43,7 +43,7 @@ func TestSilence(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 		_, notices := (&Driver{meter: m}).Watch(start, time.Second)
-		if len(notices) != 1 || notices[0].Kind != "broker" || notices[0].Text != "broker 1: no answer for 2.50 s" || !notices[0].At.Equal(since.Add(500*time.Millisecond)) {
+		if len(notices) != 1 || notices[0].Kind != "broker" || notices[0].Text != "broker 1: no answer for 2.50 s" || !notices[0].At.Equal(since.Add(500*time.Millisecond)) || notices[0].For != 2500*time.Millisecond {
 			t.Errorf("%v, want one, of 0.5 s after %v", notices, since)
 		}
 		pass(time.Minute)

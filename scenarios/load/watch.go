@@ -18,6 +18,7 @@ type Watcher interface {
 // Notice is something that happened to the target.
 type Notice struct {
 	At   time.Time
-	Kind string // "broker", "leader"
+	For  time.Duration // 0 of an instant
+	Kind string        // "broker", "leader"
 	Text string
 }
