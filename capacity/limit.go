@@ -207,7 +207,8 @@ func reasonCount(r *measure.Row, of func(reason string) bool) (n int64) {
 
 // growth reports whether an operation's answers came at least twice as late with
 // many requests in flight as with few: it compares the quarter of the run with
-// the most in flight to that with the least.
+// the most in flight to that with the least. What is still worked off after the load
+// comes latest with few in flight, so growth while a rate was held counts as well.
 func (a *analysis) growth() (grew bool, evidence string) {
 	worst := 0.0
 	for _, op := range a.ops {
@@ -266,6 +267,11 @@ func (a *analysis) growth() (grew bool, evidence string) {
 			worst = many / few
 			evidence = fmt.Sprintf("%s answered in %s on average with %s in flight, in %s with %s (about second %s)", op.Name,
 				unit.HumanSeconds(few), unit.Human(low.inFlight/low.seconds), unit.HumanSeconds(many), unit.Human(high.inFlight/high.seconds), count(int64(groups[len(groups)-1].from)))
+		}
+	}
+	for _, op := range a.ops {
+		if worst == 0 && a.grows(op) {
+			return true, op.Name + "'s response times grew while a rate was held"
 		}
 	}
 	return worst > 0, evidence

@@ -102,3 +102,22 @@ func TestLimitedBy(t *testing.T) {
 		}
 	}
 }
+
+// A backlog that is worked off after the load comes latest with few in flight, and
+// its response times grew all the same.
+func TestLimitedByABacklog(t *testing.T) {
+	const held = 40 // seconds of 20/s, of which 10/s are served
+	run := answered(2*held, 10, time.Second, func(step int) time.Duration { return time.Duration(step+1) * time.Second / 2 })
+	run.Manifest.Loads = []capacity.Load{{Name: "l", Planned: 20 * held, Stages: []capacity.Stage{{Name: "hold", From: 20, To: 20, For: held, Measure: true}}}}
+	for i := range run.Rows {
+		r := &run.Rows[i]
+		r.Planned, r.InFlight = 20, float64(10*r.Second)
+		if r.Second >= held {
+			r.Planned, r.InFlight = 0, float64(10*(2*held-r.Second))
+		}
+		r.Sent = r.Planned
+	}
+	if got := capacity.Assess(run).LimitedBy; got.Who != capacity.ByBackend || !strings.Contains(strings.Join(got.Evidence, "\n"), "o's response times grew while a rate was held") {
+		t.Errorf("limited by %s: %s", got.Who, strings.Join(got.Evidence, "; "))
+	}
+}
