@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
@@ -127,7 +128,10 @@ func (t *Table) required(q capacity.QuotaResult, same bool) Cell {
 		c.Sub = unit.Human(n.Quota/q.Limit) + "x the limit"
 	}
 	if !same {
-		c.Notes = []int{t.note("for " + unit.Human(n.Target) + "/s")}
+		c.Notes = append(c.Notes, t.note("for "+unit.Human(n.Target)+"/s"))
+	}
+	if cold := q.ColdCost; cold != nil && q.UnitCost != nil && math.Abs(n.Quota-n.Target**cold) <= 1e-9*n.Quota && c.Text != plot.Amount(n.Target*q.UnitCost.Value, q) {
+		c.Notes = append(c.Notes, t.note(fmt.Sprintf("the rate times %s, the unit cost in the run's dearest stretch, since a launch begins cold", costOf(*cold, q))))
 	}
 	if n.Quota > q.Limit {
 		c.Tone = Bad

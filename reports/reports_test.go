@@ -233,6 +233,22 @@ func TestHTMLNeedsNothingElse(t *testing.T) {
 	}
 }
 
+// A requirement that isn't the rate times the unit cost beside it says by which cost
+// it is.
+func TestColdRequirement(t *testing.T) {
+	const note = "the rate times 300 tokens, the unit cost in the run's dearest stretch"
+	for _, cold := range []float64{200, 300} {
+		run, a := premiere()
+		q := &a.Quotas[0]
+		q.UnitCost = &capacity.Estimate{Value: 200, Low: 200, High: 200}
+		q.ColdCost, q.Required = &cold, &capacity.Requirement{Target: 5000, Quota: 5000 * cold, Grade: capacity.Arithmetic}
+		text := strings.Join(strings.Fields(render(t, run, a)["report.md"]), " ")
+		if strings.Contains(text, note) != (cold > 200) || strings.Contains(text, "dearest stretch") != (cold > 200) {
+			t.Errorf("cold cost %g: the footnote is missing or out of place in %s", cold, text)
+		}
+	}
+}
+
 // Names come from files and answers that others wrote.
 func TestHostileNames(t *testing.T) {
 	const evil = "<script>alert(1)</script>\"'&|`*_\x1b[31m\u202e]]>\n# "
