@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // SingleRun is the label of a comparison of one run with one other.
@@ -296,7 +297,11 @@ func warnings(a, b *capacity.Run, x, y capacity.Assessment) []string {
 	for _, q := range m.Quotas {
 		i := slices.IndexFunc(n.Quotas, func(o capacity.Quota) bool { return o.ID == q.ID })
 		if i >= 0 && n.Quotas[i].Limit != q.Limit {
-			warn("the limits of %s differ: %g and %g %s", q.ID, q.Limit, n.Quotas[i].Limit, q.Unit)
+			show := unit.HumanRate
+			if q.Kind != capacity.RateQuota && q.Period == "" {
+				show = unit.HumanQuantity
+			}
+			warn("the limits of %s differ: %s and %s", q.ID, show(q.Limit, q.Unit), show(n.Quotas[i].Limit, q.Unit))
 		}
 	}
 	return out

@@ -98,7 +98,7 @@ func TestCompareArchitectures(t *testing.T) {
 	if m := c.Quotas[1]; m.Limit.A != nil || *m.Limit.B != 15000 || m.UnitCost != (comparison.Figure{}) {
 		t.Errorf("one side has no cache: %+v", m)
 	}
-	if w := strings.Join(c.Warnings, "\n"); !strings.Contains(w, "scenarios differ") || !strings.Contains(w, "limits of appsync.request-tokens differ") || strings.Contains(w, "machines") || strings.Contains(w, "seeds") {
+	if w := strings.Join(c.Warnings, "\n"); !strings.Contains(w, "scenarios differ") || !strings.Contains(w, "limits of appsync.request-tokens differ: 2,000 tokens/s and 20,000 tokens/s") || strings.Contains(w, "machines") || strings.Contains(w, "seeds") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 }

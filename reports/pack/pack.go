@@ -133,6 +133,9 @@ func replaceable(dir string) error {
 
 func readRequest(dir string) (*Request, error) {
 	b, err := os.ReadFile(filepath.Join(dir, requestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no request pack there (no %s): name the folder that headroom request made", requestFile)
+	}
 	if err != nil {
 		return nil, err
 	}
