@@ -25,6 +25,14 @@ func (f *fitter) file(name string) []byte {
 	var limiters []*quota
 	for _, id := range f.quotaOrder {
 		q := f.quotas[id]
+		if q.ofSize() {
+			if q.sizes.told() {
+				limiters = append(limiters, q)
+			} else {
+				f.warn("the runs don't tell how large the items of %s are, or how many it refused: the System leaves it out", id)
+			}
+			continue
+		}
 		if v, ok := q.pooled(); !ok || v <= 0 {
 			f.warn("no run tells what a request costs of %s: the System leaves it out", id)
 			continue
@@ -66,6 +74,10 @@ func (q *quota) limiter(w *bytes.Buffer) {
 		}
 		return
 	}
+	if q.ofSize() {
+		fmt.Fprintf(w, "  - {id: %s, kind: item_size, largest: %s}\n", q.ID, unit.Quantity{Amount: q.Limit, Thing: unit.Bytes})
+		return
+	}
 	burst, why := q.Burst, ""
 	if burst <= 0 {
 		burst, why = max(q.Limit, q.largest()), " # burst: one second of the limit is supposed"
@@ -105,6 +117,8 @@ func (f *fitter) write(w *bytes.Buffer, op *operation, limiters []*quota) {
 			continue
 		}
 		switch {
+		case q.ofSize():
+			q.charge(&charges)
 		case q.Kind == capacity.LevelQuota:
 			if !timed {
 				continue

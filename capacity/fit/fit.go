@@ -93,6 +93,7 @@ type quota struct {
 	costs   []capacity.QuotaResult // of the runs that tell the cost
 	weights []float64              // arrivals of each of these
 	charges map[string]bool        // operations that charge it
+	sizes   sizes                  // of a limit of sizes, which no rate has a cost of
 }
 
 func (f *fitter) warn(format string, args ...any) {
@@ -164,7 +165,7 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 			f.quotaOrder = append(f.quotaOrder, of.ID)
 		} else if q.Limit != of.Limit {
 			f.warn("%s was %s in one run and is %s in the last: the last holds", of.ID, unit.Human(q.Limit), unit.Human(of.Limit))
-			q.Quota = of
+			q.Quota, q.sizes = of, sizes{}
 		}
 		var arrivals float64
 		for _, l := range m.Loads {
@@ -174,6 +175,9 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 					arrivals += float64(l.Planned) * op.Share
 				}
 			}
+		}
+		if q.ofSize() {
+			q.sizes.add(run, of, res)
 		}
 		if res.UnitCost != nil {
 			q.costs = append(q.costs, res)

@@ -133,6 +133,48 @@ func TestBytesOfThoseThatTell(t *testing.T) {
 	}
 }
 
+// A limit of sizes has no cost per request: what was refused for its size is as large
+// as the largest, in the share of those that came so far.
+func TestSizes(t *testing.T) {
+	sys, err := model.Parse("sizes.yaml", []byte(`version: 1
+name: sizes
+limiters:
+  - {id: appsync.request-tokens, kind: token_bucket, rate: 50 tokens/s, burst: 50 tokens}
+  - {id: momento.item-size, kind: item_size, largest: 1MB}
+operations:
+  - name: list
+    service_time: 80ms
+    charges:
+      - {limiter: appsync.request-tokens, amount: 1}
+      - {limiter: momento.item-size, amount: {mixture: [{amount: 300KB, share: 80%}, {amount: 3MB, share: 20%}]}}
+  - name: get
+    service_time: 80ms
+    charges:
+      - {limiter: appsync.request-tokens, amount: 1}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fit.Runs([]*capacity.Run{simulate(t, scenario(t, 100, 1), sys, 1)}, "again") // half of it is refused before
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := f.System.Limiters[len(f.System.Limiters)-1]
+	if l.ID != "momento.item-size" || l.Kind != model.ItemSize || l.Limit != 1e6 {
+		t.Fatalf("%s", f.Text)
+	}
+	for _, op := range f.System.Operations {
+		for _, c := range op.Charges {
+			if c.Limiter != l.ID {
+				continue
+			}
+			if m := c.Amount.Mixture; op.Name != "list" || len(m) != 2 || m[0].Amount != 3e6 || !within(m[0].Share, 0.2, 0.05) || m[1].Amount != 1e6 {
+				t.Errorf("%s charges %+v", op.Name, c.Amount)
+			}
+		}
+	}
+}
+
 func within(got, want, share float64) bool { return math.Abs(got/want-1) <= share }
 
 // A System fitted at 50 % of a load predicts what is used at 80 %: the mean use
