@@ -84,9 +84,10 @@ func Decode(file string, src []byte, into any) (*Document, Faults) {
 // Decode is Decode with options.
 func (o Options) Decode(file string, src []byte, into any) (*Document, Faults) {
 	d := &decoder{Options: o, Document: &Document{file: file, places: map[string]place{}}}
-	if root := d.parse(src); root != nil {
+	v := reflect.ValueOf(into).Elem()
+	if root := d.parse(src, keysOf(v)); root != nil {
 		d.places[""] = place{line: root.Line, column: root.Column}
-		d.value("", root, reflect.ValueOf(into).Elem())
+		d.value("", root, v)
 	}
 	return d.Document, d.faults.sorted()
 }
@@ -102,8 +103,8 @@ func (d *decoder) fault(at *yaml.Node, path, problem, hint string) {
 }
 
 // parse returns the root node of the only document of src, or nil after a
-// fault.
-func (d *decoder) parse(src []byte) *yaml.Node {
+// fault; keys is the hint where there is nothing in it.
+func (d *decoder) parse(src []byte, keys string) *yaml.Node {
 	whole := &yaml.Node{Line: 1, Column: 1}
 	if len(src) > MaxSize {
 		d.fault(whole, "", "file is larger than 1 MiB", "large data belongs in a file of its own, such as rows")
@@ -120,7 +121,7 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 	}
 	var first, second yaml.Node
 	if err := loader.Load(&first); errors.Is(err, io.EOF) {
-		d.fault(whole, "", "file is empty", "")
+		d.fault(whole, "", "file is empty", keys)
 		return nil
 	} else if err != nil {
 		d.syntax(src, err)
@@ -135,7 +136,7 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 	}
 	root := first.Content[0]
 	if root.ShortTag() == "!!null" {
-		d.fault(whole, "", "file is empty", "")
+		d.fault(whole, "", "file is empty", keys)
 		return nil
 	}
 	return root
@@ -366,15 +367,23 @@ func Path(path, key string) string {
 	return path + "." + key
 }
 
+// keysOf is the hint that lists the keys of v, "" where it is no struct.
+func keysOf(v reflect.Value) string {
+	if v.Kind() != reflect.Struct {
+		return ""
+	}
+	var names []string
+	for _, f := range fieldsOf(v) {
+		names = append(names, f.name)
+	}
+	return "its keys are " + strings.Join(names, ", ")
+}
+
 // structure decodes a mapping into the struct v.
 func (d *decoder) structure(path string, node *yaml.Node, v reflect.Value) {
 	fields := fieldsOf(v)
 	if node.Kind != yaml.MappingNode {
-		names := make([]string, len(fields))
-		for i, f := range fields {
-			names[i] = f.name
-		}
-		d.fault(node, path, fmt.Sprintf("must be a mapping of keys to values, not %s", kindOf(node)), "its keys are "+strings.Join(names, ", "))
+		d.fault(node, path, fmt.Sprintf("must be a mapping of keys to values, not %s", kindOf(node)), keysOf(v))
 		return
 	}
 	set := map[string]bool{}

@@ -169,9 +169,9 @@ f.yaml:20:1: ["<<"]: merge keys are not supported (write the keys out)`
 
 func TestDecodeRefusesWhatIsNoDocument(t *testing.T) {
 	for name, c := range map[string]struct{ src, want string }{
-		"empty":          {"", "1:1: file is empty"},
-		"comments only":  {"# nothing\n\n", "1:1: file is empty"},
-		"null":           {"---\n...\n", "1:1: file is empty"},
+		"empty":          {"", "1:1: file is empty (its keys are in_flight)"},
+		"comments only":  {"# nothing\n\n", "1:1: file is empty (its keys are in_flight)"},
+		"null":           {"---\n...\n", "1:1: file is empty (its keys are in_flight)"},
 		"text":           {"hello", "1:1: must be a mapping of keys to values, not a single value (its keys are in_flight)"},
 		"two documents":  {"in_flight: 1\n---\nin_flight: 2\n", `2:1: file has more than one document (keep what stands before this "---")`},
 		"tab":            {"in_flight:\n\t1: 2\n", "2:1: not valid YAML: found character that cannot start any token while scanning for the next token (indent with spaces, not with tabs)"},
