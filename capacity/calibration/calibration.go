@@ -69,8 +69,12 @@ var (
 	}
 )
 
-// Longest is when Measure gives up.
+// Longest is when Measure gives up a step: more than twice what the longest one
+// takes on an idle machine.
 const Longest = 25 * time.Second
+
+// ErrBusy is what Measure returns when a step took longer than Longest.
+var ErrBusy = errors.New("it took more than " + unit.FormatDuration(Longest) + ", as this machine is busy: close other programs and calibrate again")
 
 // fractions of the ceiling at which the open loop is tried, until one run is
 // VALID. On its way each arrival wakes up a goroutine of its own, where a closed
@@ -81,11 +85,9 @@ var fractions = []float64{0.5, 0.25}
 // its closed form, as a fraction of it.
 const Tolerance = 0.05
 
-// Measure calibrates this machine. It takes at most Longest. An error means
+// Measure calibrates this machine. Each step may take Longest. An error means
 // that there is no result; a self-test that failed is a result.
 func Measure(ctx context.Context, c Config) (*capacity.Calibration, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, Longest, fmt.Errorf("calibration took more than %s", unit.FormatDuration(Longest)))
-	defer cancel()
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
@@ -94,28 +96,48 @@ func Measure(ctx context.Context, c Config) (*capacity.Calibration, error) {
 	}
 	res.OS, res.Arch, res.CPUs, res.GOMAXPROCS, res.Tool = here(c.Tool)
 
-	c.Progress("timers")
-	var err error
-	if res.Timer, err = timers(ctx, c.Steps.Timers); err != nil {
+	step := func(name, details string, measure func(context.Context) error) error {
+		c.Progress(name + details)
+		ctx, cancel := context.WithTimeoutCause(ctx, Longest, ErrBusy)
+		defer cancel()
+		if err := measure(ctx); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	}
+	err := step("timers", "", func(ctx context.Context) (err error) {
+		res.Timer, err = timers(ctx, c.Steps.Timers)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	c.Progress(fmt.Sprintf("ceiling: closed loop, %d connections", c.Steps.Connections))
-	if res.Ceiling, err = Ceiling(ctx, c); err != nil {
-		return nil, fmt.Errorf("ceiling: %w", err)
+	err = step("ceiling", fmt.Sprintf(": closed loop, %d connections", c.Steps.Connections), func(ctx context.Context) (err error) {
+		res.Ceiling, err = Ceiling(ctx, c)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, f := range fractions {
 		rate := math.Floor(res.Ceiling * f)
-		c.Progress(fmt.Sprintf("open loop: %s/s", unit.Human(rate)))
-		if res.Open, err = openLoop(ctx, c, rate); err != nil {
-			return nil, fmt.Errorf("open loop: %w", err)
+		err = step("open loop", fmt.Sprintf(": %s/s", unit.Human(rate)), func(ctx context.Context) (err error) {
+			res.Open, err = openLoop(ctx, c, rate)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 		if res.Open.Status == capacity.Valid {
 			break
 		}
 	}
-	c.Progress(fmt.Sprintf("stall self-test: %s/s, answers held for %s", unit.Human(c.Steps.Rate), unit.FormatDuration(c.Steps.Stall)))
-	if res.Stall, err = stall(ctx, c); err != nil {
-		return nil, fmt.Errorf("stall self-test: %w", err)
+	err = step("stall self-test", fmt.Sprintf(": %s/s, answers held for %s", unit.Human(c.Steps.Rate), unit.FormatDuration(c.Steps.Stall)), func(ctx context.Context) (err error) {
+		res.Stall, err = stall(ctx, c)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return res, nil
 }
