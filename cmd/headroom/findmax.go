@@ -116,12 +116,17 @@ func (a app) findMax(ctx context.Context, x execution, o runOptions) error {
 		return failure(err)
 	}
 	answer, err := search.Run(c, func(rate float64, phase search.Phase) (search.Result, error) {
-		t := trial{Record: fmt.Sprintf("trial-%02d", len(m.Trials)+1), Rate: rate, Phase: phase}
+		number := len(m.Trials) + 1
+		t := trial{Record: fmt.Sprintf("trial-%02d", number), Rate: rate, Phase: phase}
 		fmt.Fprintf(a.stderr, "%s  %s/s  %s\n", t.Record, unit.Human(rate), phase)
 		one := x
 		one.id, one.dir, one.brief = x.id+"-"+t.Record, filepath.Join(x.dir, t.Record), true
-		one.prepared = &prepared{scenario: scaled(x.scenario, rate/base, bounds), system: x.system, systemRef: x.systemRef}
-		one.notes = append(slices.Clone(x.notes), fmt.Sprintf("a trial of a search for the highest rate with %s: all rates are those of the file times %.4g", o.findMax, rate/base))
+		one.prepared = x.anew(scaled(x.scenario, rate/base, bounds), number)
+		note := fmt.Sprintf("a trial of a search for the highest rate with %s: all rates are those of the file times %.4g, and all seeds plus %d", o.findMax, rate/base, number)
+		if x.system != nil {
+			note += fmt.Sprintf("; the sandbox draws by seed %d", one.sandboxSeed)
+		}
+		one.notes = append(slices.Clone(x.notes), note)
 		if err := calibration.Above(x.calibration, rate*judged); err != nil {
 			one.notes = append(one.notes, "run with --above-ceiling: "+err.Error())
 		}
@@ -208,6 +213,20 @@ func scaled(s *scenarios.Scenario, factor float64, bounds []scenarios.Threshold)
 				st.Curve = scaledCurve{st.Curve, factor}
 			}
 		}
+	}
+	return &other
+}
+
+// anew returns what a trial of a search runs: the scenario, whose loads it may
+// change, with seeds of the trial's own for the loads and for the sandbox. Equal
+// seeds would send equal schedules to equal draws, and passes that repeat each
+// other are one pass. Streams of neighbouring seeds have nothing in common.
+func (p *prepared) anew(s *scenarios.Scenario, number int) *prepared {
+	other := *p
+	other.scenario = s
+	other.sandboxSeed += uint64(number)
+	for i := range s.Loads {
+		s.Loads[i].Seed += uint64(number)
 	}
 	return &other
 }

@@ -22,6 +22,8 @@ type prepared struct {
 	// this program finds it; nil and "" for other targets.
 	system    *model.System
 	systemRef string
+	// sandboxSeed drives the sandbox's random draws.
+	sandboxSeed uint64
 }
 
 // prepare reads the scenario with the given file name, or the ready-made one of
@@ -45,7 +47,7 @@ func (a app) prepareAgainst(ref string, sys *model.System) (*prepared, error) {
 	if faults != nil {
 		return nil, inputFaults(faults)
 	}
-	p := &prepared{scenario: s}
+	p := &prepared{scenario: s, sandboxSeed: 1}
 	var schema []byte
 	if sys != nil {
 		p.system, schema = sys, sys.SDL

@@ -47,7 +47,8 @@ to --out.
 With --find-max it looks for the highest rate that passes instead: it runs the
 scenario again and again, all of its rates scaled together, up in steps, then
 between the last rate that passed and the first that failed, and then three times
-at the rate that was found. Each trial is a record of its own.
+at the rate that was found. Each trial is a record of its own, with seeds of its
+own: those of the scenario plus the trial's number.
 
 Ctrl-C ends the sending and lets what is in flight finish; a second one gives it
 up. Either way the record is complete and marked.`,

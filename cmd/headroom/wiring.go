@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,7 +49,7 @@ func (a app) connect(ctx context.Context, p *prepared) (*target, error) {
 	s := p.scenario
 	if p.system != nil {
 		var e sandbox.Endpoints
-		child, err := a.startChild("sandbox", &e, "sandbox", "--child", p.systemRef)
+		child, err := a.startChild("sandbox", &e, "sandbox", "--child", "--seed", strconv.FormatUint(p.sandboxSeed, 10), p.systemRef)
 		if err != nil {
 			return nil, err
 		}
