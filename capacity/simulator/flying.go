@@ -1,6 +1,10 @@
 package simulator
 
-import "time"
+import (
+	"time"
+
+	"github.com/headroom-load/headroom/capacity/model/heap"
+)
 
 // flying is when a load's requests that wait for their answers have them. A load is
 // seldom at the limit of what it may have in flight, so the instants lie unsorted by
@@ -12,7 +16,7 @@ type flying struct {
 	first   int64
 	seconds [][]time.Duration // from the first on
 	free    [][]time.Duration
-	heap    ends
+	heap    heap.Min[time.Duration]
 	heaped  bool
 }
 
@@ -25,7 +29,7 @@ func secondOf(done time.Duration) int64 { return int64(max(0, done-1) / time.Sec
 func (f *flying) push(done time.Duration) {
 	f.n++
 	if f.heaped {
-		f.heap.push(done)
+		f.heap.Push(done)
 		return
 	}
 	i := max(0, secondOf(done)-f.first)
@@ -64,7 +68,7 @@ func (f *flying) full(at time.Duration) (until time.Duration, full bool) {
 		if f.heaped = f.n >= f.most || before-f.n < before/4; f.heaped {
 			for _, list := range f.seconds {
 				for _, done := range list {
-					f.heap.push(done)
+					f.heap.Push(done)
 				}
 			}
 			f.seconds, f.free = nil, nil
@@ -80,7 +84,7 @@ func (f *flying) full(at time.Duration) (until time.Duration, full bool) {
 func (f *flying) settle(at time.Duration) {
 	if f.heaped {
 		for len(f.heap) > 0 && f.heap[0] <= at {
-			f.heap.pop()
+			f.heap.Pop()
 			f.n--
 		}
 		return
@@ -98,49 +102,4 @@ func (f *flying) settle(at time.Duration) {
 		f.n -= len(list) - len(kept)
 		f.seconds[i] = kept
 	}
-}
-
-// ends is a heap of instants.
-type ends []time.Duration
-
-func (h *ends) push(done time.Duration) {
-	*h = append(*h, done)
-	q := *h
-	i := len(q) - 1
-	for i > 0 {
-		parent := (i - 1) / 2
-		if q[parent] <= done {
-			break
-		}
-		q[i] = q[parent]
-		i = parent
-	}
-	q[i] = done
-}
-
-// pop takes the first instant out.
-func (h *ends) pop() {
-	q := *h
-	last := q[len(q)-1]
-	q = q[:len(q)-1]
-	*h = q
-	if len(q) == 0 {
-		return
-	}
-	i := 0
-	for {
-		child := 2*i + 1
-		if child >= len(q) {
-			break
-		}
-		if child+1 < len(q) && q[child+1] < q[child] {
-			child++
-		}
-		if last <= q[child] {
-			break
-		}
-		q[i] = q[child]
-		i = child
-	}
-	q[i] = last
 }

@@ -1,6 +1,10 @@
 package limiter
 
-import "time"
+import (
+	"time"
+
+	"github.com/headroom-load/headroom/capacity/model/heap"
+)
 
 // wheel holds the environments in use and gives them back in the order in which
 // they end, in constant time for each: a hashed timing wheel (Varghese and
@@ -10,8 +14,8 @@ import "time"
 type wheel struct {
 	n      int // environments
 	tick   int64
-	next   leases  // that end within tick, or before
-	spokes []int32 // heads of the lists: index into held; -1: empty
+	next   heap.Min[lease] // that end within tick, or before
+	spokes []int32         // heads of the lists: index into held; -1: empty
 	held   []link
 	free   int32 // list of the links not in use
 }
@@ -40,7 +44,7 @@ func (w *wheel) add(l lease) {
 	w.n++
 	tick := tickOf(l.until())
 	if tick <= w.tick {
-		w.push(l)
+		w.next.Push(l)
 		return
 	}
 	i := w.free
@@ -80,61 +84,14 @@ func (w *wheel) take(spoke *int32) {
 			continue
 		}
 		*p, x.next, w.free = x.next, w.free, i
-		w.push(x.lease)
+		w.next.Push(x.lease)
 	}
 }
 
-func (w *wheel) push(l lease) {
-	w.next = append(w.next, l)
-	w.next.rise(len(w.next)-1, l)
-}
-
-// pop takes the lease out that ends first. The hole that it leaves sinks to the
-// bottom before the last lease fills it: that one is late and would sink as deep
-// anyway, so comparing it on the way down only costs.
+// pop takes the lease out that ends first.
 func (w *wheel) pop() lease {
-	q := w.next
-	n := len(q) - 1
-	first, last := q[0], q[n]
-	w.next = q[:n]
 	w.n--
-	q = q[:n]
-	hole := 0
-	for child := 1; child+1 < n; child = 2*hole + 1 {
-		// Written so that no branch depends on which child is less: it would be
-		// mispredicted every other time.
-		pair := q[child : child+2 : child+2]
-		right := 0
-		if pair[1] < pair[0] {
-			right = 1
-		}
-		q[hole] = min(pair[0], pair[1])
-		hole = child + right
-	}
-	if child := 2*hole + 1; child < n {
-		q[hole] = q[child]
-		hole = child
-	}
-	if hole < n {
-		q.rise(hole, last)
-	}
-	return first
-}
-
-// leases is a binary min-heap.
-type leases []lease
-
-// rise puts l in at i, or above, where it is less than what stands there.
-func (q leases) rise(i int, l lease) {
-	for i > 0 {
-		parent := (i - 1) / 2
-		if q[parent] <= l {
-			break
-		}
-		q[i] = q[parent]
-		i = parent
-	}
-	q[i] = l
+	return w.next.Pop()
 }
 
 // lease is an environment in use: twice the instant until which it is, and one
