@@ -137,13 +137,6 @@ func (a *analysis) brokersPeak(q Quota) (p peak, ok bool) {
 	return p, ok
 }
 
-// hasRecords reports whether the run produces Kafka records.
-func (a *analysis) hasRecords() bool {
-	return slices.ContainsFunc(a.run.Manifest.Loads, func(l Load) bool {
-		return slices.ContainsFunc(l.Operations, func(o Operation) bool { return o.Record != nil })
-	})
-}
-
 // brokerOffsets compares the records that brokers acknowledged with those that
 // they hold: by partition, the end offset after the load less that before it.
 func (a *analysis) brokerOffsets() Check {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // Kind says how a run came about.
@@ -109,6 +110,12 @@ type Overridden struct {
 	Origin Origin  `json:"origin"`
 	Limit  float64 `json:"limit"`
 }
+
+// OfSize reports whether q limits the size of single items.
+func (q Quota) OfSize() bool { return q.Kind == FixedQuota && q.Unit == unit.Bytes }
+
+// PerSecond reports whether the limit is an amount per second.
+func (q Quota) PerSecond() bool { return q.Kind == RateQuota || q.Period != "" }
 
 // Role says what a series tells about its quota.
 type Role = string

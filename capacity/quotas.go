@@ -157,7 +157,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		Source: q.Source, AsOf: q.AsOf, Code: q.Code, ByOperation: []OperationCost{},
 		Throttled: throttled, TestedRate: a.testedRate(r.loads), Notes: slices.Clone(q.Notes),
 	}
-	if q.Kind == RateQuota || q.Period != "" {
+	if q.PerSecond() {
 		r.Period = new("s")
 	}
 	if !a.readable() {
@@ -211,7 +211,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	if q.Kind == FixedQuota {
 		fails := fmt.Sprintf("what is above %s fails at any rate", unit.HumanQuantity(q.Limit, q.Unit))
 		switch {
-		case q.sizes():
+		case q.OfSize():
 			fails += "; " + SmallerItems
 		case q.ofBrokers():
 			fails = q.left(r.Peak)
@@ -330,9 +330,6 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	return r
 }
 
-// sizes reports whether a fixed quota is of the size of single items.
-func (q Quota) sizes() bool { return q.Kind == FixedQuota && q.Unit == unit.Bytes }
-
 // exceeded says how a run was above a fixed quota, or "" where it wasn't.
 func (a *analysis) exceeded(q Quota, r QuotaResult) string {
 	above := r.Peak != nil && *r.Peak > q.Limit
@@ -347,7 +344,7 @@ func (a *analysis) exceeded(q Quota, r QuotaResult) string {
 	if refused {
 		text += fmt.Sprintf(" (%s of %s requests, %s)", count(*r.Throttled), count(a.sentTo(q)), unit.HumanShare(a.refusedShare(q, r.Throttled)))
 	}
-	if q.sizes() {
+	if q.OfSize() {
 		text += "; " + SmallerItems
 	}
 	return text

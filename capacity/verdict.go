@@ -92,7 +92,7 @@ func (a *analysis) verdict() Verdict {
 		a.steadyState(),
 		a.samples(),
 	}}
-	if a.hasRecords() {
+	if slices.ContainsFunc(a.run.Manifest.Loads, Load.Kafka) {
 		v.Checks = append(v.Checks, a.brokerOffsets())
 	}
 	for i := range v.Checks {

@@ -297,9 +297,9 @@ func warnings(a, b *capacity.Run, x, y capacity.Assessment) []string {
 	for _, q := range m.Quotas {
 		i := slices.IndexFunc(n.Quotas, func(o capacity.Quota) bool { return o.ID == q.ID })
 		if i >= 0 && n.Quotas[i].Limit != q.Limit {
-			show := unit.HumanRate
-			if q.Kind != capacity.RateQuota && q.Period == "" {
-				show = unit.HumanQuantity
+			show := unit.HumanQuantity
+			if q.PerSecond() {
+				show = unit.HumanRate
 			}
 			warn("the limits of %s differ: %s and %s", q.ID, show(q.Limit, q.Unit), show(n.Quotas[i].Limit, q.Unit))
 		}

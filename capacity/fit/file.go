@@ -25,7 +25,7 @@ func (f *fitter) file(name string) []byte {
 	var limiters []*quota
 	for _, id := range f.quotaOrder {
 		q := f.quotas[id]
-		if q.ofSize() {
+		if q.OfSize() {
 			if q.sizes.told() {
 				limiters = append(limiters, q)
 			} else {
@@ -74,7 +74,7 @@ func (q *quota) limiter(w *bytes.Buffer) {
 		}
 		return
 	}
-	if q.ofSize() {
+	if q.OfSize() {
 		fmt.Fprintf(w, "  - {id: %s, kind: item_size, largest: %s}\n", q.ID, unit.Quantity{Amount: q.Limit, Thing: unit.Bytes})
 		return
 	}
@@ -117,7 +117,7 @@ func (f *fitter) write(w *bytes.Buffer, op *operation, limiters []*quota) {
 			continue
 		}
 		switch {
-		case q.ofSize():
+		case q.OfSize():
 			q.charge(&charges)
 		case q.Kind == capacity.LevelQuota:
 			if !timed {

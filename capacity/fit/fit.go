@@ -176,7 +176,7 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 				}
 			}
 		}
-		if q.ofSize() {
+		if q.OfSize() {
 			q.sizes.add(run, of, res)
 		}
 		if res.UnitCost != nil {

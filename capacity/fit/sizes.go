@@ -18,9 +18,6 @@ type sizes struct {
 	unknown          bool // a run doesn't tell its largest, or how many it refused
 }
 
-// ofSize reports whether a quota limits the size of single items.
-func (q *quota) ofSize() bool { return q.Kind == capacity.FixedQuota && q.Unit == unit.Bytes }
-
 // told reports whether the sizes make a limiter and its charges.
 func (s *sizes) told() bool { return !s.unknown && s.largest > 0 && s.reached > 0 }
 

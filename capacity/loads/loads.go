@@ -134,7 +134,7 @@ func Back(m *capacity.Manifest) *scenarios.Scenario {
 	for _, q := range m.Quotas {
 		if q.Origin == capacity.FromScenario {
 			o := scenarios.QuotaOverride{ID: q.ID, Amount: q.Limit, Thing: q.Unit}
-			if q.Kind == capacity.RateQuota || q.Period != "" {
+			if q.PerSecond() {
 				o.Per = time.Second
 			}
 			s.Quotas = append(s.Quotas, o)

@@ -37,7 +37,7 @@ func Summary(c Config) string {
 	}
 	for _, q := range m.Quotas {
 		limit := unit.HumanQuantity(q.Limit, q.Unit)
-		if q.Kind == capacity.RateQuota || q.Period != "" {
+		if q.PerSecond() {
 			limit = unit.HumanRate(q.Limit, q.Unit)
 		}
 		fmt.Fprintf(&b, "  held against %s: %s (%s)\n", q.ID, limit, q.Origin)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/headroom-load/headroom/capacity/model"
@@ -135,6 +136,17 @@ func (b *Broker) stateQuota() error {
 	request := kmsg.NewPtrAlterClientQuotasRequest()
 	request.Entries = append(request.Entries, entry)
 
+	return b.ask(func(ctx context.Context, c *kgo.Client) error {
+		answer, err := request.RequestWith(ctx, c)
+		if err == nil && (len(answer.Entries) != 1 || answer.Entries[0].ErrorCode != 0) {
+			err = errors.New("the quota is refused")
+		}
+		return err
+	})
+}
+
+// ask asks the cluster something, as one of its clients, before anybody else does.
+func (b *Broker) ask(question func(context.Context, *kgo.Client) error) error {
 	c, err := b.connect("headroom-sandbox")
 	if err != nil {
 		return err
@@ -142,11 +154,7 @@ func (b *Broker) stateQuota() error {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
-	answer, err := request.RequestWith(ctx, c)
-	if err == nil && (len(answer.Entries) != 1 || answer.Entries[0].ErrorCode != 0) {
-		err = errors.New("the quota is refused")
-	}
-	return err
+	return question(ctx, c)
 }
 
 // count tells the meter which partitions the brokers have.
@@ -154,27 +162,22 @@ func (b *Broker) count() error {
 	if b.meter == nil {
 		return nil
 	}
-	c, err := b.connect("headroom-sandbox")
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), startTime)
-	defer cancel()
-	cluster, err := kadm.NewClient(c).Metadata(ctx)
-	if err != nil {
-		return err
-	}
-	held := make([]int, b.system.Kafka.Brokers)
-	cluster.Topics.EachPartition(func(p kadm.PartitionDetail) {
-		for _, id := range p.Replicas {
-			held[id]++
+	return b.ask(func(ctx context.Context, c *kgo.Client) error {
+		cluster, err := kadm.NewClient(c).Metadata(ctx)
+		if err != nil {
+			return err
 		}
+		held := make([]int, b.system.Kafka.Brokers)
+		cluster.Topics.EachPartition(func(p kadm.PartitionDetail) {
+			for _, id := range p.Replicas {
+				held[id]++
+			}
+		})
+		for id, n := range held {
+			b.meter.Holds(id, n)
+		}
+		return nil
 	})
-	for id, n := range held {
-		b.meter.Holds(id, n)
-	}
-	return nil
 }
 
 // connected counts connections that are opened or, with -1, closed.
