@@ -128,8 +128,8 @@ type Pacing string
 
 // Pacings.
 const (
-	// DefaultPacing releases the arrivals of each millisecond together in stages
-	// that reach 3,000/s, each at its own instant in others.
+	// DefaultPacing releases five arrivals together, and at most those of a
+	// millisecond, in stages that reach 3,000/s; each at its own instant in others.
 	DefaultPacing Pacing = "default"
 	// Precise releases each arrival at its own instant, which at 5,000/s takes
 	// about twice the CPU.

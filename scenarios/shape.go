@@ -60,7 +60,7 @@ type (
 		InFlight   *int            `yaml:"in_flight" doc:"Most requests that wait for an answer; from the plan where left out (peak rate x 5 s, within 64 and 20,000)."`
 		Late       text[late]      `yaml:"late" doc:"What happens to an arrival that can't be sent within its lateness: drop (the default) or send."`
 		Lateness   *unit.Duration  `yaml:"lateness" doc:"How late an arrival may be sent; 100ms where left out." eg:"100ms"`
-		Pacing     text[pacing]    `yaml:"pacing" doc:"default releases the arrivals of a millisecond together at rates from 3000/s on; precise releases each at its own instant, for more CPU."`
+		Pacing     text[pacing]    `yaml:"pacing" doc:"default releases up to five arrivals, those of at most a millisecond, together at rates from 3000/s on; precise releases each at its own instant, for more CPU."`
 		Timeout    *unit.Duration  `yaml:"timeout" doc:"How long an answer may take; 30s where left out." eg:"30s"`
 	}
 	stageFile struct {

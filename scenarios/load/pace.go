@@ -6,22 +6,33 @@ import (
 	"github.com/headroom-load/headroom/scenarios"
 )
 
-// Arrivals of a stage that reaches groupRate per second are released together
-// at the end of each groupTime, unless the load's pacing is precise: at such
-// rates a wake-up for each costs as much as the request. Below, the machine
-// wakes up for each anyway.
+// Arrivals of a stage that reaches groupRate per second are released in groups,
+// unless the load's pacing is precise: at such rates a wake-up for each costs as
+// much as the request. Below, the machine wakes up for each anyway. A group is
+// groupSize arrivals at the stage's peak rate, in at most groupTime.
 const (
 	groupRate = 3000
+	groupSize = 5
 	groupTime = time.Millisecond
 )
+
+// grouping returns the length of time whose arrivals of a stage are released
+// together at its end, or 1 ns where each is released at its own instant.
+func grouping(l scenarios.Load, stage scenarios.Stage) time.Duration {
+	peak := stage.PeakRate()
+	if l.Pacing == scenarios.Precise || peak < groupRate {
+		return 1
+	}
+	return min(groupTime, max(time.Duration(groupSize/peak*float64(time.Second)), 1))
+}
 
 // pace releases each shot when it is due, and returns the number of the first
 // arrival whose turn did not come.
 func (r *runner) pace(shots <-chan shot) (next int64) {
 	defer r.timer.close()
-	grouped := make([]bool, len(r.plan.Load.Profile))
-	for i := range grouped {
-		grouped[i] = r.plan.Load.Pacing != scenarios.Precise && r.plan.Load.Profile[i].PeakRate() >= groupRate
+	groups := make([]time.Duration, len(r.plan.Load.Profile))
+	for i, stage := range r.plan.Load.Profile {
+		groups[i] = grouping(r.plan.Load, stage)
 	}
 	for {
 		var s shot
@@ -37,10 +48,8 @@ func (r *runner) pace(shots <-chan shot) (next int64) {
 		if !more {
 			return next
 		}
-		due := s.Intended
-		if grouped[s.Stage] {
-			due = (due + groupTime - 1).Truncate(groupTime)
-		}
+		group := groups[s.Stage]
+		due := (s.Intended + group - 1).Truncate(group)
 		if !r.timer.wait(due) || !r.room() {
 			return next
 		}

@@ -487,6 +487,26 @@ func TestPauseAndTwoLoads(t *testing.T) {
 	})
 }
 
+// At 20,000/s five arrivals leave together, 250 us apart.
+func TestGroupsOfFive(t *testing.T) {
+	in(t, func(t *testing.T, ctx context.Context) {
+		d := &target{}
+		drive(t, ctx, nil, []scenarios.Load{uniform(hold(20_000, time.Second))}, []*target{d})
+		together := make(map[time.Duration]int)
+		for _, s := range d.samples {
+			if lag := s.Sent - s.Intended; lag < 0 || lag >= 250*time.Microsecond {
+				t.Fatalf("intended %v, sent %v", s.Intended, s.Sent)
+			}
+			together[s.Sent]++
+		}
+		for at, n := range together {
+			if n != groupSize {
+				t.Fatalf("%d arrivals left at %v", n, at)
+			}
+		}
+	})
+}
+
 func TestPrecisePacing(t *testing.T) {
 	in(t, func(t *testing.T, ctx context.Context) {
 		l := random(1, hold(5000, 2*time.Second))
