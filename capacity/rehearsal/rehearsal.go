@@ -59,6 +59,12 @@ type Config struct {
 	Calibration *capacity.Calibration
 	// Progress is called about once a second while load is sent, if not nil.
 	Progress func(Progress)
+
+	// wall is what the wall clock showed at a reading of the monotonic one; nil:
+	// what that reading says of it.
+	wall func(now time.Time) time.Time
+	// send sends the load; nil: load.Run does.
+	send func(ctx context.Context, abort <-chan struct{}, start time.Time, plans []load.Plan, rec *measure.Recorder)
 }
 
 // Progress is how far a run has come.
@@ -125,6 +131,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		start:    start,
 		total:    total(c.Scenario),
 		rules:    &rules{stop: c.Scenario.Stop, quotas: c.Quotas},
+		strain:   strainMeter{wall: c.wall},
 		watchers: map[string]load.Watcher{},
 		faults:   map[string]bool{},
 	}
@@ -209,10 +216,14 @@ type execution struct {
 func (x *execution) drive(ctx context.Context, abort <-chan struct{}, plans []load.Plan) error {
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
+	send := x.config.send
+	if send == nil {
+		send = load.Run
+	}
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		load.Run(sending, abort, x.start, plans, x.recorder)
+		send(sending, abort, x.start, plans, x.recorder)
 	}()
 	x.cpu.read() // from here on they measure
 	x.strain.read(x.start, x.start)

@@ -12,7 +12,8 @@ import (
 // garbage collector, its scheduler, and steps of the machine's clock.
 type strainMeter struct {
 	samples []metrics.Sample
-	seen    [][]uint64 // the counts of the last reading
+	seen    [][]uint64                    // the counts of the last reading
+	wall    func(now time.Time) time.Time // what the wall clock showed at a reading of the monotonic one; nil: the same reading
 }
 
 // strained are the runtime's histograms that a strainMeter reads, each with the
@@ -58,7 +59,11 @@ func (m *strainMeter) read(start, from time.Time) (series []measure.Series) {
 		// The wall clock's reading against the monotonic one: a step of the former,
 		// which the cloud's minutes follow, shows as a step of the difference.
 		now := time.Now()
-		one("clock_offset", "Last", (now.Round(0).Sub(start.Round(0)) - now.Sub(start)).Seconds())
+		wall := now.Round(0)
+		if m.wall != nil {
+			wall = m.wall(now)
+		}
+		one("clock_offset", "Last", (wall.Sub(start.Round(0)) - now.Sub(start)).Seconds())
 	}
 	return series
 }
