@@ -2,9 +2,12 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headroom-load/headroom/scenarios"
@@ -137,10 +140,34 @@ func (c *connections) of() (open, most map[int32]int) {
 	return open, most
 }
 
-// counted is a connection that counts until it is closed.
+// counted is a connection that counts until it is closed, and that knows whether it
+// was ended by the broker, or by what lies between: a client closes one for reasons
+// of its own, too, as when it wasn't used for long.
 type counted struct {
 	net.Conn
 	closed func()
+	ended  atomic.Bool
+}
+
+// Read implements net.Conn.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.saw(err)
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.saw(err)
+	return n, err
+}
+
+// saw notes an error that isn't the client's own end of waiting.
+func (c *counted) saw(err error) {
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.ended.Store(true)
+	}
 }
 
 // Close implements net.Conn.

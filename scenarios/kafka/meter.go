@@ -1,9 +1,12 @@
 package kafka
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -145,18 +148,25 @@ func (m *meter) OnBrokerThrottle(meta kgo.BrokerMetadata, interval time.Duration
 }
 
 // OnBrokerE2E implements kgo.HookBrokerE2E. A request counts when it is answered:
-// what was written to a broker that throttles may wait there, unread.
+// what was written to a broker that throttles may wait there, unread. One that was
+// given up tells of silence alone.
 func (m *meter) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
-	if key != produceKey || e2e.Err() != nil {
+	answered, givenUp := e2e.Err() == nil, errors.Is(e2e.Err(), os.ErrDeadlineExceeded)
+	if key != produceKey || !answered && !givenUp {
 		return
 	}
 	now := time.Now()
-	m.accounts.count(meta.NodeID, now, e2e.BytesWritten)
+	if answered {
+		m.accounts.count(meta.NodeID, now, e2e.BytesWritten)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := m.broker(meta.NodeID)
 	// What it asked to wait, and what waited behind other requests, is no silence.
 	since := now.Add(-e2e.ReadWait - e2e.TimeToRead)
+	if e2e.WriteErr != nil {
+		since = now.Add(-e2e.TimeToWrite) // nor did it read
+	}
 	for _, t := range []time.Time{b.heard, b.muted} {
 		if t.After(since) {
 			since = t
@@ -165,9 +175,11 @@ func (m *meter) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2
 	if d := now.Sub(since); d >= silence {
 		m.noticeAt(since, d, "broker", fmt.Sprintf("broker %d: no answer for %s", meta.NodeID, unit.HumanSeconds(d.Seconds())))
 	}
-	b.heard = now
-	b.bytes += int64(e2e.BytesWritten)
-	b.requests++
+	if answered {
+		b.heard = now
+		b.bytes += int64(e2e.BytesWritten)
+		b.requests++
+	}
 }
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
@@ -180,6 +192,8 @@ func (m *meter) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.
 	m.accounts.connections.met(net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))), meta.NodeID)
 	b := m.broker(meta.NodeID)
 	switch {
+	case errors.Is(err, context.Canceled):
+		return // nobody waits for it any more
 	case err != nil && !b.down:
 		m.notice("broker", fmt.Sprintf("broker %d can't be reached: %s", meta.NodeID, network(err)))
 	case err == nil && b.down:
@@ -188,13 +202,14 @@ func (m *meter) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.
 	b.down = err != nil
 }
 
-// OnBrokerDisconnect implements kgo.HookBrokerDisconnect.
-func (m *meter) OnBrokerDisconnect(meta kgo.BrokerMetadata, _ net.Conn) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if meta.NodeID < 0 {
+// OnBrokerDisconnect implements kgo.HookBrokerDisconnect. It is called before the
+// client closes its end.
+func (m *meter) OnBrokerDisconnect(meta kgo.BrokerMetadata, conn net.Conn) {
+	if c, ok := conn.(*counted); meta.NodeID < 0 || ok && !c.ended.Load() {
 		return
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.notice("broker", fmt.Sprintf("broker %d: a connection was closed", meta.NodeID))
 	m.broker(meta.NodeID).down = true
 }

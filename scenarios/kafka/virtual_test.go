@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/load"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -158,6 +160,94 @@ func TestVirtualStall(t *testing.T) {
 		sum, _, _ := run(t, cfg)
 		if written(c) != sum.OK || sum.DroppedGenerator != 0 || sum.DroppedSaturation < 2500 || sum.DroppedSaturation > 3000 {
 			t.Errorf("ok %d of %d, written %d, dropped %d", sum.OK, sum.Planned, written(c), sum.DroppedSaturation)
+		}
+	})
+}
+
+// TestVirtualClosings: that a broker closes a connection is an event. That the client
+// does is none: of one that wasn't used for long, of one whose broker it gave up, which
+// is told by the silence, and of all where the run is given up.
+func TestVirtualClosings(t *testing.T) {
+	// notices drives a load and returns what became known of the cluster.
+	notices := func(t *testing.T, cfg Config, during func(abort func())) []string {
+		cfg.InFlight = 100_000
+		d, err := New(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		abort := make(chan struct{})
+		go during(sync.OnceFunc(func() { close(abort) }))
+		rec := measure.NewRecorder([]measure.Operation{{Load: "views", Name: "view"}}, 1)
+		load.Run(t.Context(), abort, time.Now(), []load.Plan{{Load: cfg.Load, Schedule: load.NewSchedule(cfg.Load), Driver: d, Ops: []int{0}, InFlight: cfg.InFlight}}, rec)
+		synctest.Wait()
+		_, seen := d.Watch(time.Now(), time.Second)
+		var texts []string
+		for _, n := range seen {
+			texts = append(texts, n.Text)
+		}
+		time.Sleep(time.Minute) // until a silent broker has answered
+		return texts
+	}
+	quiet := func(func()) {}
+	silent := func(c *kfake.Cluster, from, length time.Duration) {
+		begin := time.Now().Add(from)
+		c.ControlKey(produceKey, func(kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			if now := time.Now(); now.After(begin) && now.Before(begin.Add(length)) {
+				c.SleepControl(func() { time.Sleep(begin.Add(length).Sub(now)) })
+			}
+			return nil, nil, false
+		})
+	}
+	virtual(t, func(t *testing.T, _ *kfake.Cluster, cfg Config) {
+		cfg.Load = views(10, 0)
+		cfg.Load.Profile = []scenarios.Stage{
+			{Name: "before", From: 10, To: 10, For: 10 * time.Second, Measure: true},
+			{Name: "pause", For: 5 * time.Minute},
+			{Name: "after", From: 10, To: 10, For: 10 * time.Second, Measure: true},
+		}
+		if got := notices(t, cfg, quiet); got != nil {
+			t.Errorf("after a pause: %q", got)
+		}
+	})
+	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
+		cfg.Load = views(100, time.Minute)
+		silent(c, 10*time.Second, 30*time.Second)
+		if got := notices(t, cfg, func(abort func()) { time.Sleep(10*time.Second + 500*time.Millisecond); abort() }); got != nil {
+			t.Errorf("given up: %q", got)
+		}
+	})
+	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
+		cfg.Load = views(100, time.Minute)
+		silent(c, 10*time.Second, 25*time.Second)
+		got := notices(t, cfg, quiet)
+		if !slices.Contains(got, "broker 0: no answer for 10.0 s") || slices.ContainsFunc(got, func(text string) bool { return !strings.HasPrefix(text, "broker 0: no answer for ") }) {
+			t.Errorf("of a broker that is silent for longer than requests wait: %q", got)
+		}
+	})
+	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
+		var mu sync.Mutex
+		var ends []net.Conn
+		within := cfg.Dial
+		cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := within(ctx, network, address)
+			mu.Lock()
+			defer mu.Unlock()
+			ends = append(ends, conn)
+			return conn, err
+		}
+		cfg.Load = views(100, time.Minute)
+		got := notices(t, cfg, func(func()) {
+			time.Sleep(10 * time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, conn := range ends {
+				conn.Close()
+			}
+		})
+		if !slices.Contains(got, "broker 0: a connection was closed") || !slices.Contains(got, "broker 0 is connected again") {
+			t.Errorf("of connections that were closed under the client: %q", got)
 		}
 	})
 }
