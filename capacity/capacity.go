@@ -65,6 +65,10 @@ const (
 // SmallerItems is what takes a limit of sizes out of the way.
 const SmallerItems = "compress the value and cut it into chunks below the limit"
 
+// NoRefusals is why a client quota of Kafka has no safe rate. It is among the notes
+// of a quota whose binding rate is predicted all the same.
+const NoRefusals = "a broker refuses nothing: above the binding rate records come late, so no rate is safe from refusals"
+
 // Quota is one limit that load can run into.
 type Quota struct {
 	ID     string    `json:"id"`   // "appsync.request-tokens"

@@ -277,7 +277,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	}
 	r.BindsAt = predict(r.binds, low, high, r.TestedRate)
 	if kafka != nil {
-		note("a broker refuses nothing: above the binding rate records come late, so no rate is safe from refusals")
+		r.Notes = append(r.Notes, NoRefusals)
 		return r
 	}
 

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
@@ -146,6 +147,8 @@ func (t *Table) prediction(a capacity.Assessment, q capacity.QuotaResult, p *cap
 		return t.fixed(q)
 	case p == nil && a.Verdict.Status != capacity.Valid:
 		return t.missing(fmt.Sprintf("withheld: the run is %s", a.Verdict.Status))
+	case p == nil && slices.Contains(q.Notes, capacity.NoRefusals):
+		return t.missing(capacity.NoRefusals)
 	case p == nil:
 		return t.missing("the run does not carry this prediction for " + q.ID)
 	case p.Grade == capacity.Refused || p.Rate == nil:

@@ -41,25 +41,21 @@ func clock(t *timeline, withheld string) (f Figure, ok bool) {
 		f.chart.under = append(f.chart.under, c)
 	}
 	shown := []string{"offered and answered rates of each load"}
-	for _, area := range []struct {
-		name  string
-		chart func() (chart, bool)
-	}{
-		{"median and p99 of their response times", func() (chart, bool) {
-			if withheld != "" {
-				return chart{}, false
-			}
-			return t.loadTimes(loads)
-		}},
-		{"the longest time a broker asked to wait in each second", t.waits},
-		{"how many records consumer groups were behind", t.lags},
-	} {
-		if c, ok := area.chart(); ok {
+	show := func(what string, c chart, ok bool) {
+		if ok {
 			c.tall = clockNext
 			f.chart.under = append(f.chart.under, c)
-			shown = append(shown, area.name)
+			shown = append(shown, what)
 		}
 	}
+	if withheld == "" {
+		c, drawn := t.loadTimes(loads)
+		show(strings.Join(drawn, " and ")+" of their response times", c, len(drawn) > 0)
+	}
+	waits, asked := t.waits()
+	show("the longest time a broker asked to wait in each second", waits, asked)
+	lags, behind := t.lags()
+	show("how many records consumer groups were behind", lags, behind)
 	f.Caption = "From the top: " + strings.Join(shown, "; ") + "."
 	if withheld != "" {
 		f.Caption += " " + withheld
@@ -130,8 +126,9 @@ func (t *timeline) loadRates(loads []capacity.Load, hue int) chart {
 	return chart{x: t.time(), y: amounts("per second", top, short), marks: marks}
 }
 
-// loadTimes draws percentiles of each load's response times.
-func (t *timeline) loadTimes(loads []capacity.Load) (c chart, ok bool) {
+// loadTimes draws percentiles of each load's response times, and says which any load
+// has.
+func (t *timeline) loadTimes(loads []capacity.Load) (c chart, drawn []string) {
 	lowest, highest := math.Inf(1), 0.0
 	for i, l := range loads {
 		step, parts := t.responses(l.Name)
@@ -139,15 +136,19 @@ func (t *timeline) loadTimes(loads []capacity.Load) (c chart, ok bool) {
 			continue
 		}
 		for _, p := range []struct {
-			name string
-			p    float64
-			dash []vg.Length
-		}{{"p50", 0.5, solid}, {"p99", 0.99, dashed}} {
+			name, called string
+			p            float64
+			dash         []vg.Length
+		}{{"p50", "median", 0.5, solid}, {"p99", "p99", 0.99, dashed}} {
 			line := line{name: l.Name + " " + p.name, role: hues[i], dash: p.dash, weight: 1.8}
 			low, high, earned := t.steps(&line, p.p, step, parts)
 			lowest, highest = min(lowest, low), max(highest, high)
-			if earned {
-				c.marks = append(c.marks, line)
+			if !earned {
+				continue
+			}
+			c.marks = append(c.marks, line)
+			if !slices.Contains(drawn, p.called) {
+				drawn = append(drawn, p.called)
 			}
 		}
 	}
@@ -155,7 +156,7 @@ func (t *timeline) loadTimes(loads []capacity.Load) (c chart, ok bool) {
 	if c.y.log {
 		c.y.title = "time (log)"
 	}
-	return c, len(c.marks) > 0
+	return c, drawn
 }
 
 // waits draws what brokers asked to wait; nothing where none did.

@@ -73,7 +73,7 @@ func TestClock(t *testing.T) {
 	if f == nil {
 		t.Fatal("there is no figure of the clock")
 	}
-	for _, want := range []string{"rates of each load", "p99 of their response times", "asked to wait", "groups were behind", "Marked: at 33.0 s view-events: partition 2 of views: leader 2 after 1, and 1 more within moments; at 46.0 s view-events: broker 1: no answer for 2.50 s, and 2 more within moments."} {
+	for _, want := range []string{"rates of each load; median of their response times", "asked to wait", "groups were behind", "Marked: at 33.0 s view-events: partition 2 of views: leader 2 after 1, and 1 more within moments; at 46.0 s view-events: broker 1: no answer for 2.50 s, and 2 more within moments."} {
 		if !strings.Contains(f.Caption, want) {
 			t.Errorf("the caption lacks %q: %s", want, f.Caption)
 		}
@@ -96,6 +96,19 @@ func TestClock(t *testing.T) {
 	if f := find(capacity.Assessment{Verdict: capacity.Verdict{Status: capacity.Invalid}}); strings.Contains(f.Caption, "p99") || !strings.Contains(f.Caption, "response times are withheld") {
 		t.Errorf("of an INVALID run: %s", f.Caption)
 	}
+	// What it says of response times is what is drawn: so few answers earn no p99.
+	few := run.Latency
+	for p99, want := range map[bool]string{false: "; median of their response times;", true: "; median and p99 of their response times;"} {
+		if run.Latency = few; p99 {
+			run.Latency = slices.Repeat(few, 20)
+		}
+		f := find(capacity.Assessment{})
+		svg, err := f.SVG()
+		if err != nil || !strings.Contains(f.Caption, want) || bytes.Contains(svg, []byte("viewers p99")) != p99 {
+			t.Errorf("the caption lacks %q, or isn't of what is drawn: %s, %v", want, f.Caption, err)
+		}
+	}
+	run.Latency = few
 	// A load that would be flat beside the other has an area of its own.
 	areas := len(find(capacity.Assessment{}).chart.under)
 	for i := range run.Rows {

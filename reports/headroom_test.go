@@ -1,0 +1,23 @@
+package reports
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/headroom-load/headroom/capacity"
+)
+
+// A client quota of Kafka binds and has no safe rate, for one reason, which is said
+// once and stands beside both.
+func TestNoSafeRate(t *testing.T) {
+	rate := 500.0
+	s := headroomSection(capacity.Assessment{Verdict: capacity.Verdict{Status: capacity.Valid}, Quotas: []capacity.QuotaResult{{
+		ID: "kafka.producer-byte-rate", Kind: capacity.RateQuota, Limit: 1e6, Unit: "bytes", Notes: []string{capacity.NoRefusals},
+		BindsAt: &capacity.Prediction{Rate: &rate, Grade: capacity.Tested}, TestedRate: 600,
+	}}})
+	table := s.Blocks[0].(*Table)
+	row, why := table.Rows[0], slices.Index(table.Notes, capacity.NoRefusals)+1
+	if safe := row[8]; safe.Text != "n/a" || !slices.Equal(safe.Notes, []int{why}) || !slices.Equal(row[0].Notes, []int{why}) || row[7].Text != "500/s" {
+		t.Errorf("%+v, notes %q", row, table.Notes)
+	}
+}
