@@ -197,7 +197,7 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 		if i+1 < len(needs) {
 			reaches = min(reaches, *needs[i+1].Carries)
 		}
-		p.Steps = append(p.Steps, Step{Need: n, Reaches: reaches, Redesign: redesign(n, costs[n.Quota].value), LeadTime: leadTime(n)})
+		p.Steps = append(p.Steps, Step{Need: n, Reaches: reaches, Redesign: redesign(limits[n.Quota], costs[n.Quota].value), LeadTime: leadTime(n)})
 	}
 	p.Consumers = r.consumers(run, a)
 	lacking := slope(run, a, r, costs)
@@ -227,7 +227,7 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 // target needs, and a limit below that comes before all others.
 func (p *Plan) fixed(limit capacity.Quota, q capacity.QuotaResult) {
 	refused := q.Throttled != nil && *q.Throttled > 0
-	if refused || q.Unit == unit.Bytes && q.Peak != nil && *q.Peak > q.Limit {
+	if refused || limit.OfSize() && q.Peak != nil && *q.Peak > q.Limit {
 		p.Fails = append(p.Fails, fmt.Sprintf("%s refuses what is above %s", q.ID, unit.HumanQuantity(q.Limit, q.Unit)))
 		if p.Limit == "" {
 			p.Limit = q.ID
@@ -235,7 +235,7 @@ func (p *Plan) fixed(limit capacity.Quota, q capacity.QuotaResult) {
 	}
 	if q.Peak == nil && refused {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("%s refused %s at any rate, and no metric shows how large they were: %s",
-			q.ID, unit.HumanQuantity(float64(*q.Throttled), unit.Requests), redesign(newNeed(limit, q), 0)))
+			q.ID, unit.HumanQuantity(float64(*q.Throttled), unit.Requests), redesign(limit, 0)))
 		return
 	}
 	if q.Peak == nil {
@@ -249,7 +249,7 @@ func (p *Plan) fixed(limit capacity.Quota, q capacity.QuotaResult) {
 		p.Enough = append(p.Enough, n)
 		return
 	}
-	p.Steps = append(p.Steps, Step{Need: n, Redesign: redesign(n, 0), LeadTime: leadTime(n)})
+	p.Steps = append(p.Steps, Step{Need: n, Redesign: redesign(limit, 0), LeadTime: leadTime(n)})
 }
 
 func newNeed(limit capacity.Quota, q capacity.QuotaResult) Need {

@@ -28,19 +28,19 @@ var remedies = []struct{ prefix, suffix, text string }{
 
 // redesign returns the remedy for a quota of which an arrival costs so much, or ""
 // where there is none but to raise the limit.
-func redesign(n Need, cost float64) string {
-	if n.Quota == capacity.RequestTokens {
+func redesign(q capacity.Quota, cost float64) string {
+	if q.ID == capacity.RequestTokens {
 		if cost <= 1 {
 			return "" // less than a token a request doesn't cost
 		}
 		return fmt.Sprintf("use less memory for a shorter time, since %s stand for at most %s KB-seconds of both: resolve the query in one Lambda function that answers from a cache, and a request costs one token",
 			unit.HumanQuantity(math.Ceil(cost), unit.Tokens), unit.Human(math.Ceil(cost)*kbsOfToken))
 	}
-	if n.Kind == capacity.FixedQuota && n.Unit == unit.Bytes {
+	if q.OfSize() {
 		return capacity.SmallerItems
 	}
 	for _, r := range remedies {
-		if strings.HasPrefix(n.Quota, r.prefix) && strings.HasSuffix(n.Quota, r.suffix) {
+		if strings.HasPrefix(q.ID, r.prefix) && strings.HasSuffix(q.ID, r.suffix) {
 			return r.text
 		}
 	}

@@ -294,8 +294,6 @@ func TestInForce(t *testing.T) {
 	}
 }
 
-// TestDenied: a client that may produce and read the topic, and nothing else,
-// learns of no quota and of no commit, which is said and no zero.
 // TestHold: a broker has what it leads and what it follows.
 func TestHold(t *testing.T) {
 	partition := func(id int32, replicas ...int32) kadm.PartitionDetail {
@@ -313,6 +311,8 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestDenied: a client that may produce and read the topic, and nothing else,
+// learns of no quota and of no commit, which is said and no zero.
 func TestDenied(t *testing.T) {
 	may := func(what kmsg.ACLOperation) kfake.ACL {
 		return kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: "views", Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: what, Allow: true}
