@@ -142,13 +142,17 @@ func Cost(b price.Bill, what string) *Section {
 	t := &Table{Columns: []Column{{"what", false}, {"amount", true}, {"USD", true}}}
 	for _, l := range b.Lines {
 		c := Cell{Text: l.What}
-		if l.Note != "" {
-			c.Notes = []int{t.note(l.Note)}
+		note := l.Note
+		if l.AtMost > 1.005*l.Amount {
+			note += ": it may be up to " + unit.HumanQuantity(l.AtMost, l.Unit)
+		}
+		if note != "" {
+			c.Notes = []int{t.note(note)}
 		}
 		t.Rows = append(t.Rows, []Cell{c, {Text: unit.HumanQuantity(l.Amount, l.Unit)}, {Text: money(l.USD)}})
 	}
-	for _, m := range slices.Compact(slices.Sorted(slices.Values(b.Missing))) {
-		t.Rows = append(t.Rows, []Cell{{Text: m}, {}, t.missing("no price of it is known here")})
+	for _, m := range b.Missing {
+		t.Rows = append(t.Rows, []Cell{{Text: m.What}, {}, t.missing(m.Why)})
 	}
 	t.Rows = append(t.Rows, []Cell{{Text: "together"}, {}, {Text: money(b.USD)}})
 	return &Section{ID: "cost", Title: "Cost of " + what, Blocks: []Block{

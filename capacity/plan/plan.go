@@ -208,6 +208,9 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 		if lacking.environments > 0 {
 			b.Provision(lacking.environments)
 		}
+		if r.WhatIf.HitRatio != nil {
+			b.SupposeCache()
+		}
 		p.PerHour = &b
 	}
 	if w := herd(r, costs); w != "" {

@@ -1,0 +1,273 @@
+package price
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
+)
+
+// Line is one position of a bill.
+type Line struct {
+	What   string  `json:"what"`
+	Amount float64 `json:"amount"`
+	Unit   string  `json:"unit"`
+	USD    float64 `json:"usd"`
+	Note   string  `json:"note,omitempty"`
+	// AtMost is what the amount may be at most, for the reason that the note gives; 0
+	// where it is as told.
+	AtMost float64 `json:"at_most,omitempty"`
+	// of is which share of the requests that were sent the amount stands for, the
+	// others having been refused before they used any: high is what it was taken for,
+	// and low what it may have been. It is zero where the run doesn't tell.
+	of    capacity.Range
+	once  bool   // the amount doesn't grow with requests, as that of the reading of metrics
+	quota string // of a use: the quota whose unit cost it grows with, or ""
+}
+
+// note adds a remark.
+func (l *Line) note(text string) { l.Note = strings.TrimPrefix(l.Note+"; "+text, "; ") }
+
+// Missing is a part of a bill that isn't in it, and why.
+type Missing struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+}
+
+// all is of what every request uses, refused or not.
+var all = capacity.Range{Low: 1, High: 1}
+
+// Bill is what a run's use costs.
+type Bill struct {
+	Lines []Line  `json:"lines"`
+	USD   float64 `json:"usd"` // of all lines
+	// Missing is what the sum leaves out: it has no price here, or the run doesn't
+	// tell how much of it was used.
+	Missing  []Missing `json:"missing"`
+	Region   string    `json:"region"` // of the prices
+	AsOf     string    `json:"as_of"`  // of the oldest of them
+	arrivals float64   // that were sent
+}
+
+// Of returns the bill of a run: of its requests, and of what its series say was
+// used behind them. Lambda's durations are billed for each GB of memory, which no
+// record knows.
+func Of(run *capacity.Run) Bill {
+	b := Bill{Region: Current().Region, AsOf: oldest()}
+	appsync := slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == capacity.RequestTokens })
+	var requests, refused, bytes float64 // to AppSync, or all where it isn't the target
+	for i := range run.Rows {
+		r := &run.Rows[i]
+		n := float64(r.Sent - r.GeneratorErrors)
+		b.arrivals += n
+		if appsync < 0 || run.Manifest.Quotas[appsync].Charges(r.Load, r.Operation) {
+			requests += n
+			refused += float64(r.Throttled)
+			bytes += float64(r.BytesIn)
+		}
+	}
+	served := 1 - refused/max(requests, 1)
+	admitted := capacity.Admitted(run)
+	add := func(id string, l Line) {
+		if l.Amount > 0 {
+			l.USD = of(id, l.Amount)
+			b.add(l)
+		}
+	}
+	// use adds what the series of a quota's role say was used.
+	use := func(id string, q capacity.Quota, role capacity.Role, l Line) {
+		amount, told := total(run, q.ID, role)
+		if !told {
+			b.Missing = append(b.Missing, Missing{l.What, "the run doesn't tell how much was used"})
+		}
+		l.Amount, l.of = amount, admitted[q.ID]
+		if l.AtMost > 0 {
+			l.AtMost += amount
+		}
+		add(id, l)
+	}
+	for _, q := range run.Manifest.Quotas {
+		service, _, _ := strings.Cut(q.ID, ".")
+		switch {
+		case q.ID == capacity.RequestTokens:
+			add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", of: all})
+		case q.ID == "lambda.concurrency":
+			use("lambda.requests", q, capacity.RoleRequests, Line{What: "Lambda requests", Unit: "requests"})
+			use("lambda.duration", q, capacity.RoleDuration, Line{What: "Lambda duration", Unit: "GB-s", Note: forEachGB, quota: q.ID})
+		case service == "dynamodb" && strings.HasSuffix(q.ID, ".read"):
+			use("dynamodb.read", q, capacity.RoleUsage, Line{What: "DynamoDB reads of " + q.ID, Unit: "RCU", Note: "on demand", quota: q.ID})
+		case service == "dynamodb" && strings.HasSuffix(q.ID, ".write"):
+			use("dynamodb.write", q, capacity.RoleUsage, Line{What: "DynamoDB writes of " + q.ID, Unit: "WCU", Note: "on demand", quota: q.ID})
+		case q.ID == momentoThroughput:
+			use("momento.transfer", q, capacity.RoleUsage, transfer(run))
+		case service != "lambda" && service != "dynamodb" && service != "momento" && q.Kind != capacity.FixedQuota:
+			b.Missing = append(b.Missing, Missing{q.ID, "no price of it is known here"})
+		}
+	}
+	b.cache(run)
+	if appsync >= 0 {
+		add("data.out", Line{What: "data out", Amount: bytes, Unit: unit.Bytes, of: capacity.Range{Low: served, High: served}})
+	}
+	if !run.Manifest.Sandbox {
+		add("cloudwatch.metrics", Line{What: "CloudWatch reads", Amount: float64(reads * len(run.Manifest.Expected)), Unit: "metrics", once: true})
+	}
+	return b
+}
+
+const forEachGB = "for each GB of memory"
+
+// What a Momento cache is charged by: Serverless Cache by the bytes in and out, each
+// operation rounded up to whole steps, and nothing else; Flex and Cluster, which came
+// after it, by their capacity, and less for the bytes.
+const (
+	momentoThroughput = "momento.throughput"
+	momentoOperations = "momento.operations"
+	serverless        = "the last published price of Momento's Serverless Cache"
+	meteredStep       = 1e3 // bytes
+)
+
+// transfer is the line of what goes through a Momento cache. Operations are rounded up
+// to whole steps each, so no more is metered than the bytes and a step for each.
+func transfer(run *capacity.Run) Line {
+	l := Line{What: "Momento transfer", Unit: unit.Bytes, Note: serverless, quota: momentoThroughput}
+	l.note("an operation is metered in steps of " + unit.HumanBytes(meteredStep))
+	operations, told := total(run, momentoOperations, capacity.RoleUsage)
+	if !told {
+		l.note("the run tells no number of them")
+	}
+	l.AtMost = operations * meteredStep
+	return l
+}
+
+// cache notes what the bill leaves out of a Momento cache.
+func (b *Bill) cache(run *capacity.Run) {
+	has := func(id string) bool {
+		return slices.ContainsFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == id })
+	}
+	if has(momentoOperations) && !has(momentoThroughput) {
+		b.Missing = append(b.Missing, Missing{"Momento transfer", "it is charged by the bytes in and out, which the run doesn't tell"})
+	}
+	if has(momentoOperations) || has(momentoThroughput) {
+		b.Missing = append(b.Missing, Missing{"Momento capacity", "Flex and Cluster are charged by their capacity, which no run tells, and less for the transfer"})
+	}
+}
+
+// SupposeCache notes that the bill leaves out a cache that is supposed and was not in
+// the run.
+func (b *Bill) SupposeCache() {
+	b.Missing = append(b.Missing, Missing{"the supposed cache", "it was not in the run, which so doesn't tell how much goes through it"})
+}
+
+func (b *Bill) add(l Line) {
+	b.Lines = append(b.Lines, l)
+	b.USD += l.USD
+}
+
+// reads is how often each series is read: until two reads agree.
+const reads = 2
+
+// total returns the sum of a quota's series of a role, durations in seconds, and
+// whether they have any point.
+func total(run *capacity.Run, quota string, role capacity.Role) (sum float64, told bool) {
+	for _, s := range run.Series {
+		if s.Quota != quota || s.Role != role || s.Statistic != "Sum" {
+			continue
+		}
+		scale := 1.0
+		if s.Unit == "ms" {
+			scale = 1e-3
+		}
+		for _, p := range s.Points {
+			sum += p.Value * scale
+			told = true
+		}
+	}
+	return sum, told
+}
+
+// PerHour returns the bill of an hour at a rate, of which no quota refuses any
+// more: what is used of a quota grows with the requests that it and those before it
+// let through in the run, requests to AppSync with all that were sent, data with
+// those that no quota refused, and the reading of metrics is left out. Where the run
+// doesn't tell which requests a quota let through, the line's note says how much it
+// may be. costs is how many times the run's cost of a quota is supposed, where it is
+// another.
+func (b Bill) PerHour(rate float64, costs map[string]float64) Bill {
+	out := b
+	out.Lines, out.USD = nil, 0
+	for _, l := range b.Lines {
+		if l.once {
+			continue
+		}
+		if l.of.High <= 0 || b.arrivals <= 0 {
+			out.Missing = append(out.Missing, Missing{l.What, "the run doesn't tell how many requests used it"})
+			continue
+		}
+		times := func(quota string) float64 {
+			if t, ok := costs[quota]; ok {
+				return t
+			}
+			return 1
+		}
+		scale := rate * time.Hour.Seconds() / b.arrivals / l.of.High
+		if l.AtMost > 0 {
+			l.AtMost = (l.Amount*times(l.quota) + (l.AtMost-l.Amount)*times(momentoOperations)) * scale
+		}
+		l.Amount, l.USD = l.Amount*scale*times(l.quota), l.USD*scale*times(l.quota)
+		if l.of.Low < l.of.High {
+			l.unsure()
+		}
+		if l.Amount > 0 {
+			out.add(l)
+		}
+	}
+	return out
+}
+
+// unsure notes how much more a line may be.
+func (l *Line) unsure() {
+	if l.of.Low > 0 {
+		l.AtMost = max(l.AtMost, l.Amount) * l.of.High / l.of.Low
+		l.note("the run doesn't tell which of the refused requests used it")
+		return
+	}
+	l.AtMost = 0
+	l.note("the run doesn't tell which of the refused requests used it: it may be much more")
+}
+
+// Provision adds an hour of provisioned environments. What then runs in them is
+// billed at a lower price, which is left out.
+func (b *Bill) Provision(environments float64) {
+	gbs := environments * time.Hour.Seconds()
+	b.add(Line{What: fmt.Sprintf("%s provisioned", unit.HumanQuantity(environments, unit.Environments)), Amount: gbs, Unit: "GB-s", USD: of("lambda.provisioned", gbs), Note: forEachGB})
+}
+
+// AtLeast returns what is known of the bill before the load is sent: of so many
+// requests to AppSync and so many series of metrics.
+func AtLeast(requests float64, series int) Bill {
+	b := Bill{Region: Current().Region, AsOf: oldest()}
+	if requests > 0 {
+		b.add(Line{What: "AppSync requests", Amount: requests, Unit: "requests", USD: of("appsync.requests", requests)})
+	}
+	if n := float64(reads * series); n > 0 {
+		b.add(Line{What: "CloudWatch reads", Amount: n, Unit: "metrics", USD: of("cloudwatch.metrics", n)})
+	}
+	return b
+}
+
+// Ledger adds up what the client itself knows of a run's cost while it goes on:
+// AppSync's requests and the data that came back. The bill is at least that.
+type Ledger struct{ USD float64 }
+
+// Add adds rows, which are additive, of those that charge AppSync's quota.
+func (l *Ledger) Add(rows []measure.Row, appsync capacity.Quota) {
+	for i := range rows {
+		if r := &rows[i]; appsync.Charges(r.Load, r.Operation) {
+			l.USD += of("appsync.requests", float64(r.Sent-r.GeneratorErrors)) + of("data.out", float64(r.BytesIn))
+		}
+	}
+}
