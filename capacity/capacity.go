@@ -186,6 +186,7 @@ type Scenario struct {
 	Forecast    float64               `json:"forecast,omitempty"` // arrivals per second
 	Thresholds  []scenarios.Threshold `json:"thresholds,omitempty"`
 	Stop        []scenarios.Threshold `json:"stop,omitempty"`
+	Prices      []scenarios.Price     `json:"prices,omitempty"` // in the place of list prices
 }
 
 // Load is what a record keeps of a load: its plan, with defaults filled in.

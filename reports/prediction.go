@@ -143,6 +143,9 @@ func Cost(b price.Bill, what string) *Section {
 	for _, l := range b.Lines {
 		c := Cell{Text: l.What}
 		note := l.Note
+		if l.Own {
+			note = strings.TrimSuffix(fmt.Sprintf("%s by %s, as of %s; %s", l.Price, l.Price.Source, l.Price.AsOf, note), "; ")
+		}
 		if l.AtMost > 1.005*l.Amount {
 			note += ": it may be up to " + unit.HumanQuantity(l.AtMost, l.Unit)
 		}
@@ -157,7 +160,7 @@ func Cost(b price.Bill, what string) *Section {
 	t.Rows = append(t.Rows, []Cell{{Text: "together"}, {}, {Text: money(b.USD)}})
 	return &Section{ID: "cost", Title: "Cost of " + what, Blocks: []Block{
 		t,
-		Text(fmt.Sprintf("By list prices of %s, first tier, the oldest read on %s: an order of magnitude, not a bill.", b.Region, b.AsOf)),
+		Text(fmt.Sprintf("By %s, first tier, the oldest read on %s: an order of magnitude, not a bill.", b.Prices(), b.AsOf)),
 	}}
 }
 

@@ -175,6 +175,7 @@ func (p *parser) fill(f *scenarioFile) {
 		}
 		s.Quotas = append(s.Quotas, QuotaOverride{ID: q.Key, Amount: q.Value.Amount, Thing: q.Value.Thing, Per: q.Value.per.Per})
 	}
+	s.Prices = p.prices(f.Prices)
 	for _, t := range f.Thresholds {
 		s.Thresholds = append(s.Thresholds, Threshold(t))
 	}
@@ -184,6 +185,32 @@ func (p *parser) fill(f *scenarioFile) {
 	for _, t := range f.Stop {
 		s.Stop = append(s.Stop, Threshold(t))
 	}
+}
+
+// prices checks what can be seen of prices without the list of those that there are.
+func (p *parser) prices(all []Price) []Price {
+	for i, price := range all {
+		at := fmt.Sprintf("prices[%d]", i)
+		if !p.fine(at) {
+			continue
+		}
+		if slices.ContainsFunc(all[:i], func(o Price) bool { return o.ID == price.ID }) {
+			p.fault(at+".id", p.quote(at+".id", price.ID)+" has a price already", "")
+		}
+		if price.USD < 0 {
+			p.fault(at+".usd", "must not be negative", "")
+		}
+		if price.Per <= 0 {
+			p.fault(at+".per", "must be greater than 0", "it is for how many units the price is")
+		}
+		if !labelForm.matches(price.Source) {
+			p.fault(at+".source", "doesn't say where the price is from", labelForm.hint)
+		}
+		if _, err := time.Parse(time.DateOnly, price.AsOf); err != nil {
+			p.fault(at+".as_of", p.quote(at+".as_of", price.AsOf)+" is not a date", "write it as 2026-04-01")
+		}
+	}
+	return all
 }
 
 // wait checks a duration that something is waited for.

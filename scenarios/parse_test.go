@@ -208,6 +208,9 @@ func TestEveryKey(t *testing.T) {
 				Operations: []Operation{{Name: "save", Weight: 1, GraphQL: &GraphQLOperation{Document: "mutation { save }"}}},
 			},
 		},
+		Prices: []Price{
+			{"data.out", 0.08, 1e9, "B", "contract of 2026, § 3", "2026-04-01"}, {"kafka.cluster", 0, 1, "h", "paid by another team", "2026-04-02"},
+		},
 	}
 	if diff := cmp.Diff(want, s, ignored); diff != "" {
 		t.Error(diff)

@@ -14,7 +14,9 @@
 package scenarios
 
 import (
+	"fmt"
 	"io/fs"
+	"strconv"
 	"time"
 
 	"github.com/headroom-load/headroom/scenarios/strict"
@@ -32,6 +34,8 @@ type Scenario struct {
 	Observe     []Observe
 	// Quotas override Service Quotas and the catalogue, by quota id.
 	Quotas []QuotaOverride
+	// Prices stand in the place of list prices, by id.
+	Prices []Price
 	// Forecast is the arrival rate per second that the launch must survive. It
 	// may lie far above what the run sends: what it requires of each quota is
 	// arithmetic. Zero: the highest planned rate is taken.
@@ -283,6 +287,21 @@ func (q QuotaOverride) PerSecond() float64 {
 		return q.Amount
 	}
 	return unit.Rate{Amount: q.Amount, Thing: q.Thing, Per: q.Per}.PerSecond()
+}
+
+// Price is what so much of something costs, in US dollars.
+type Price struct {
+	ID     string  `yaml:"id,required" json:"id" doc:"Which price it is." eg:"lambda.duration"`
+	USD    float64 `yaml:"usd,required" json:"usd" doc:"US dollars." eg:"0.0000166667"`
+	Per    float64 `yaml:"per,required" json:"per" doc:"For how many units." eg:"1"`
+	Unit   string  `yaml:"unit,required" json:"unit" doc:"What is paid for." eg:"GB-s"`
+	Source string  `yaml:"source,required" json:"source" doc:"Where the price is from, for readers of the report." eg:"contract of 2026"`
+	AsOf   string  `yaml:"as_of,required" json:"as_of" doc:"Day on which it held." eg:"\"2026-04-01\""`
+}
+
+// String tells the price for a reader: "0.2 USD for 1,000,000 requests".
+func (p Price) String() string {
+	return fmt.Sprintf("%s USD for %s", strconv.FormatFloat(p.USD, 'f', -1, 64), unit.HumanQuantity(p.Per, p.Unit))
 }
 
 // Threshold is a bound on one figure of a run: metric, what it is of, a

@@ -192,6 +192,13 @@ func (*scenarioFile) constrain(s *schema) {
 	s.property("quotas").PropertyNames = &schema{Pattern: quotaID.String()}
 }
 
+func (Price) constrain(s *schema) {
+	s.property("usd").AnyOf[0].Minimum = at(0)
+	s.property("per").AnyOf[0].ExclusiveMinimum = at(0)
+	s.property("source").Pattern = labelForm.pattern()
+	s.property("as_of").Pattern = `^\d{4}-\d{2}-\d{2}$|` + placeholder
+}
+
 func (*targetFile) constrain(s *schema) {
 	s.OneOf = []*schema{
 		{Required: []string{"sandbox"}, Not: &schema{AnyOf: []*schema{has("aws"), has("graphql"), has("kafka")}}},

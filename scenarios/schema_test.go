@@ -111,6 +111,7 @@ var beyondShape = map[string]string{
 	"threshold-unknown-operation": "compares a text with other keys",
 	"threshold-never-measured":    "compares a text with other keys",
 	"threshold-never-holds":       "is a bound on a value in a text",
+	"price-twice":                 "relates several items",
 	"iam-without-region":          "relates keys of different mappings",
 	"kafka-group-without-kafka":   "relates keys of different mappings",
 	"kafka-group-without-topic":   "relates keys of different mappings",

@@ -25,6 +25,7 @@ type (
 		Observe     []observeFile     `yaml:"observe" doc:"What else is read while the run goes on: of CloudWatch, and of the Kafka brokers."`
 		Settle      *unit.Duration    `yaml:"settle" doc:"How long to wait for cloud metrics after the run, and to go on reading consumer lag. 0s for a sandbox and 3m plus the longest timeout for AWS where left out." eg:"3m"`
 		Quotas      strict.Map[limit] `yaml:"quotas" doc:"Limits by quota id, which override what Service Quotas and the catalogue say." eg:"{appsync.request-tokens: 20000 tokens/s}"`
+		Prices      []Price           `yaml:"prices" doc:"Prices that stand in the place of list prices, by id, such as those of a contract or of another Region." eg:"[{id: lambda.requests, usd: 0.2, per: 1000000, unit: requests, source: contract of 2026, as_of: \"2026-04-01\"}]"`
 		Thresholds  []thresholdText   `yaml:"thresholds" doc:"Bounds that the run must keep; one that is missed gives exit code 99." eg:"[p99(listPrograms) < 800ms, errors < 0.1%]"`
 		Stop        []stopText        `yaml:"stop" doc:"Conditions on the client's own ledger that end the run within 2 s." eg:"[utilization(appsync.request-tokens) > 90%]"`
 	}

@@ -77,7 +77,7 @@ func stage(s scenarios.Stage) capacity.Stage {
 func Scenario(s *scenarios.Scenario) capacity.Scenario {
 	return capacity.Scenario{
 		Name: s.Name, Description: s.Description, Digest: s.Digest, Source: string(s.Source),
-		Forecast: s.Forecast, Thresholds: s.Thresholds, Stop: s.Stop,
+		Forecast: s.Forecast, Thresholds: s.Thresholds, Stop: s.Stop, Prices: s.Prices,
 	}
 }
 
@@ -102,7 +102,7 @@ func Back(m *capacity.Manifest) *scenarios.Scenario {
 	s := &scenarios.Scenario{
 		Version: 1, Name: m.Scenario.Name, Description: m.Scenario.Description, Digest: m.Scenario.Digest,
 		Source: []byte(m.Scenario.Source), Forecast: m.Scenario.Forecast,
-		Thresholds: m.Scenario.Thresholds, Stop: m.Scenario.Stop,
+		Thresholds: m.Scenario.Thresholds, Stop: m.Scenario.Stop, Prices: m.Scenario.Prices,
 	}
 	for _, l := range m.Loads {
 		out := scenarios.Load{

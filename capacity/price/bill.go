@@ -7,20 +7,24 @@ import (
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // Line is one position of a bill.
 type Line struct {
-	What   string  `json:"what"`
-	Amount float64 `json:"amount"`
-	Unit   string  `json:"unit"`
-	USD    float64 `json:"usd"`
-	Note   string  `json:"note,omitempty"`
+	What   string          `json:"what"`
+	Amount float64         `json:"amount"`
+	Unit   string          `json:"unit"`
+	USD    float64         `json:"usd"`
+	Price  scenarios.Price `json:"price"`         // by which
+	Own    bool            `json:"own,omitempty"` // the price is the scenario's
+	Note   string          `json:"note,omitempty"`
 	// AtMost is what the amount may be at most, for the reason that the note gives; 0
 	// where it is as told.
 	AtMost float64 `json:"at_most,omitempty"`
+	hourly bool    // it is paid by the hour, whatever is sent
 	// of is which share of the requests that were sent the amount stands for, the
 	// others having been refused before they used any: high is what it was taken for,
 	// and low what it may have been. It is zero where the run doesn't tell.
@@ -48,16 +52,17 @@ type Bill struct {
 	// Missing is what the sum leaves out: it has no price here, or the run doesn't
 	// tell how much of it was used.
 	Missing  []Missing `json:"missing"`
-	Region   string    `json:"region"` // of the prices
+	Region   string    `json:"region"` // of the list prices
 	AsOf     string    `json:"as_of"`  // of the oldest of them
-	arrivals float64   // that were sent
+	prices   List
+	arrivals float64 // that were sent
 }
 
 // Of returns the bill of a run: of its requests, and of what its series say was
 // used behind them. Lambda's durations are billed for each GB of memory, which no
 // record knows.
 func Of(run *capacity.Run) Bill {
-	b := Bill{Region: Current().Region, AsOf: oldest()}
+	b := newBill(run.Manifest.Scenario.Prices)
 	appsync := slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == capacity.RequestTokens })
 	var requests, refused, bytes float64 // to AppSync, or all where it isn't the target
 	for i := range run.Rows {
@@ -72,12 +77,6 @@ func Of(run *capacity.Run) Bill {
 	}
 	served := 1 - refused/max(requests, 1)
 	admitted := capacity.Admitted(run)
-	add := func(id string, l Line) {
-		if l.Amount > 0 {
-			l.USD = of(id, l.Amount)
-			b.add(l)
-		}
-	}
 	// use adds what the series of a quota's role say was used.
 	use := func(id string, q capacity.Quota, role capacity.Role, l Line) {
 		amount, told := total(run, q.ID, role)
@@ -88,13 +87,13 @@ func Of(run *capacity.Run) Bill {
 		if l.AtMost > 0 {
 			l.AtMost += amount
 		}
-		add(id, l)
+		b.add(id, l)
 	}
 	for _, q := range run.Manifest.Quotas {
 		service, _, _ := strings.Cut(q.ID, ".")
 		switch {
 		case q.ID == capacity.RequestTokens:
-			add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", of: all})
+			b.add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", of: all})
 		case q.ID == "lambda.concurrency":
 			use("lambda.requests", q, capacity.RoleRequests, Line{What: "Lambda requests", Unit: "requests"})
 			use("lambda.duration", q, capacity.RoleDuration, Line{What: "Lambda duration", Unit: "GB-s", Note: forEachGB, quota: q.ID})
@@ -104,21 +103,31 @@ func Of(run *capacity.Run) Bill {
 			use("dynamodb.write", q, capacity.RoleUsage, Line{What: "DynamoDB writes of " + q.ID, Unit: "WCU", Note: "on demand", quota: q.ID})
 		case q.ID == momentoThroughput:
 			use("momento.transfer", q, capacity.RoleUsage, transfer(run))
-		case service != "lambda" && service != "dynamodb" && service != "momento" && q.Kind != capacity.FixedQuota:
+		case !slices.Contains(billed, service) && q.Kind != capacity.FixedQuota:
 			b.Missing = append(b.Missing, Missing{q.ID, "no price of it is known here"})
 		}
 	}
-	b.cache(run)
+	if slices.ContainsFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == momentoOperations }) &&
+		!slices.ContainsFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == momentoThroughput }) {
+		b.Missing = append(b.Missing, Missing{"Momento transfer", "it is charged by the bytes in and out, which the run doesn't tell"})
+	}
+	b.unlisted(run.Manifest.End.Sub(run.Manifest.Start).Hours(), run.Manifest.Quotas)
 	if appsync >= 0 {
-		add("data.out", Line{What: "data out", Amount: bytes, Unit: unit.Bytes, of: capacity.Range{Low: served, High: served}})
+		b.add("data.out", Line{What: "data out", Amount: bytes, Unit: unit.Bytes, of: capacity.Range{Low: served, High: served}})
 	}
 	if !run.Manifest.Sandbox {
-		add("cloudwatch.metrics", Line{What: "CloudWatch reads", Amount: float64(reads * len(run.Manifest.Expected)), Unit: "metrics", once: true})
+		b.add("cloudwatch.metrics", Line{What: "CloudWatch reads", Amount: float64(reads * len(run.Manifest.Expected)), Unit: "metrics", once: true})
 	}
 	return b
 }
 
 const forEachGB = "for each GB of memory"
+
+// billed are the services whose use is charged, or is paid by the hour.
+var billed = []string{"lambda", "dynamodb", "momento", "kafka"}
+
+// serviceNames are what readers call the services that are paid by the hour.
+var serviceNames = map[string]string{"momento": "Momento", "kafka": "Kafka"}
 
 // What a Momento cache is charged by: Serverless Cache by the bytes in and out, each
 // operation rounded up to whole steps, and nothing else; Flex and Cluster, which came
@@ -143,16 +152,20 @@ func transfer(run *capacity.Run) Line {
 	return l
 }
 
-// cache notes what the bill leaves out of a Momento cache.
-func (b *Bill) cache(run *capacity.Run) {
-	has := func(id string) bool {
-		return slices.ContainsFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == id })
-	}
-	if has(momentoOperations) && !has(momentoThroughput) {
-		b.Missing = append(b.Missing, Missing{"Momento transfer", "it is charged by the bytes in and out, which the run doesn't tell"})
-	}
-	if has(momentoOperations) || has(momentoThroughput) {
-		b.Missing = append(b.Missing, Missing{"Momento capacity", "Flex and Cluster are charged by their capacity, which no run tells, and less for the transfer"})
+// unlisted adds what is paid by the hour at a price that no list has: the time of the
+// run where the scenario states it, and what is missing else.
+func (b *Bill) unlisted(hours float64, quotas []capacity.Quota) {
+	for _, u := range b.prices.Unlisted {
+		service, what, _ := strings.Cut(u.ID, ".")
+		if !slices.ContainsFunc(quotas, func(q capacity.Quota) bool { return strings.HasPrefix(q.ID, service+".") }) {
+			continue
+		}
+		name := serviceNames[service] + " " + what
+		if _, _, ok := b.prices.find(u.ID); ok {
+			b.add(u.ID, Line{What: name, Amount: hours, Unit: u.Unit, hourly: true})
+			continue
+		}
+		b.Missing = append(b.Missing, Missing{name, fmt.Sprintf("%s; a price of %s in the scenario's prices counts it by the hour", u.Why, u.ID)})
 	}
 }
 
@@ -162,7 +175,26 @@ func (b *Bill) SupposeCache() {
 	b.Missing = append(b.Missing, Missing{"the supposed cache", "it was not in the run, which so doesn't tell how much goes through it"})
 }
 
-func (b *Bill) add(l Line) {
+// newBill returns an empty bill by the list prices, and the scenario's own in their place.
+func newBill(own []scenarios.Price) Bill {
+	l := With(own)
+	return Bill{Region: l.Region, AsOf: l.oldest(), Missing: []Missing{}, Lines: []Line{}, prices: l}
+}
+
+// Prices names the prices of the bill in a few words.
+func (b *Bill) Prices() string { return b.prices.String() }
+
+// add adds a line at the price with the id, if there is any amount.
+func (b *Bill) add(id string, l Line) {
+	if l.Amount <= 0 {
+		return
+	}
+	l.Price, l.Own, _ = b.prices.find(id)
+	l.USD = b.prices.of(id, l.Amount)
+	b.append(l)
+}
+
+func (b *Bill) append(l Line) {
 	b.Lines = append(b.Lines, l)
 	b.USD += l.USD
 }
@@ -200,6 +232,10 @@ func (b Bill) PerHour(rate float64, costs map[string]float64) Bill {
 	out := b
 	out.Lines, out.USD = nil, 0
 	for _, l := range b.Lines {
+		if l.hourly {
+			out.add(l.Price.ID, Line{What: l.What, Amount: 1, Unit: l.Unit, hourly: true})
+			continue
+		}
 		if l.once {
 			continue
 		}
@@ -222,7 +258,7 @@ func (b Bill) PerHour(rate float64, costs map[string]float64) Bill {
 			l.unsure()
 		}
 		if l.Amount > 0 {
-			out.add(l)
+			out.append(l)
 		}
 	}
 	return out
@@ -243,31 +279,31 @@ func (l *Line) unsure() {
 // billed at a lower price, which is left out.
 func (b *Bill) Provision(environments float64) {
 	gbs := environments * time.Hour.Seconds()
-	b.add(Line{What: fmt.Sprintf("%s provisioned", unit.HumanQuantity(environments, unit.Environments)), Amount: gbs, Unit: "GB-s", USD: of("lambda.provisioned", gbs), Note: forEachGB})
+	b.add("lambda.provisioned", Line{What: fmt.Sprintf("%s provisioned", unit.HumanQuantity(environments, unit.Environments)), Amount: gbs, Unit: "GB-s", Note: forEachGB})
 }
 
-// AtLeast returns what is known of the bill before the load is sent: of so many
-// requests to AppSync and so many series of metrics.
-func AtLeast(requests float64, series int) Bill {
-	b := Bill{Region: Current().Region, AsOf: oldest()}
-	if requests > 0 {
-		b.add(Line{What: "AppSync requests", Amount: requests, Unit: "requests", USD: of("appsync.requests", requests)})
-	}
-	if n := float64(reads * series); n > 0 {
-		b.add(Line{What: "CloudWatch reads", Amount: n, Unit: "metrics", USD: of("cloudwatch.metrics", n)})
-	}
+// AtLeast returns what is known of the bill of a run before its load is sent: of so
+// many requests to AppSync, so many series of metrics, and what is paid by the hour.
+func AtLeast(own []scenarios.Price, requests float64, series int, hours float64, quotas []capacity.Quota) Bill {
+	b := newBill(own)
+	b.add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests"})
+	b.add("cloudwatch.metrics", Line{What: "CloudWatch reads", Amount: float64(reads * series), Unit: "metrics"})
+	b.unlisted(hours, quotas)
 	return b
 }
 
 // Ledger adds up what the client itself knows of a run's cost while it goes on:
 // AppSync's requests and the data that came back. The bill is at least that.
-type Ledger struct{ USD float64 }
+type Ledger struct {
+	USD    float64
+	Prices List
+}
 
 // Add adds rows, which are additive, of those that charge AppSync's quota.
 func (l *Ledger) Add(rows []measure.Row, appsync capacity.Quota) {
 	for i := range rows {
 		if r := &rows[i]; appsync.Charges(r.Load, r.Operation) {
-			l.USD += of("appsync.requests", float64(r.Sent-r.GeneratorErrors)) + of("data.out", float64(r.BytesIn))
+			l.USD += l.Prices.of("appsync.requests", float64(r.Sent-r.GeneratorErrors)) + l.Prices.of("data.out", float64(r.BytesIn))
 		}
 	}
 }

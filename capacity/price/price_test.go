@@ -8,6 +8,7 @@ import (
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/price"
+	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -51,14 +52,14 @@ func TestOf(t *testing.T) {
 	if len(b.Lines) != len(want) || math.Abs(b.USD-sum) > 1e-9 {
 		t.Errorf("%d lines, %v USD, want %d and %v", len(b.Lines), b.USD, len(want), sum)
 	}
-	if b.Missing != nil {
+	if len(b.Missing) > 0 {
 		t.Errorf("missing %v", b.Missing)
 	}
 	hour := b.PerHour(100, nil)
 	if math.Abs(hour.USD-0.36*(sum-0.00012)) > 1e-9 {
 		t.Errorf("an hour at 100/s costs %v", hour.USD)
 	}
-	var l price.Ledger
+	l := price.Ledger{Prices: price.With(nil)}
 	l.Add(run.Rows[:1], run.Manifest.Quotas[0])
 	if math.Abs(l.USD-4-0.18) > 1e-9 {
 		t.Errorf("the ledger says %v", l.USD)
@@ -92,13 +93,13 @@ func TestOf(t *testing.T) {
 			t.Errorf("%v Lambda requests, at most %v, %q", l.Amount, l.AtMost, l.Note)
 		}
 	}
-	l = price.Ledger{}
+	l = price.Ledger{Prices: price.With(nil)}
 	l.Add(run.Rows, run.Manifest.Quotas[0])
 	if math.Abs(l.USD-4-0.18) > 1e-9 {
 		t.Errorf("the ledger says %v with Kafka records", l.USD)
 	}
 
-	if b := price.AtLeast(1e6, 6); math.Abs(b.USD-4.00012) > 1e-9 {
+	if b := price.AtLeast(nil, 1e6, 6, 1, nil); math.Abs(b.USD-4.00012) > 1e-9 {
 		t.Errorf("before the load at least %v USD", b.USD)
 	}
 }
@@ -150,4 +151,48 @@ func TestCache(t *testing.T) {
 	lacks("the run doesn't tell how much was used")
 	run.Manifest.Quotas = run.Manifest.Quotas[:1]
 	lacks("it is charged by the bytes in and out, which the run doesn't tell")
+}
+
+// A scenario's own prices replace those of the list, in bills, hours and the ledger,
+// and state what no list has.
+func TestOwnPrices(t *testing.T) {
+	own := []scenarios.Price{
+		{ID: "appsync.requests", USD: 3, Per: 1e6, Unit: "requests", Source: "contract of 2026", AsOf: "2026-04-01"},
+		{ID: "kafka.cluster", USD: 6, Per: 1, Unit: "h", Source: "contract of 2026", AsOf: "2026-04-01"},
+	}
+	start := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	run := &capacity.Run{
+		Manifest: capacity.Manifest{
+			Sandbox: true, Start: start, End: start.Add(10 * time.Minute), Scenario: capacity.Scenario{Prices: own},
+			Quotas: []capacity.Quota{{ID: "appsync.request-tokens"}, {ID: "kafka.partition-ingress"}},
+			Loads:  []capacity.Load{{Operations: []capacity.Operation{{Kind: "graphql"}}}},
+		},
+		Rows: []measure.Row{{Sent: 1_000_000, BytesIn: 1e9}},
+	}
+	is := func(b price.Bill, want ...float64) {
+		t.Helper()
+		var got []float64
+		for _, l := range b.Lines {
+			got = append(got, math.Round(l.USD*1e6)/1e6)
+			if l.Own != (l.What != "data out") || l.Own && l.Price.Source != "contract of 2026" {
+				t.Errorf("%+v", l)
+			}
+		}
+		if !slices.Equal(got, want) || len(b.Missing) > 0 || b.Prices() != "the scenario's prices and list prices of us-east-1" {
+			t.Errorf("%v by %s, missing %v, want %v", got, b.Prices(), b.Missing, want)
+		}
+	}
+	is(price.Of(run), 3, 1, 0.09) // a sixth of an hour of the cluster
+	is(price.Of(run).PerHour(1000, nil), 3*3.6, 6, 0.09*3.6)
+	is(price.AtLeast(own, 1e6, 0, 0.5, run.Manifest.Quotas), 3, 3)
+	l := price.Ledger{Prices: price.With(own)}
+	l.Add(run.Rows, run.Manifest.Quotas[0])
+	if math.Abs(l.USD-3.09) > 1e-9 {
+		t.Errorf("the ledger says %v", l.USD)
+	}
+
+	run.Manifest.Scenario.Prices = own[:1]
+	if b := price.Of(run); len(b.Missing) != 1 || b.Missing[0].What != "Kafka cluster" {
+		t.Errorf("missing %v", b.Missing)
+	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/loads"
 	"github.com/headroom-load/headroom/capacity/observe"
+	"github.com/headroom-load/headroom/capacity/price"
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/load"
@@ -130,7 +131,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		recorder: measure.NewRecorder(operations, recorderShards()),
 		start:    start,
 		total:    total(c.Scenario),
-		rules:    &rules{stop: c.Scenario.Stop, quotas: c.Quotas},
+		rules:    &rules{stop: c.Scenario.Stop, quotas: c.Quotas, spent: price.Ledger{Prices: price.With(c.Scenario.Prices)}},
 		strain:   strainMeter{wall: c.wall},
 		watchers: map[string]load.Watcher{},
 		faults:   map[string]bool{},

@@ -43,7 +43,7 @@ func (r *rules) broken(rows []measure.Row) string {
 	for _, rule := range r.stop {
 		if rule.Metric == "cost" {
 			if rule.Holds(r.spent.USD) {
-				return fmt.Sprintf("stop rule %s: it was at least %.2f USD by list prices", rule.Text, r.spent.USD)
+				return fmt.Sprintf("stop rule %s: it was at least %.2f USD by %s", rule.Text, r.spent.USD, r.spent.Prices)
 			}
 			continue
 		}

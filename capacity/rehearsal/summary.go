@@ -84,13 +84,17 @@ func leastCost(c Config, m capacity.Manifest) string {
 			}
 		}
 	}
-	bill := price.AtLeast(requests, len(c.Want))
+	bill := price.AtLeast(c.Scenario.Prices, requests, len(c.Want), total(c.Scenario).Hours(), m.Quotas)
 	var parts []string
 	for _, l := range bill.Lines {
-		parts = append(parts, fmt.Sprintf("%s %.4f", l.What, l.USD))
+		part := fmt.Sprintf("%s %.4f", l.What, l.USD)
+		if l.Own {
+			part += fmt.Sprintf(" at %s by %s", l.Price, l.Price.Source)
+		}
+		parts = append(parts, part)
 	}
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("costs at least %.4f USD by list prices of %s (%s); data out and what the requests use come on top", bill.USD, bill.Region, strings.Join(parts, ", "))
+	return fmt.Sprintf("costs at least %.4f USD by %s (%s); data out and what the requests use come on top", bill.USD, bill.Prices(), strings.Join(parts, ", "))
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/price"
 	"github.com/headroom-load/headroom/capacity/quotas"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/graphql"
@@ -69,7 +70,7 @@ func (a app) prepareAgainst(ref string, sys *model.System) (*prepared, error) {
 			}
 		}
 	}
-	faults = append(graphql.Check(s, schema), quotas.Check(s, p.system)...)
+	faults = append(graphql.Check(s, schema), slices.Concat(quotas.Check(s, p.system), price.Check(s))...)
 	if len(faults) > 0 {
 		return nil, inputFaults(strict.Merge(faults))
 	}
