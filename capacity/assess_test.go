@@ -272,6 +272,36 @@ func TestAssessRefusedInFront(t *testing.T) {
 	}
 }
 
+// Where the run says the order, refusals of a table in front of a function never
+// reached it; where it doesn't, Lambda is supposed to stand in front.
+func TestAssessOrderOfTheSystem(t *testing.T) {
+	reads := limiterOf(100, 100)
+	w := world{
+		loads: []capacity.Load{ramp("viewers", 200, 200, 40*time.Second, capacity.Operation{Name: "list", Share: 1})},
+		quotas: []capacity.Quota{
+			{ID: "lambda.calls", Kind: capacity.RateQuota, Limit: 1000, Unit: "requests", Period: "s", Behind: []string{"dynamodb.T.read"}},
+			{ID: "dynamodb.T.read", Kind: capacity.RateQuota, Limit: 100, Unit: "RCU", Period: "s"},
+		},
+		serve: func(at time.Duration, _, _ string) answer {
+			if !reads.Admit(at, 1) {
+				return answer{outcome: measure.Throttled, reason: "DynamoDB:ProvisionedThroughputExceededException", tokens: measure.NoTokens, service: time.Millisecond}
+			}
+			return answer{tokens: measure.NoTokens, service: 10 * time.Millisecond, cloud: map[string]map[capacity.Role]float64{
+				"lambda.calls": {capacity.RoleUsage: 3}, "dynamodb.T.read": {capacity.RoleUsage: 1},
+			}}
+		},
+	}
+	run := w.run()
+	near(t, "unit cost", &quota(t, capacity.Assess(run), "lambda.calls").UnitCost.Value, 3, 0.001)
+	if s := capacity.Admitted(run)["lambda.calls"]; !run.Manifest.SaysOrder() || s.High > 0.6 || s.Low != s.High {
+		t.Errorf("admitted %v of about half", s)
+	}
+	run.Manifest.Quotas[0].Behind = nil
+	if s := capacity.Admitted(run)["lambda.calls"]; run.Manifest.SaysOrder() || s.High != 1 {
+		t.Errorf("admitted %v, supposed to stand in front", s)
+	}
+}
+
 // Two quotas of one service refuse with one errorType: the cloud's counts tell
 // them apart. Where there are none, nothing is said.
 func TestAssessAmbiguousThrottles(t *testing.T) {

@@ -105,6 +105,9 @@ type Quota struct {
 	Loads []string `json:"loads,omitempty"`
 	// Operations names the operations that charge it; empty: all of the loads'.
 	Operations []string `json:"operations,omitempty"`
+	// Behind names the quotas that a request is held against before this one, as a
+	// sandbox's System says: a request that one of them refuses doesn't charge it.
+	Behind []string `json:"behind,omitempty"`
 	// Notes are remarks on the limit that a reader must see beside it.
 	Notes []string `json:"notes,omitempty"`
 }

@@ -153,11 +153,18 @@ func Refusals(run *Run, id string) (n float64, first int) {
 	return n, first
 }
 
+// SaysOrder reports whether the run says in which order a request is held against its
+// quotas. A sandbox's System does; elsewhere it is supposed that a request passes
+// AppSync, then Lambda, then what lies behind.
+func (m *Manifest) SaysOrder() bool {
+	return slices.ContainsFunc(m.Quotas, func(q Quota) bool { return len(q.Behind) > 0 })
+}
+
 // refusedBefore returns which share of the client's throttled requests were
 // refused by the quota or by one that stands before it and so did not charge
-// it, at least and at most. A request passes AppSync, then Lambda, then what
-// lies behind; quotas of the same tier are passed in the manifest's order,
-// which is that of the System file in a sandbox and a guess elsewhere.
+// it, at least and at most. Where the run doesn't say the order, that of AppSync,
+// Lambda and the rest is supposed; quotas of the same tier may then come in any
+// order, and are taken in the manifest's.
 func (a *analysis) refusedBefore(q Quota) (atLeast, atMost float64) {
 	var all int64
 	for _, op := range a.ops {
@@ -168,6 +175,7 @@ func (a *analysis) refusedBefore(q Quota) (atLeast, atMost float64) {
 	if all == 0 {
 		return 0, 0
 	}
+	known := a.run.Manifest.SaysOrder()
 	own := slices.IndexFunc(a.run.Manifest.Quotas, func(o Quota) bool { return o.ID == q.ID })
 	var before, after, sameTier int64
 	for i, o := range a.run.Manifest.Quotas {
@@ -175,17 +183,25 @@ func (a *analysis) refusedBefore(q Quota) (atLeast, atMost float64) {
 		if t == nil || o.inKafka() { // which makes records wait and refuses no request
 			continue
 		}
-		switch order := cmp.Or(cmp.Compare(o.tier(), q.tier()), cmp.Compare(i, own)); {
+		order := cmp.Or(cmp.Compare(o.tier(), q.tier()), cmp.Compare(i, own))
+		if known && i != own {
+			switch {
+			case slices.Contains(q.Behind, o.ID):
+				order = -1
+			case slices.Contains(o.Behind, q.ID):
+				order = 1
+			default: // no request meets both, or not always in the same order
+				continue
+			}
+		}
+		switch {
 		case order <= 0:
 			before += *t
-			if o.tier() == q.tier() && i != own {
-				sameTier += *t
-			}
-		case o.tier() == q.tier():
-			sameTier += *t
-			after += *t
 		default:
 			after += *t
+		}
+		if !known && o.tier() == q.tier() && i != own {
+			sameTier += *t
 		}
 	}
 	unknown := max(0, all-before-after)

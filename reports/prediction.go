@@ -158,10 +158,14 @@ func Cost(b price.Bill, what string) *Section {
 		t.Rows = append(t.Rows, []Cell{{Text: m.What}, {}, t.missing(m.Why)})
 	}
 	t.Rows = append(t.Rows, []Cell{{Text: "together"}, {}, {Text: money(b.USD)}})
-	return &Section{ID: "cost", Title: "Cost of " + what, Blocks: []Block{
+	s := &Section{ID: "cost", Title: "Cost of " + what, Blocks: []Block{
 		t,
 		Text(fmt.Sprintf("By %s, first tier, the oldest read on %s: an order of magnitude, not a bill.", b.Prices(), b.AsOf)),
 	}}
+	if b.Supposed != "" {
+		s.Blocks = append(s.Blocks, Text("Supposed: "+b.Supposed+"."))
+	}
+	return s
 }
 
 func money(usd float64) string {

@@ -51,10 +51,14 @@ type Bill struct {
 	USD   float64 `json:"usd"` // of all lines
 	// Missing is what the sum leaves out: it has no price here, or the run doesn't
 	// tell how much of it was used.
-	Missing  []Missing `json:"missing"`
-	Region   string    `json:"region"` // of the list prices
-	AsOf     string    `json:"as_of"`  // of the oldest of them
+	Missing []Missing `json:"missing"`
+	Region  string    `json:"region"` // of the list prices
+	AsOf    string    `json:"as_of"`  // of the oldest of them
+	// Supposed says in which order requests are taken to have met the quotas, where the
+	// run doesn't tell it and a figure depends on it; "" elsewhere.
+	Supposed string `json:"supposed,omitempty"`
 	prices   List
+	ordered  bool    // the run tells the order
 	arrivals float64 // that were sent
 }
 
@@ -63,6 +67,7 @@ type Bill struct {
 // record knows.
 func Of(run *capacity.Run) Bill {
 	b := newBill(run.Manifest.Scenario.Prices)
+	b.ordered = run.Manifest.SaysOrder()
 	appsync := slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == capacity.RequestTokens })
 	var requests, refused, bytes float64 // to AppSync, or all where it isn't the target
 	for i := range run.Rows {
@@ -257,12 +262,17 @@ func (b Bill) PerHour(rate float64, costs map[string]float64) Bill {
 		if l.of.Low < l.of.High {
 			l.unsure()
 		}
+		if behind := l.of != all && l.Price.ID != "data.out"; behind && !b.ordered {
+			out.Supposed = supposedOrder
+		}
 		if l.Amount > 0 {
 			out.append(l)
 		}
 	}
 	return out
 }
+
+const supposedOrder = "a request passes AppSync, then Lambda, then what lies behind, so what one of them refused didn't reach the next: the run doesn't tell the order"
 
 // unsure notes how much more a line may be.
 func (l *Line) unsure() {

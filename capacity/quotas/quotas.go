@@ -335,7 +335,35 @@ func ofSystem(s *scenarios.Scenario, sys *model.System) []candidate {
 		}
 		out = append(out, c)
 	}
+	for i := range out {
+		for _, o := range out {
+			if o.quota.ID != out[i].quota.ID && before(sys, o.quota.ID, out[i].quota.ID) {
+				out[i].quota.Behind = append(out[i].quota.Behind, o.quota.ID)
+			}
+		}
+	}
 	return out
+}
+
+// before reports whether every operation of the System that charges both limiters
+// charges the first before the second, and there is one. What a function or its account
+// refuses charges neither, so each stands before the other.
+func before(sys *model.System, first, second string) bool {
+	found := false
+	for _, op := range sys.Operations {
+		at := func(id string) int {
+			return slices.IndexFunc(op.Charges, func(c model.ChargeSpec) bool { return c.Limiter == id || c.Account == id })
+		}
+		i, j := at(first), at(second)
+		if i < 0 || j < 0 {
+			continue
+		}
+		if i > j {
+			return false
+		}
+		found = true
+	}
+	return found
 }
 
 // partitions gives q the rate at which the partition that is charged most is

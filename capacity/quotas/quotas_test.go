@@ -315,6 +315,37 @@ func TestResolveInASandbox(t *testing.T) {
 	equal(t, "own level", wanted(r, "pool"), []string{"usage Headroom/Sandbox Consumed Maximum{Limiter=pool}", "throttles Headroom/Sandbox Throttles Sum{Limiter=pool}", "requests Headroom/Sandbox Requests Sum{Limiter=pool}", "duration Headroom/Sandbox Duration Sum{Limiter=pool}"})
 }
 
+// A System says in which order a request meets its limiters, whatever the services; of
+// two that are charged in one order here and in the other there it says none. What a
+// function or its account refuses charges neither.
+func TestResolveOrder(t *testing.T) {
+	s := &scenarios.Scenario{Target: scenarios.Target{Sandbox: "shop.yaml"}, Loads: []scenarios.Load{load("viewers", "list", "get")}}
+	r := quotas.Resolve(t.Context(), s, parse(t, `
+version: 1
+name: shop
+limiters:
+  - {id: lambda.concurrency, kind: concurrency, limit: 70}
+  - {id: lambda.list, kind: concurrency, account: lambda.concurrency}
+  - {id: dynamodb.Items.read, kind: token_bucket, rate: 300 RCU/s}
+  - {id: momento.operations, kind: window, rate: 50 ops/s}
+operations:
+  - name: list
+    service_time: 10ms
+    charges: [{limiter: dynamodb.Items.read, amount: 1}, {limiter: momento.operations, amount: 1}, {limiter: lambda.list, hold: service_time}]
+  - name: get
+    service_time: 10ms
+    charges: [{limiter: momento.operations, amount: 1}, {limiter: dynamodb.Items.read, amount: 1}]
+`), nil)
+	for id, want := range map[string][]string{
+		"lambda.concurrency":  {"lambda.list", "dynamodb.Items.read", "momento.operations"},
+		"lambda.list":         {"lambda.concurrency", "dynamodb.Items.read", "momento.operations"},
+		"dynamodb.Items.read": nil,
+		"momento.operations":  nil,
+	} {
+		equal(t, "behind of "+id, find(t, r, id).Behind, want)
+	}
+}
+
 // The limit of a table is what fills its hottest partition: with one key that
 // is one partition's rate, with very many keys nearly that of all.
 func TestResolvePartitions(t *testing.T) {
