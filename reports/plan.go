@@ -168,14 +168,17 @@ func needs(steps []plan.Step) []plan.Need {
 	return slices.Clip(out)
 }
 
+// factor prints a factor so that a reader who multiplies comes to the requirement.
 func factor(f plan.Factor) string {
 	switch f.Unit {
 	case "":
-		return unit.Human(f.Value)
+		return unit.Digits(f.Value)
 	case "/s":
-		return unit.HumanRate(f.Value, unit.Arrivals)
+		return unit.Digits(f.Value) + "/s"
 	case "s":
-		return unit.HumanSeconds(f.Value)
+		if f.Value < 1 {
+			return unit.Digits(f.Value*1e3) + " ms"
+		}
 	}
-	return unit.HumanQuantity(f.Value, f.Unit)
+	return unit.Digits(f.Value) + " " + f.Unit
 }

@@ -301,7 +301,11 @@ type Price struct {
 
 // String tells the price for a reader: "0.2 USD for 1,000,000 requests".
 func (p Price) String() string {
-	return fmt.Sprintf("%s USD for %s", strconv.FormatFloat(p.USD, 'f', -1, 64), unit.HumanQuantity(p.Per, p.Unit))
+	per := unit.Digits(p.Per) + " " + p.Unit
+	if p.Unit == unit.Bytes {
+		per = unit.HumanBytes(p.Per)
+	}
+	return fmt.Sprintf("%s USD for %s", strconv.FormatFloat(p.USD, 'f', -1, 64), per)
 }
 
 // Threshold is a bound on one figure of a run: metric, what it is of, a

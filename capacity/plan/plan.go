@@ -101,8 +101,9 @@ type Need struct {
 	Required float64            `json:"required"` // the product of Factors, rounded up to whole units
 	Grade    capacity.Grade     `json:"grade"`    // always arithmetic
 	Factors  []Factor           `json:"factors"`
-	// Carries is the rate, in arrivals per second of all loads, at which the
-	// limit is used up by the same factors; nil of a fixed quota, which no rate uses up.
+	// Carries is the highest rate, in arrivals per second of all loads, that needs no
+	// more than the limit, with the margins of that rate; nil of a fixed quota, which
+	// no rate uses up.
 	Carries    *float64 `json:"carries"`
 	Adjustable bool     `json:"adjustable"`
 	Service    string   `json:"service,omitempty"` // codes of Service Quotas
@@ -266,30 +267,36 @@ func newNeed(limit capacity.Quota, q capacity.QuotaResult) Need {
 // arrivals that the cost is per.
 func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, share float64, run *capacity.Run) Need {
 	n := newNeed(limit, q)
-	add := func(name string, value float64, unit, why string) {
-		n.Factors = append(n.Factors, Factor{name, value, unit, why})
+	factors := func(rate float64) []Factor { return r.factors(rate, q, c, share, uniform(run)) }
+	n.Factors = factors(r.Rate)
+	n.Required = math.Ceil(product(n.Factors))
+	if whole := math.Round(product(n.Factors)); math.Abs(product(n.Factors)-whole) <= 1e-9*whole {
+		n.Required = whole // the factors' rounding asks for no more
 	}
-	arrivals := r.Rate * share
-	add("forecast", r.Rate, "/s", "arrivals per second that the launch must survive")
+	n.Carries = new(carried(r.Rate, n.Limit, factors))
+	return n
+}
+
+// factors are what a rate of arrivals is multiplied by to what it needs of a quota.
+func (r Request) factors(rate float64, q capacity.QuotaResult, c cost, share float64, even bool) (factors []Factor) {
+	add := func(name string, value float64, unit, why string) {
+		factors = append(factors, Factor{name, value, unit, why})
+	}
+	arrivals := rate * share
+	add("forecast", rate, "/s", "arrivals per second that the launch must survive")
 	if share < 1 {
 		add("share", share, "", "part of the arrivals that are of the loads which charge this quota")
 	}
-	costUnit := q.Unit
 	if q.Kind == capacity.LevelQuota {
-		costUnit = "s"
-	}
-	switch {
-	case q.Kind == capacity.LevelQuota:
-		add("held", c.value, costUnit, c.why)
+		add("held", c.value, "s", c.why)
 		if load := arrivals * c.value; r.Margin > 0 && load > 0 {
 			add("tail", float64(stats.PoissonQuantile(load, r.Margin))/load, "", fmt.Sprintf("Poisson: %s of the instants need no more than this, where the mean is %s", unit.HumanShare(r.Margin), unit.Human(load)))
 		}
-	default:
-		if r.Margin > 0 && !uniform(run) {
-			perMinute := math.Round(arrivals * 60)
+	} else {
+		if perMinute := math.Round(arrivals * 60); r.Margin > 0 && !even && perMinute > 0 {
 			add("busiest second", float64(stats.BusiestSecond(int64(perMinute), r.Margin))/(perMinute/60), "", fmt.Sprintf("of a minute of independent arrivals, with %s confidence", unit.HumanShare(r.Margin)))
 		}
-		add("cost", c.value, costUnit, c.why)
+		add("cost", c.value, q.Unit, c.why)
 	}
 	if r.LoseOneOf > 1 {
 		add("one unit lost", float64(r.LoseOneOf)/float64(r.LoseOneOf-1), "", fmt.Sprintf("the other %d of %d take its part", r.LoseOneOf-1, r.LoseOneOf))
@@ -297,16 +304,38 @@ func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, shar
 	if c.foreign > 1 {
 		add("foreign use", c.foreign, "", "what others charge the same quota, as in the run")
 	}
+	return factors
+}
+
+func product(factors []Factor) float64 {
 	product := 1.0
-	for _, f := range n.Factors {
+	for _, f := range factors {
 		product *= f.Value
 	}
-	n.Required = math.Ceil(product)
-	if whole := math.Round(product); math.Abs(product-whole) <= 1e-9*product {
-		n.Required = whole // the factors' rounding asks for no more
+	return product
+}
+
+// carried returns the highest rate whose factors need no more than the limit. Margins
+// are smaller, relatively, the higher the rate, so it isn't in proportion to what
+// another rate needs; where there is no margin it is.
+func carried(rate, limit float64, factors func(rate float64) []Factor) float64 {
+	needs := func(rate float64) float64 { return product(factors(rate)) }
+	inProportion := limit / needs(rate) * rate
+	if math.Abs(needs(inProportion)-limit) <= 1e-9*limit {
+		return inProportion
 	}
-	n.Carries = new(n.Limit / product * r.Rate)
-	return n
+	low, high := 0.0, inProportion
+	for needs(high) <= limit {
+		low, high = high, 2*high
+	}
+	for range 100 {
+		if middle := (low + high) / 2; needs(middle) <= limit {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low
 }
 
 // uniform reports whether all arrivals of the run are evenly spaced.

@@ -162,6 +162,34 @@ func TestFactors(t *testing.T) {
 	if len(p.Supposed) != 1 {
 		t.Errorf("supposed %q", p.Supposed)
 	}
+
+	// What a limit carries needs no more than it, with the margins of that rate, which
+	// are larger than those of the target: 1,000 of 3,926 environments carry no 1,273/s.
+	for _, s := range p.Steps {
+		required := func(rate float64) float64 {
+			q := planned(t, run, plan.Request{Rate: rate, Margin: 0.99, LoseOneOf: 3, WhatIf: plan.WhatIf{Duration: &half}})
+			for _, n := range q.Enough {
+				if n.Quota == s.Quota {
+					return n.Required
+				}
+			}
+			for _, n := range q.Steps {
+				if n.Quota == s.Quota {
+					return n.Required
+				}
+			}
+			return math.NaN()
+		}
+		if below, above := required(*s.Carries*(1-1e-6)), required(*s.Carries*1.01); !(below <= s.Limit) || !(above > s.Limit) {
+			t.Errorf("%s: %v carries %v/s, but below it %v are required, and above %v", s.Quota, s.Limit, *s.Carries, below, above)
+		}
+	}
+	// Poisson(608.6) and Binomial(72,510, 1/60): 666 x 1.5 and 1,333 x 1.5.
+	for i, want := range []float64{1208.5, 1217.2} {
+		if c := *p.Steps[i].Carries; math.Abs(c-want) > 2 {
+			t.Errorf("%s carries %v/s, want about %v", p.Steps[i].Quota, c, want)
+		}
+	}
 }
 
 // A step to a rate whose level fits may still fail on the slope: 30,000/s of

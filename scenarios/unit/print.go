@@ -44,6 +44,17 @@ func Human(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
+// Digits prints v for a reader who goes on to calculate with it: seven significant
+// digits and all of a whole number, without zeros at the end ("1.0314", "3,000,000").
+func Digits(v float64) string {
+	before := int(math.Floor(math.Log10(max(math.Abs(v), 1e-9)))) // the first digit's power of ten
+	whole, fraction, _ := strings.Cut(strconv.FormatFloat(v, 'f', max(0, 6-before), 64), ".")
+	if fraction = strings.TrimRight(fraction, "0"); fraction != "" {
+		fraction = "." + fraction
+	}
+	return group(whole) + fraction
+}
+
 // HumanQuantity prints an amount of a thing for a reader: "2,000 tokens",
 // "1.20 GB".
 func HumanQuantity(v float64, thing string) string {
