@@ -151,15 +151,14 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	shares := shares(run)
+	parts := shares(run)
 	limits := make(map[string]capacity.Quota)
 	for _, q := range run.Manifest.Quotas {
 		limits[q.ID] = q
 	}
 	var needs []Need
 	for _, q := range a.Quotas {
-		share := shares.of(limits[q.ID])
-		p.Tested = max(p.Tested, q.TestedRate/max(share, math.SmallestNonzeroFloat64))
+		p.Tested = max(p.Tested, q.TestedRate/max(parts.of(limits[q.ID]), math.SmallestNonzeroFloat64))
 		if q.Kind == capacity.FixedQuota {
 			p.fixed(limits[q.ID], q)
 			continue
@@ -172,7 +171,7 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 		if c.value <= 0 {
 			continue
 		}
-		needs = append(needs, r.need(limits[q.ID], q, c, share, run))
+		needs = append(needs, r.need(limits[q.ID], q, c, run))
 	}
 	if len(needs) == 0 {
 		return nil, ErrNoCosts
@@ -205,7 +204,7 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 	if lacking.environments > 0 {
 		p.Warnings = append(p.Warnings, lacking.String())
 	}
-	if b := price.Of(run).PerHour(r.Rate, supposedCosts(a, costs)); len(b.Lines) > 0 {
+	if b := price.Of(run).PerHour(r.Rate, r.WhatIf.use(run, costs)); len(b.Lines) > 0 {
 		if lacking.environments > 0 {
 			b.Provision(lacking.environments)
 		}
@@ -263,11 +262,10 @@ func newNeed(limit capacity.Quota, q capacity.QuotaResult) Need {
 	}
 }
 
-// need multiplies out what the target needs of a quota. share is the part of all
-// arrivals that the cost is per.
-func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, share float64, run *capacity.Run) Need {
+// need multiplies out what the target needs of a quota.
+func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, run *capacity.Run) Need {
 	n := newNeed(limit, q)
-	factors := func(rate float64) []Factor { return r.factors(rate, q, c, share, uniform(run)) }
+	factors := func(rate float64) []Factor { return r.factors(rate, q, c, uniform(run)) }
 	n.Factors = factors(r.Rate)
 	n.Required = math.Ceil(product(n.Factors))
 	if whole := math.Round(product(n.Factors)); math.Abs(product(n.Factors)-whole) <= 1e-9*whole {
@@ -278,14 +276,14 @@ func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, shar
 }
 
 // factors are what a rate of arrivals is multiplied by to what it needs of a quota.
-func (r Request) factors(rate float64, q capacity.QuotaResult, c cost, share float64, even bool) (factors []Factor) {
+func (r Request) factors(rate float64, q capacity.QuotaResult, c cost, even bool) (factors []Factor) {
 	add := func(name string, value float64, unit, why string) {
 		factors = append(factors, Factor{name, value, unit, why})
 	}
-	arrivals := rate * share
+	arrivals := rate * c.share
 	add("forecast", rate, "/s", "arrivals per second that the launch must survive")
-	if share < 1 {
-		add("share", share, "", "part of the arrivals that are of the loads which charge this quota")
+	if c.share < 1 {
+		add("share", c.share, "", "part of the arrivals that are of the loads which charge this quota")
 	}
 	if q.Kind == capacity.LevelQuota {
 		add("held", c.value, "s", c.why)

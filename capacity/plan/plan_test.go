@@ -324,3 +324,67 @@ func TestSlip(t *testing.T) {
 		}
 	}
 }
+
+// Two loads, of which one calls a function in one of its two operations. A mix is of all
+// arrivals, whatever the loads had been: by hand, of the cost too. And what doesn't call
+// the function needs no environments.
+func TestLoadsApart(t *testing.T) {
+	sys, err := model.Parse("system.yaml", []byte(`version: 1
+name: x
+limiters:
+  - {id: appsync.request-tokens, kind: token_bucket, rate: 2000 tokens/s}
+  - {id: lambda.concurrency, kind: concurrency, limit: 5000}
+operations:
+  - name: list
+    service_time: 100ms
+    response: {bytes: 3KB}
+    charges: [{limiter: appsync.request-tokens, amount: 7}, {limiter: lambda.concurrency, hold: service_time}]
+  - name: get
+    service_time: 20ms
+    response: {bytes: 1KB}
+    charges: [{limiter: appsync.request-tokens, amount: 1}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: []byte(`version: 1
+name: s
+target: {sandbox: premiere}
+loads:
+  - name: viewers
+    arrivals: uniform
+    profile: [{stage: hold, rate: 100/s, for: 60s}]
+    operations: [{name: list, weight: 4, graphql: {query: "query list { list }"}}, {name: get, graphql: {query: "query get { get }"}}]
+  - name: others
+    arrivals: uniform
+    profile: [{stage: hold, rate: 100/s, for: 60s}]
+    operations: [{name: look, graphql: {query: "query get { get }"}}]
+`)}}, "s.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := planned(t, run, plan.Request{Rate: 6000, WhatIf: plan.WhatIf{Mix: map[string]float64{"list": 5, "get": 1}}})
+	if n := p.Enough; len(n) != 1 || n[0].Quota != "lambda.concurrency" || n[0].Required != 500 {
+		t.Errorf("%+v, want 6,000/s x 5/6 x 100 ms", n)
+	}
+	want := map[string]float64{"AppSync requests": 21.6e6, "Lambda requests": 18e6, "Lambda duration": 1.8e6, "data out": 21.6e6 * 16000 / 6}
+	for _, l := range p.PerHour.Lines {
+		if !near(l.Amount, want[l.What]) {
+			t.Errorf("%v of %s an hour, want %v", l.Amount, l.What, want[l.What])
+		}
+	}
+	if len(p.PerHour.Lines) != len(want) || len(p.PerHour.Missing) > 0 {
+		t.Errorf("%+v", p.PerHour)
+	}
+
+	// Of 40,000/s half are viewers, of whom four in five hold an environment for 100 ms:
+	// 1,600 at once, of which 1,000 are there.
+	p = planned(t, run, plan.Request{Rate: 40_000})
+	if text := strings.Join(p.Warnings, " "); !strings.Contains(text, "600 environments are missing") {
+		t.Errorf("warnings %q", p.Warnings)
+	}
+}

@@ -38,15 +38,23 @@ func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string
 	if i < 0 {
 		return none
 	}
-	held := costs["lambda.concurrency"].value
+	c := costs["lambda.concurrency"]
+	held := c.value
 	var end, peak float64
 	type planned func(t float64) (before, after float64)
-	var plans []planned
+	var all, charging []planned
+	quota := quotaOf(run, "lambda.concurrency")
 	for _, l := range run.Manifest.Loads {
-		plans = append(plans, l.PlannedRate())
+		all = append(all, l.PlannedRate())
+		if len(quota.Loads) == 0 || slices.Contains(quota.Loads, l.Name) {
+			charging = append(charging, l.PlannedRate())
+		}
 		end = max(end, l.End())
 	}
-	at := func(t float64) (sum float64) {
+	if c.share == 1 {
+		charging = all
+	}
+	at := func(t float64, plans []planned) (sum float64) {
 		for _, p := range plans {
 			before, after := p(t)
 			sum += max(before, after)
@@ -55,7 +63,7 @@ func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string
 	}
 	const step = 0.1
 	for t := 0.0; t <= end; t += step {
-		peak = max(peak, at(t))
+		peak = max(peak, at(t, all))
 	}
 	if peak == 0 || held == 0 {
 		return none
@@ -67,7 +75,7 @@ func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string
 	credit := createdAtOnce
 	for t := 0.0; t <= end; t += step {
 		credit = min(createdAtOnce, credit+createdPerSecond*step)
-		need := at(t) * scale * held
+		need := at(t, charging) * scale * held
 		if r.Margin > 0 {
 			need = float64(stats.PoissonQuantile(need, r.Margin))
 		}

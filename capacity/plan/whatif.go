@@ -6,15 +6,24 @@ import (
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/price"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
-// cost is what one arrival of the loads that charge a quota costs of it.
+// cost is what one arrival costs of a quota, of those that charge it.
 type cost struct {
-	value   float64 // in the quota's unit; of a level in seconds
-	mean    float64 // of many arrivals, where value allows for the dear ones
-	why     string
-	foreign float64 // factor by which the quota's use exceeds the run's own
+	value    float64 // in the quota's unit; of a level in seconds
+	mean     float64 // of many arrivals, where value allows for the dear ones
+	why      string
+	foreign  float64 // factor by which the quota's use exceeds the run's own
+	share    float64 // part of all arrivals that it is of
+	supposed bool    // it isn't the run's
+}
+
+// suppose returns c with another value and mean.
+func (c cost) suppose(value, mean float64, why string) cost {
+	c.value, c.mean, c.why, c.supposed = value, mean, why, true
+	return c
 }
 
 // known is how well, relatively, a cost must be known to count as known: every
@@ -33,11 +42,12 @@ func amount(v float64, q capacity.QuotaResult) string {
 // supposed, and says in the plan what is supposed.
 func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[string]cost, error) {
 	costs := make(map[string]cost)
+	parts := shares(run)
 	for _, q := range a.Quotas {
 		if q.UnitCost == nil {
 			continue
 		}
-		c := cost{value: q.UnitCost.Value, mean: q.UnitCost.Value, why: "mean of the run"}
+		c := cost{value: q.UnitCost.Value, mean: q.UnitCost.Value, why: "mean of the run", share: parts.of(quotaOf(run, q.ID))}
 		if q.ColdCost != nil && *q.ColdCost > c.value*(1+1e-9) {
 			c.value, c.why = *q.ColdCost, fmt.Sprintf("of the run's dearest stretch, since a launch begins cold; its mean is %s", amount(q.UnitCost.Value, q))
 		}
@@ -74,7 +84,7 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	}
 	if w.Tokens != nil {
 		if err := change("--tokens", func(q capacity.QuotaResult) bool { return q.ID == capacity.RequestTokens }, func(c cost) cost {
-			return cost{*w.Tokens, *w.Tokens, "supposed", c.foreign}
+			return c.suppose(*w.Tokens, *w.Tokens, "supposed")
 		}); err != nil {
 			return nil, err
 		}
@@ -83,7 +93,7 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	if w.HitRatio != nil {
 		if err := change("--hit-ratio", func(q capacity.QuotaResult) bool { return strings.HasPrefix(q.ID, "dynamodb.") }, func(c cost) cost {
 			misses := 1 - *w.HitRatio
-			return cost{c.value * misses, c.mean * misses, fmt.Sprintf("%s of the run's: the cache's misses", unit.HumanShare(misses)), c.foreign}
+			return c.suppose(c.value*misses, c.mean*misses, fmt.Sprintf("%s of the run's: the cache's misses", unit.HumanShare(misses)))
 		}); err != nil {
 			return nil, err
 		}
@@ -91,7 +101,7 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	}
 	if w.Duration != nil {
 		if err := change("--duration", func(q capacity.QuotaResult) bool { return q.Kind == capacity.LevelQuota }, func(c cost) cost {
-			return cost{*w.Duration, *w.Duration, "supposed", c.foreign}
+			return c.suppose(*w.Duration, *w.Duration, "supposed")
 		}); err != nil {
 			return nil, err
 		}
@@ -103,25 +113,29 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 // herd says what a supposed cache does when a value expires, or "" where no cache is
 // supposed or the run doesn't tell how long a value takes to fetch.
 func herd(r Request, costs map[string]cost) string {
-	held := costs["lambda.concurrency"].mean
+	c := costs["lambda.concurrency"]
+	held := c.mean
 	if r.WhatIf.HitRatio == nil || held <= 0 {
 		return ""
 	}
-	misses, hits := Herd(r.Rate, held, 60)
+	misses, hits := Herd(r.Rate*c.share, held, 60)
 	return fmt.Sprintf("where all requests ask the cache for the same value, %s requests miss it at once each time that it expires, since it takes %s to fetch: let one of them fetch it while the others wait. With a TTL of 1m no more than %s hit",
 		unit.Human(misses), unit.HumanSeconds(held), unit.HumanShare(hits))
 }
 
-// supposedCosts returns how many times the run's mean cost of a quota is supposed,
-// where it is another.
-func supposedCosts(a capacity.Assessment, costs map[string]cost) map[string]float64 {
-	times := make(map[string]float64)
-	for _, q := range a.Quotas {
-		if c, ok := costs[q.ID]; ok && q.UnitCost.Value > 0 {
-			times[q.ID] = c.mean / q.UnitCost.Value
+// use returns what an arrival is supposed to use, on average, of each quota of which
+// it doesn't cost what it did in the run, and of what another mix changes.
+func (w WhatIf) use(run *capacity.Run, costs map[string]cost) map[string]float64 {
+	use := make(map[string]float64)
+	if w.Mix != nil {
+		use = price.Mix(run, w.Mix)
+	}
+	for id, c := range costs {
+		if c.supposed {
+			use[id] = c.mean * c.share
 		}
 	}
-	return times
+	return use
 }
 
 // remix weighs the operations' own costs anew.
@@ -154,7 +168,16 @@ func (w WhatIf) remix(run *capacity.Run, a capacity.Assessment, costs map[string
 				return fmt.Errorf("--mix: the run doesn't tell what %s alone costs of %s: rehearse it alone", name, q.ID)
 			}
 		}
-		c.value, c.mean, c.why = value, value, "mean of the operations' own costs at the supposed mix"
+		why := "mean of the operations' own costs at the supposed mix"
+		dear := 1.0
+		if c.mean > 0 {
+			dear = c.value / c.mean
+		}
+		if dear > 1+known {
+			why = fmt.Sprintf("%s, %s, times %s, by which the run's cost allows for dear ones", why, amount(value, q), unit.Digits(dear))
+		}
+		c = c.suppose(value*dear, value, why)
+		c.share = 1 // the mix is of all arrivals
 		costs[q.ID] = c
 	}
 	return nil
@@ -162,10 +185,13 @@ func (w WhatIf) remix(run *capacity.Run, a capacity.Assessment, costs map[string
 
 // charges reports whether an operation charges a quota, as far as is known.
 func charges(run *capacity.Run, quota, operation string) bool {
-	for _, q := range run.Manifest.Quotas {
-		if q.ID == quota {
-			return len(q.Operations) == 0 || slices.Contains(q.Operations, operation)
-		}
-	}
-	return true
+	q := quotaOf(run, quota)
+	return slices.ContainsFunc(run.Manifest.Loads, func(l capacity.Load) bool {
+		return q.Charges(l.Name, operation) && slices.ContainsFunc(l.Operations, func(o capacity.Operation) bool { return o.Name == operation })
+	})
+}
+
+func quotaOf(run *capacity.Run, id string) capacity.Quota {
+	i := slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == id })
+	return run.Manifest.Quotas[i]
 }

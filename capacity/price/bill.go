@@ -2,6 +2,7 @@ package price
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -28,9 +29,11 @@ type Line struct {
 	// of is which share of the requests that were sent the amount stands for, the
 	// others having been refused before they used any: high is what it was taken for,
 	// and low what it may have been. It is zero where the run doesn't tell.
-	of    capacity.Range
-	once  bool   // the amount doesn't grow with requests, as that of the reading of metrics
-	quota string // of a use: the quota whose unit cost it grows with, or ""
+	of   capacity.Range
+	once bool // the amount doesn't grow with requests, as that of the reading of metrics
+	// by names what a supposed use is of: the quota that counts it, or the price where
+	// none does.
+	by string
 }
 
 // note adds a remark.
@@ -98,14 +101,14 @@ func Of(run *capacity.Run) Bill {
 		service, _, _ := strings.Cut(q.ID, ".")
 		switch {
 		case q.ID == capacity.RequestTokens:
-			b.add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", of: all})
-		case q.ID == "lambda.concurrency":
-			use("lambda.requests", q, capacity.RoleRequests, Line{What: "Lambda requests", Unit: "requests"})
-			use("lambda.duration", q, capacity.RoleDuration, Line{What: "Lambda duration", Unit: "GB-s", Note: forEachGB, quota: q.ID})
+			b.add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", of: all, by: "appsync.requests"})
+		case q.ID == lambdaConcurrency:
+			use("lambda.requests", q, capacity.RoleRequests, Line{What: "Lambda requests", Unit: "requests", by: "lambda.requests"})
+			use("lambda.duration", q, capacity.RoleDuration, Line{What: "Lambda duration", Unit: "GB-s", Note: forEachGB, by: q.ID})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".read"):
-			use("dynamodb.read", q, capacity.RoleUsage, Line{What: "DynamoDB reads of " + q.ID, Unit: "RCU", Note: "on demand", quota: q.ID})
+			use("dynamodb.read", q, capacity.RoleUsage, Line{What: "DynamoDB reads of " + q.ID, Unit: "RCU", Note: "on demand", by: q.ID})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".write"):
-			use("dynamodb.write", q, capacity.RoleUsage, Line{What: "DynamoDB writes of " + q.ID, Unit: "WCU", Note: "on demand", quota: q.ID})
+			use("dynamodb.write", q, capacity.RoleUsage, Line{What: "DynamoDB writes of " + q.ID, Unit: "WCU", Note: "on demand", by: q.ID})
 		case q.ID == momentoThroughput:
 			use("momento.transfer", q, capacity.RoleUsage, transfer(run))
 		case !slices.Contains(billed, service) && q.Kind != capacity.FixedQuota:
@@ -118,7 +121,7 @@ func Of(run *capacity.Run) Bill {
 	}
 	b.unlisted(run.Manifest.End.Sub(run.Manifest.Start).Hours(), run.Manifest.Quotas)
 	if appsync >= 0 {
-		b.add("data.out", Line{What: "data out", Amount: bytes, Unit: unit.Bytes, of: capacity.Range{Low: served, High: served}})
+		b.add("data.out", Line{What: "data out", Amount: bytes, Unit: unit.Bytes, of: capacity.Range{Low: served, High: served}, by: "data.out"})
 	}
 	if !run.Manifest.Sandbox {
 		b.add("cloudwatch.metrics", Line{What: "CloudWatch reads", Amount: float64(reads * len(run.Manifest.Expected)), Unit: "metrics", once: true})
@@ -126,7 +129,10 @@ func Of(run *capacity.Run) Bill {
 	return b
 }
 
-const forEachGB = "for each GB of memory"
+const (
+	lambdaConcurrency = "lambda.concurrency"
+	forEachGB         = "for each GB of memory"
+)
 
 // billed are the services whose use is charged, or is paid by the hour.
 var billed = []string{"lambda", "dynamodb", "momento", "kafka"}
@@ -147,7 +153,7 @@ const (
 // transfer is the line of what goes through a Momento cache. Operations are rounded up
 // to whole steps each, so no more is metered than the bytes and a step for each.
 func transfer(run *capacity.Run) Line {
-	l := Line{What: "Momento transfer", Unit: unit.Bytes, Note: serverless, quota: momentoThroughput}
+	l := Line{What: "Momento transfer", Unit: unit.Bytes, Note: serverless, by: momentoThroughput}
 	l.note("an operation is metered in steps of " + unit.HumanBytes(meteredStep))
 	operations, told := total(run, momentoOperations, capacity.RoleUsage)
 	if !told {
@@ -231,11 +237,12 @@ func total(run *capacity.Run, quota string, role capacity.Role) (sum float64, to
 // let through in the run, requests to AppSync with all that were sent, data with
 // those that no quota refused, and the reading of metrics is left out. Where the run
 // doesn't tell which requests a quota let through, the line's note says how much it
-// may be. costs is how many times the run's cost of a quota is supposed, where it is
-// another.
-func (b Bill) PerHour(rate float64, costs map[string]float64) Bill {
+// may be. use is what an arrival is supposed to use, where that isn't what it did in
+// the run: of a quota, or of what Mix tells; NaN where nobody can say.
+func (b Bill) PerHour(rate float64, use map[string]float64) Bill {
 	out := b
 	out.Lines, out.USD = nil, 0
+	arrivals := rate * time.Hour.Seconds()
 	for _, l := range b.Lines {
 		if l.hourly {
 			out.add(l.Price.ID, Line{What: l.What, Amount: 1, Unit: l.Unit, hourly: true})
@@ -244,30 +251,32 @@ func (b Bill) PerHour(rate float64, costs map[string]float64) Bill {
 		if l.once {
 			continue
 		}
-		if l.of.High <= 0 || b.arrivals <= 0 {
+		each, supposed := use[l.by]
+		switch {
+		case math.IsNaN(each):
+			out.Missing = append(out.Missing, Missing{l.What, "the run doesn't tell how much of it each operation uses"})
+			continue
+		case !supposed && (l.of.High <= 0 || b.arrivals <= 0):
 			out.Missing = append(out.Missing, Missing{l.What, "the run doesn't tell how many requests used it"})
 			continue
+		case !supposed:
+			each = l.Amount / b.arrivals / l.of.High
 		}
-		times := func(quota string) float64 {
-			if t, ok := costs[quota]; ok {
-				return t
-			}
-			return 1
-		}
-		scale := rate * time.Hour.Seconds() / b.arrivals / l.of.High
 		if l.AtMost > 0 {
-			l.AtMost = (l.Amount*times(l.quota) + (l.AtMost-l.Amount)*times(momentoOperations)) * scale
+			steps, ok := use[momentoOperations]
+			if steps *= meteredStep; !ok {
+				steps = (l.AtMost - l.Amount) / b.arrivals / l.of.High
+			}
+			l.AtMost = arrivals * (each + steps)
 		}
-		l.Amount, l.USD = l.Amount*scale*times(l.quota), l.USD*scale*times(l.quota)
-		if l.of.Low < l.of.High {
+		l.Amount = arrivals * each
+		if !supposed && l.of.Low < l.of.High {
 			l.unsure()
 		}
-		if behind := l.of != all && l.Price.ID != "data.out"; behind && !b.ordered {
+		if !supposed && l.by != "appsync.requests" && l.by != "data.out" && l.of != all && !b.ordered {
 			out.Supposed = supposedOrder
 		}
-		if l.Amount > 0 {
-			out.append(l)
-		}
+		out.add(l.Price.ID, l)
 	}
 	return out
 }

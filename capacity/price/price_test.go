@@ -135,7 +135,7 @@ func TestCache(t *testing.T) {
 	// 36,000 requests an hour: 108 GB.
 	is(price.Of(run).PerHour(10, nil), 108e9, 108e9+108_000*1000, 108*0.15)
 	// Half as many bytes in as many operations.
-	is(price.Of(run).PerHour(10, map[string]float64{"momento.throughput": 0.5, "momento.operations": 1}), 54e9, 54e9+108_000*1000, 54*0.15)
+	is(price.Of(run).PerHour(10, map[string]float64{"momento.throughput": 1.5e6, "momento.operations": 3}), 54e9, 54e9+108_000*1000, 54*0.15)
 	// Operations of 100 B each are metered as 1 kB.
 	run.Series[1] = series("momento.throughput", "B", 300_000)
 	is(price.Of(run), 300_000, 3_300_000, 0.000045)
@@ -194,5 +194,32 @@ func TestOwnPrices(t *testing.T) {
 	run.Manifest.Scenario.Prices = own[:1]
 	if b := price.Of(run); len(b.Missing) != 1 || b.Missing[0].What != "Kafka cluster" {
 		t.Errorf("missing %v", b.Missing)
+	}
+}
+
+// How often each of two operations calls a function is told by nothing.
+func TestMixOfCallers(t *testing.T) {
+	run := &capacity.Run{
+		Manifest: capacity.Manifest{
+			Sandbox: true, Quotas: []capacity.Quota{{ID: "appsync.request-tokens"}, {ID: "lambda.concurrency"}},
+			Loads: []capacity.Load{{Operations: []capacity.Operation{{Name: "a", Kind: "graphql"}, {Name: "b", Kind: "graphql"}}}},
+		},
+		Rows:   []measure.Row{{Operation: "a", Sent: 900, BytesIn: 9000}, {Operation: "b", Sent: 100, BytesIn: 100_000}},
+		Series: []measure.Series{{Quota: "lambda.concurrency", Role: capacity.RoleRequests, Statistic: "Sum", Points: []measure.Point{{Value: 1100}}}},
+	}
+	mix := map[string]float64{"a": 1, "b": 1}
+	hour := price.Of(run).PerHour(1, price.Mix(run, mix))
+	for _, l := range hour.Lines {
+		if want := map[string]float64{"AppSync requests": 3600, "data out": 3600 * (10 + 1000) / 2}[l.What]; l.Amount != want {
+			t.Errorf("%v of %s, want %v", l.Amount, l.What, want)
+		}
+	}
+	if !slices.Contains(hour.Missing, price.Missing{What: "Lambda requests", Why: "the run doesn't tell how much of it each operation uses"}) {
+		t.Errorf("missing %v", hour.Missing)
+	}
+	// Where only a calls it, it does so eleven times in nine.
+	run.Manifest.Quotas[1].Operations = []string{"a"}
+	if got := price.Mix(run, mix)["lambda.requests"]; math.Abs(got-1100.0/900/2) > 1e-12 {
+		t.Errorf("%v calls for each arrival", got)
 	}
 }
