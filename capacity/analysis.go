@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -21,7 +22,9 @@ type analysis struct {
 	total   measure.Row // of everything, measured or not
 
 	resamples map[int]*stats.Resample   // of the bootstrap, by the number of blocks
-	flows     map[string]map[int64]flow // by period and what charges the quota
+	flows     map[string]map[int64]flow // by chargedBy
+	spreads   map[string]spread         // by chargedBy
+	tested    map[string]float64        // rates by their loads
 }
 
 // operation is one operation's part of a run.
@@ -29,7 +32,7 @@ type operation struct {
 	measure.Operation
 	all      measure.Row // everything
 	measured measure.Row // measured stages only
-	rows     []*measure.Row
+	rows     iter.Seq[*measure.Row]
 	times    map[string]*measure.Distribution // by kind
 	steps    []measure.Interval               // of response times, in order
 	means    []float64                        // of the steps, in seconds, once asked for
@@ -41,24 +44,15 @@ const maxSeconds = 35 * 24 * 3600
 // analyse adds up a run. Operations come in the order of the manifest; those
 // that only rows name come last. Rows of seconds that no run has are damage.
 func analyse(run *Run) *analysis {
-	outside := func(r measure.Row) bool { return r.Second < 0 || r.Second >= maxSeconds }
-	if slices.ContainsFunc(run.Rows, outside) {
-		whole := *run
-		whole.Rows = slices.DeleteFunc(slices.Clone(run.Rows), outside)
-		whole.Damage = append(slices.Clone(run.Damage), "rows of seconds outside of the run")
-		run = &whole
-	}
-	run = withKafka(run)
+	run = withKafka(withoutOutside(run))
 	a := &analysis{run: run, by: make(map[measure.Operation]*operation)}
 	for _, l := range run.Manifest.Loads {
 		for _, op := range l.Operations {
 			a.operation(l.Name, op.Name)
 		}
 	}
-	for i := range run.Rows {
-		r := &run.Rows[i]
+	for r := range run.Rows.All() {
 		op := a.operation(r.Load, r.Operation)
-		op.rows = append(op.rows, r)
 		op.all.Add(r)
 		a.total.Add(r)
 		if r.Measured {
@@ -84,11 +78,27 @@ func analyse(run *Run) *analysis {
 	return a
 }
 
+// withoutOutside returns the run without rows of seconds that no run has.
+func withoutOutside(run *Run) *Run {
+	outside := func(r measure.Row) bool { return r.Second < 0 || r.Second >= maxSeconds }
+	damaged := false
+	for r := range run.Rows.All() {
+		damaged = damaged || outside(*r)
+	}
+	if !damaged {
+		return run
+	}
+	whole := *run
+	whole.Rows.Edit(func(rows []measure.Row) []measure.Row { return slices.DeleteFunc(rows, outside) })
+	whole.Damage = append(slices.Clone(run.Damage), "rows of seconds outside of the run")
+	return &whole
+}
+
 func (a *analysis) operation(load, name string) *operation {
 	key := measure.Operation{Load: load, Name: name}
 	op := a.by[key]
 	if op == nil {
-		op = &operation{Operation: key, times: make(map[string]*measure.Distribution)}
+		op = &operation{Operation: key, rows: a.run.Rows.Of(key), times: make(map[string]*measure.Distribution)}
 		a.by[key] = op
 		a.ops = append(a.ops, op)
 	}
@@ -135,7 +145,7 @@ func (a *analysis) load(name string) (Load, bool) {
 func (a *analysis) series(quota string, role Role) (c cloud, ok bool) {
 	metrics := make(map[string]map[int64]float64)
 	for _, s := range a.run.Series {
-		if s.Quota != quota || s.Role != role || s.Period <= 0 || len(s.Points) == 0 {
+		if s.Quota != quota || s.Role != role || s.Period <= 0 || s.Points.Len() == 0 {
 			continue
 		}
 		if c.statistic != "" && (s.Statistic != c.statistic || s.Period != c.period) {
@@ -150,7 +160,7 @@ func (a *analysis) series(quota string, role Role) (c cloud, ok bool) {
 		if metrics[id] == nil {
 			metrics[id] = make(map[int64]float64)
 		}
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			metrics[id][floorTo(p.At.UnixNano(), int64(s.Period))] = p.Value * scale
 		}
 	}
@@ -210,7 +220,7 @@ func floorTo(v, step int64) int64 {
 // arrivalsOf returns the arrivals of what charges a quota. Quotas that the same
 // operations charge share them.
 func (a *analysis) arrivalsOf(q Quota, period time.Duration) map[int64]flow {
-	key := period.String() + "\x00" + strings.Join(q.Loads, "\x01") + "\x00" + strings.Join(q.Operations, "\x01")
+	key := chargedBy(q, period)
 	flows, ok := a.flows[key]
 	if !ok {
 		if a.flows == nil {
@@ -222,13 +232,17 @@ func (a *analysis) arrivalsOf(q Quota, period time.Duration) map[int64]flow {
 	return flows
 }
 
+// chargedBy names what charges a quota, and a period.
+func chargedBy(q Quota, period time.Duration) string {
+	return period.String() + "\x00" + strings.Join(q.Loads, "\x01") + "\x00" + strings.Join(q.Operations, "\x01")
+}
+
 // arrivals counts, for each period of the given length and by the sent instant
 // to a tenth of a second, the requests of the operations that pass the filter.
 func (a *analysis) arrivals(period time.Duration, of func(load, operation string) bool) map[int64]flow {
 	start := a.run.Manifest.Start.UnixNano()
 	flows := make(map[int64]flow)
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
+	for r := range a.run.Rows.All() {
 		if !of(r.Load, r.Operation) {
 			continue
 		}

@@ -143,7 +143,7 @@ func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld 
 	}
 	var r measure.Row
 	response := new(measure.Distribution)
-	seconds := make(map[int]bool)
+	var seconds secondSet
 	for _, op := range a.ops {
 		if t.Of != "" && op.Name != t.Of {
 			continue
@@ -152,9 +152,9 @@ func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld 
 		if d := op.times[measure.ResponseTimes]; d != nil {
 			response.Merge(d)
 		}
-		for _, row := range op.rows {
+		for row := range op.rows {
 			if row.Measured && row.Planned > 0 {
-				seconds[row.Second] = true
+				seconds.add(row.Second)
 			}
 		}
 	}
@@ -191,8 +191,8 @@ func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld 
 // measuredSeconds returns how long the measured stages of the loads with the
 // operation ("" for all) lasted together in whole seconds; without profiles,
 // the seconds in which something was planned.
-func (a *analysis) measuredSeconds(operation string, planned map[int]bool) int {
-	covered := make(map[int]bool)
+func (a *analysis) measuredSeconds(operation string, planned secondSet) int {
+	var covered secondSet
 	for _, l := range a.run.Manifest.Loads {
 		for _, op := range l.Operations {
 			if operation != "" && op.Name != operation {
@@ -203,15 +203,31 @@ func (a *analysis) measuredSeconds(operation string, planned map[int]bool) int {
 					continue
 				}
 				for at := int(s.t0); at < int(math.Ceil(s.t1)); at++ {
-					covered[at] = true
+					covered.add(at)
 				}
 			}
 		}
 	}
-	if len(covered) == 0 {
+	if covered.n == 0 {
 		covered = planned
 	}
-	return len(covered)
+	return covered.n
+}
+
+// secondSet is a set of seconds of a run.
+type secondSet struct {
+	has []bool
+	n   int // seconds in it
+}
+
+func (s *secondSet) add(second int) {
+	if second >= len(s.has) {
+		s.has = append(s.has, make([]bool, second+1-len(s.has))...)
+	}
+	if !s.has[second] {
+		s.has[second] = true
+		s.n++
+	}
 }
 
 // ratio returns n/of, or nil where of is 0.

@@ -29,7 +29,7 @@ func TestAssessPremiere(t *testing.T) {
 	}
 	var tokens, throttled, peak int64
 	sent, done := map[int]int64{}, map[int]int64{}
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		tokens += r.TokensDone
 		throttled += r.Throttled
 		sent[r.Second] += r.TokensSent
@@ -135,7 +135,7 @@ func TestAssessColdAndWarm(t *testing.T) {
 		t.Errorf("after a warm-up: unit cost %+v, cold %g", *q.UnitCost, *q.ColdCost)
 	}
 	var total, planned int64
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		total += r.TokensDone
 		if r.Measured {
 			planned += r.Planned
@@ -179,7 +179,7 @@ func TestAssessCloudOnly(t *testing.T) {
 	}
 	busiest := map[int]int64{}
 	var most int64
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		for _, n := range r.SentSlots {
 			busiest[r.Second] += n
 		}
@@ -243,7 +243,7 @@ func TestAssessCloudOnlyThrottled(t *testing.T) {
 		t.Errorf("peak %g: the bucket admits at most 600 in a second", *q.Peak)
 	}
 	var throttled int64
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		throttled += r.Throttled
 	}
 	if *q.Throttled != throttled {
@@ -392,10 +392,15 @@ func TestAssessTornRecord(t *testing.T) {
 	for name, tear := range map[string]func(*capacity.Run){
 		"damaged": func(r *capacity.Run) {
 			r.Damage = []string{"windows.ndjson: 1 lines can't be read"}
-			r.Rows = r.Rows[:len(r.Rows)/2]
+			r.Rows.Edit(func(rows []measure.Row) []measure.Row { return rows[:len(rows)/2] })
 		},
-		"cut off":                  func(r *capacity.Run) { r.Manifest.State = capacity.Running; r.Rows = r.Rows[:len(r.Rows)/2] },
-		"seconds that no run has":  func(r *capacity.Run) { r.Rows[3].Second = -1 },
+		"cut off": func(r *capacity.Run) {
+			r.Manifest.State = capacity.Running
+			r.Rows.Edit(func(rows []measure.Row) []measure.Row { return rows[:len(rows)/2] })
+		},
+		"seconds that no run has": func(r *capacity.Run) {
+			r.Rows.Edit(func(rows []measure.Row) []measure.Row { rows[3].Second = -1; return rows })
+		},
 		"damaged, and interrupted": func(r *capacity.Run) { r.Manifest.State = capacity.Interrupted; r.Damage = []string{"cut"} },
 	} {
 		run := whole()
@@ -721,7 +726,7 @@ func BenchmarkAssessHour(b *testing.B) {
 		w.quotas = append(w.quotas, w.quotas[2])
 	}
 	run := w.run()
-	b.ReportMetric(float64(len(run.Rows)), "rows")
+	b.ReportMetric(float64(len(run.Rows.Slice())), "rows")
 	for b.Loop() {
 		capacity.Assess(run)
 	}

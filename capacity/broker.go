@@ -39,7 +39,7 @@ func (a *analysis) offsets() (all []offsets, why string) {
 	seen := false
 	for _, s := range a.run.Series {
 		k := key{s.Labels["topic"], s.Labels["partition"]}
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			switch {
 			case s.Source == measure.KafkaClient && s.Metric == measure.KafkaAcknowledged:
 				acknowledged[k] += p.Value
@@ -125,7 +125,7 @@ func (a *analysis) brokersPeak(q Quota) (p peak, ok bool) {
 		if isBroker {
 			source += ", of broker " + id
 		}
-		for _, point := range s.Points {
+		for point := range s.Points.All() {
 			if !ok || point.Value > p.value {
 				p, ok = peak{value: point.Value, at: max(0, point.At.Sub(a.run.Manifest.Start).Seconds()), resolution: source}, true
 				if note != "" {

@@ -141,8 +141,7 @@ const (
 // Run is one rehearsal, as its record holds it.
 type Run struct {
 	Manifest Manifest
-	// Rows is sorted by second, load, operation and measured, each at most once.
-	Rows []measure.Row
+	Rows     measure.Rows
 	// Latency holds the histograms of each flush interval.
 	Latency []measure.Interval
 	Series  []measure.Series

@@ -39,15 +39,15 @@ func inTheCloud(others, heldByOthers, claimed float64) *capacity.Run {
 			for k := range row.SentSlots {
 				row.SentSlots[k], row.PlannedSlots[k] = rate/10, rate/10
 			}
-			run.Rows = append(run.Rows, row)
+			run.Rows.Add(&row)
 			run.Manifest.Loads[0].Planned += rate
 		}
 		at := start.Add(time.Duration(m) * time.Minute)
 		wave := float64(m%3-1) * 20 // others' use is not quite steady
-		use.Points = append(use.Points, measure.Point{At: at, Value: 2*60*float64(rate) + others + wave})
-		held.Points = append(held.Points, measure.Point{At: at, Value: 100*60*float64(rate) + heldByOthers})
-		executing.Points = append(executing.Points, measure.Point{At: at, Value: 0.1 * float64(rate)})
-		all.Points = append(all.Points, measure.Point{At: at, Value: claimed})
+		use.Points.Add(measure.Point{At: at, Value: 2*60*float64(rate) + others + wave})
+		held.Points.Add(measure.Point{At: at, Value: 100*60*float64(rate) + heldByOthers})
+		executing.Points.Add(measure.Point{At: at, Value: 0.1 * float64(rate)})
+		all.Points.Add(measure.Point{At: at, Value: claimed})
 	}
 	run.Series = []measure.Series{use, held, executing, all}
 	return run

@@ -101,7 +101,7 @@ func (a *analysis) kafkaTraces(metric, group, topic string) map[string]trace {
 			continue
 		}
 		t := of[s.Labels["partition"]]
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			t.at, t.value = append(t.at, p.At.Sub(a.run.Manifest.Start).Seconds()), append(t.value, p.Value)
 		}
 		of[s.Labels["partition"]] = t

@@ -31,7 +31,7 @@ func spike(calm, high, service float64) *capacity.Run {
 		}
 		run.Series = append(run.Series, measure.Series{
 			Source: measure.KafkaBroker, Metric: metric, Labels: labels, Statistic: "Last", Period: time.Second,
-			Points: []measure.Point{{At: midday.Add(time.Duration(second) * time.Second), Value: v}},
+			Points: measure.PointsOf(measure.Point{At: midday.Add(time.Duration(second) * time.Second), Value: v}),
 		})
 	}
 	var end, taken, committed float64
@@ -130,7 +130,7 @@ func TestHotPartitionDrainsLast(t *testing.T) {
 					}
 					run.Series = append(run.Series, measure.Series{
 						Source: measure.KafkaBroker, Metric: metric, Labels: labels, Statistic: "Last", Period: time.Second,
-						Points: []measure.Point{{At: midday.Add(time.Duration(s) * time.Second), Value: v}},
+						Points: measure.PointsOf(measure.Point{At: midday.Add(time.Duration(s) * time.Second), Value: v}),
 					})
 				}
 				add(measure.KafkaEnd, end[p])

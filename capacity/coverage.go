@@ -64,8 +64,8 @@ func Reconcile(run *Run) []Reconciliation {
 			x.Cloud += p.Value
 			x.Minutes++
 		}
-		for i := range run.Rows {
-			if r := &run.Rows[i]; q.Charges(r.Load, r.Operation) {
+		for r := range run.Rows.All() {
+			if q.Charges(r.Load, r.Operation) {
 				x.Unmeasured += r.OK + r.Throttled + r.Failed + r.Rejected + r.Unclassified + r.TimedOut + r.Unfinished - r.TokensN
 			}
 		}
@@ -79,9 +79,9 @@ func Reconcile(run *Run) []Reconciliation {
 
 // minutes adds up points of shorter periods, sorted by time, to those of UTC
 // minutes.
-func minutes(points []measure.Point) []measure.Point {
+func minutes(points measure.Points) []measure.Point {
 	var out []measure.Point
-	for _, p := range points {
+	for p := range points.All() {
 		at := p.At.Truncate(time.Minute)
 		if n := len(out); n == 0 || !out[n-1].At.Equal(at) {
 			out = append(out, measure.Point{At: at})
@@ -98,8 +98,7 @@ func minutes(points []measure.Point) []measure.Point {
 func minuteSums(run *Run, q Quota, of func(*measure.Row) float64) []measure.Point {
 	start := run.Manifest.Start.UnixNano()
 	sums := make(map[int64]float64)
-	for i := range run.Rows {
-		r := &run.Rows[i]
+	for r := range run.Rows.All() {
 		if !q.Charges(r.Load, r.Operation) {
 			continue
 		}
@@ -130,13 +129,17 @@ func minuteSums(run *Run, q Quota, of func(*measure.Row) float64) []measure.Poin
 // where nothing was sent. A service may leave out the minutes in which a counter
 // stayed at nothing, so the coverage of throttles says little.
 func Coverage(run *Run, s measure.Series) float64 {
+	covered := make(map[int64]bool)
+	for p := range s.Points.All() {
+		covered[floorTo(p.At.UnixNano(), int64(time.Minute))] = true
+	}
 	there, all := 0, 0
 	for at, f := range (&analysis{run: run}).arrivals(time.Minute, quotaOf(run, s.Quota).Charges) {
 		if f.sent == 0 {
 			continue
 		}
 		all++
-		if slices.ContainsFunc(s.Points, func(p measure.Point) bool { return floorTo(p.At.UnixNano(), int64(time.Minute)) == at }) {
+		if covered[at] {
 			there++
 		}
 	}

@@ -23,9 +23,8 @@ func metered(start time.Time, n int, tokens int64) *Run {
 	}}
 	each := [measure.Slots]int64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 	for s := range n {
-		run.Rows = append(run.Rows,
-			measure.Row{Second: s, Load: "viewers", Operation: "list", Sent: 10, OK: 10, TokensSent: tokens, TokensN: 10, SentSlots: each},
-			measure.Row{Second: s, Load: "others", Operation: "ping", Sent: 10, OK: 10, TokensSent: 1000, TokensN: 10, SentSlots: each})
+		run.Rows.Add(&measure.Row{Second: s, Load: "viewers", Operation: "list", Sent: 10, OK: 10, TokensSent: tokens, TokensN: 10, SentSlots: each})
+		run.Rows.Add(&measure.Row{Second: s, Load: "others", Operation: "ping", Sent: 10, OK: 10, TokensSent: 1000, TokensN: 10, SentSlots: each})
 	}
 	return run
 }
@@ -101,9 +100,9 @@ func TestReconcile(t *testing.T) {
 	} {
 		run.Manifest.Sandbox = tt.sandbox
 		run.Series = []measure.Series{
-			{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Period: time.Minute, Points: tt.cloud},
-			{Quota: RequestTokens, Role: RoleRequests, Statistic: "Sum", Period: time.Minute, Points: tt.cloud},
-			{Quota: "dynamodb.T.read", Role: RoleUsage, Statistic: "Sum", Period: time.Minute, Points: tt.cloud},
+			{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Period: time.Minute, Points: measure.PointsOf(tt.cloud...)},
+			{Quota: RequestTokens, Role: RoleRequests, Statistic: "Sum", Period: time.Minute, Points: measure.PointsOf(tt.cloud...)},
+			{Quota: "dynamodb.T.read", Role: RoleUsage, Statistic: "Sum", Period: time.Minute, Points: measure.PointsOf(tt.cloud...)},
 		}
 		got := Reconcile(run)
 		if len(got) != len(tt.want) {
@@ -121,8 +120,8 @@ func TestReconcile(t *testing.T) {
 // An answer without a token header is not an answer of zero tokens.
 func TestReconcileCountsTheUnmeasured(t *testing.T) {
 	run := metered(noon, 60, 200)
-	run.Series = []measure.Series{{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Points: []measure.Point{minute(0, 12000)}}}
-	run.Rows[0].TokensN = 4
+	run.Series = []measure.Series{{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Points: measure.PointsOf(minute(0, 12000))}}
+	run.Rows.Add(&measure.Row{Load: "viewers", Operation: "list", TokensN: -6})
 	if got := Reconcile(run); len(got) != 1 || got[0].Unmeasured != 6 {
 		t.Errorf("got %+v", got)
 	}
@@ -132,14 +131,14 @@ func TestReconcileCountsTheUnmeasured(t *testing.T) {
 // counts, and are no arrivals that tokens are shared out over.
 func TestKafkaLoadsChargeNoTokens(t *testing.T) {
 	run := metered(noon, 60, 200)
-	run.Series = []measure.Series{{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Points: []measure.Point{minute(0, 12000)}}}
+	run.Series = []measure.Series{{Quota: RequestTokens, Role: RoleUsage, Statistic: "Sum", Points: measure.PointsOf(minute(0, 12000))}}
 	run.Manifest.Quotas[0].Loads = nil // all that there are
 	run.Manifest.Loads = []Load{
 		{Name: "viewers", Operations: []Operation{{Name: "list", Kind: "graphql"}}},
 		{Name: "others", Operations: []Operation{{Name: "ping", Kind: "graphql"}}},
 		{Name: "events", Operations: []Operation{{Name: "view", Kind: "kafka"}}},
 	}
-	run.Rows = append(run.Rows, measure.Row{Load: "events", Operation: "view", Sent: 7, OK: 7})
+	run.Rows.Add(&measure.Row{Load: "events", Operation: "view", Sent: 7, OK: 7})
 	if got := quotaOf(analyse(run).run, RequestTokens).Loads; !slices.Equal(got, []string{"viewers", "others"}) {
 		t.Errorf("charged by the loads %q", got)
 	}
@@ -151,7 +150,7 @@ func TestKafkaLoadsChargeNoTokens(t *testing.T) {
 func TestCoverage(t *testing.T) {
 	run := metered(noon.Add(30*time.Second), 120, 10) // sends in 12:00, 12:01 and 12:02
 	of := func(points ...measure.Point) float64 {
-		return Coverage(run, measure.Series{Quota: RequestTokens, Role: RoleUsage, Points: points})
+		return Coverage(run, measure.Series{Quota: RequestTokens, Role: RoleUsage, Points: measure.PointsOf(points...)})
 	}
 	for name, c := range map[string]struct{ got, want float64 }{
 		"all":                  {of(minute(0, 1), minute(1, 0), minute(2, 1)), 1},
@@ -165,11 +164,9 @@ func TestCoverage(t *testing.T) {
 		}
 	}
 	// A minute in which only the other load sends needs no point.
-	for i := range run.Rows {
-		if r := &run.Rows[i]; r.Load == "viewers" && r.Second >= 30 && r.Second < 90 {
-			r.Sent, r.SentSlots = 0, [measure.Slots]int64{}
-		}
-	}
+	run.Rows.Edit(func(rows []measure.Row) []measure.Row {
+		return slices.DeleteFunc(rows, func(r measure.Row) bool { return r.Load == "viewers" && r.Second >= 30 && r.Second < 90 })
+	})
 	if got := of(minute(0, 1), minute(2, 1)); got != 1 {
 		t.Errorf("with a pause: coverage %v, want 1", got)
 	}

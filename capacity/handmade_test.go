@@ -182,7 +182,7 @@ func (w world) run() *capacity.Run {
 			}
 		}
 	}
-	run := &capacity.Run{Manifest: m, Rows: measure.Sum(rows), Latency: steps}
+	run := &capacity.Run{Manifest: m, Rows: measure.RowsOf(rows...), Latency: steps}
 	for _, quota := range slices.Sorted(maps.Keys(points)) {
 		for _, role := range slices.Sorted(maps.Keys(points[quota])) {
 			s := measure.Series{Source: "cloudwatch", Metric: quota + " " + role, Quota: quota, Role: role, Statistic: "Sum", Period: time.Minute}
@@ -191,7 +191,7 @@ func (w world) run() *capacity.Run {
 			}
 			run.Manifest.Expected = append(run.Manifest.Expected, s)
 			for _, at := range slices.SortedFunc(maps.Keys(points[quota][role]), time.Time.Compare) {
-				s.Points = append(s.Points, measure.Point{At: at, Value: points[quota][role][at]})
+				s.Points.Add(measure.Point{At: at, Value: points[quota][role][at]})
 			}
 			run.Series = append(run.Series, s)
 		}
@@ -202,13 +202,13 @@ func (w world) run() *capacity.Run {
 	}{{"gc_pause", "Maximum", 2e-4}, {"sched_latency", "p99", 1e-4}, {"clock_offset", "Last", 1e-5}} {
 		s := measure.Series{Source: "generator", Metric: own.metric, Statistic: own.statistic, Unit: "s", Period: time.Second}
 		for at := time.Duration(0); at < end; at += time.Second {
-			s.Points = append(s.Points, measure.Point{At: w.start.Add(at), Value: own.value})
+			s.Points.Add(measure.Point{At: w.start.Add(at), Value: own.value})
 		}
 		run.Series = append(run.Series, s)
 	}
 	cpu := measure.Series{Source: "generator", Metric: "cpu", Statistic: "Average", Unit: "fraction", Period: time.Second}
 	for s := time.Duration(0); s < end; s += time.Second {
-		cpu.Points = append(cpu.Points, measure.Point{At: w.start.Add(s), Value: 0.2})
+		cpu.Points.Add(measure.Point{At: w.start.Add(s), Value: 0.2})
 	}
 	run.Series = append(run.Series, cpu)
 	return run
@@ -275,4 +275,35 @@ func failing(v capacity.Verdict) []string {
 		names = append(names, c.Name)
 	}
 	return names
+}
+
+// changeRows changes each row of a run.
+func changeRows(run *capacity.Run, change func(*measure.Row)) {
+	run.Rows.Edit(func(rows []measure.Row) []measure.Row {
+		for i := range rows {
+			change(&rows[i])
+		}
+		return rows
+	})
+}
+
+// second20 changes the rows of a run's second 20.
+func second20(change func(*measure.Row)) func(*capacity.Run) {
+	return func(run *capacity.Run) {
+		changeRows(run, func(r *measure.Row) {
+			if r.Second == 20 {
+				change(r)
+			}
+		})
+	}
+}
+
+// changePoints changes each point of a series, of which it is told the number.
+func changePoints(s *measure.Series, change func(i int, p *measure.Point)) {
+	s.Points.Edit(func(points []measure.Point) []measure.Point {
+		for i := range points {
+			change(i, &points[i])
+		}
+		return points
+	})
 }

@@ -154,17 +154,17 @@ func safely(t *testing.T, d drawn, a capacity.Assessment, n int) (refused, tried
 	}
 	for _, s := range run.Series {
 		if s.Quota == *a.FirstToBind && s.Role == capacity.RoleThrottles {
-			for _, p := range s.Points {
+			for p := range s.Points.All() {
 				refused += p.Value
 			}
 		}
 	}
 	if *a.FirstToBind == capacity.RequestTokens { // AWS publishes no such series
-		for _, r := range run.Rows {
+		for r := range run.Rows.All() {
 			refused += float64(r.Reasons["throttled HTTP 429"])
 		}
 	}
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		tried += float64(r.Sent)
 	}
 	if refused/tried > 0.002 {

@@ -64,7 +64,7 @@ func (a *analysis) kafka(loads []string) *kafkaUse {
 	for _, s := range a.run.Series {
 		if s.Source == measure.KafkaClient && (len(loads) == 0 || slices.Contains(loads, s.Labels["load"])) {
 			seen = append(seen, s)
-			for _, p := range s.Points {
+			for p := range s.Points.All() {
 				u.seconds = max(u.seconds, min(second(p), maxSeconds)+1)
 			}
 		}
@@ -74,7 +74,7 @@ func (a *analysis) kafka(loads []string) *kafkaUse {
 	}
 	began := map[string]int{} // the second of a broker's first answer
 	for _, s := range seen {
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			if b := s.Labels["broker"]; s.Metric == measure.KafkaRequests && p.Value > 0 {
 				if first, ok := began[b]; !ok || second(p) < first {
 					began[b] = second(p)
@@ -84,7 +84,7 @@ func (a *analysis) kafka(loads []string) *kafkaUse {
 	}
 	for _, s := range seen {
 		broker, partition := "broker "+s.Labels["broker"], "partition "+s.Labels["partition"]+" of "+s.Labels["topic"]
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			at := min(second(p), maxSeconds)
 			add := func(to map[string][]float64, name string) {
 				if to[name] == nil {

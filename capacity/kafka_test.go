@@ -51,7 +51,7 @@ func (c cluster) run() *capacity.Run {
 		s.Labels["load"] = "views"
 		for i := range c.seconds {
 			if v, ok := values(i); ok {
-				s.Points = append(s.Points, measure.Point{At: run.Manifest.Start.Add(time.Duration(i) * time.Second), Value: v})
+				s.Points.Add(measure.Point{At: run.Manifest.Start.Add(time.Duration(i) * time.Second), Value: v})
 			}
 		}
 		run.Series = append(run.Series, s)
@@ -110,9 +110,7 @@ func TestKafkaQuotaIsNamed(t *testing.T) {
 					run := c.run()
 					for i := range run.Series {
 						if m := run.Series[i].Metric; m == measure.KafkaProducedBytes || m == measure.KafkaThrottledTo {
-							for k := range run.Series[i].Points {
-								run.Series[i].Points[k].Value *= scale
-							}
+							changePoints(&run.Series[i], func(_ int, p *measure.Point) { p.Value *= scale })
 						}
 					}
 					a := capacity.Assess(run)
@@ -183,13 +181,13 @@ func TestKafkaWaitsForWhatCameBefore(t *testing.T) {
 		{13, 1, stated, true, true, "tells of a quota of at least 22.0 KB/s"},
 	} {
 		run := cluster{rate: 200, seconds: c.seconds, brokers: 1, shares: even, quota: 22e3, told: []float64{1}, quotas: c.stated}.run()
-		for _, s := range run.Series {
-			if s.Metric == measure.KafkaThrottledTo {
-				for i := range s.Points {
-					if s.Points[i].At.Sub(run.Manifest.Start) < 13*time.Second { // 12 s and the rest of the second of the first request
-						s.Points[i].Value *= c.early
+		for i := range run.Series {
+			if s := &run.Series[i]; s.Metric == measure.KafkaThrottledTo {
+				changePoints(s, func(_ int, p *measure.Point) {
+					if p.At.Sub(run.Manifest.Start) < 13*time.Second { // 12 s and the rest of the second of the first request
+						p.Value *= c.early
 					}
-				}
+				})
 			}
 		}
 		a := capacity.Assess(run)
@@ -270,7 +268,9 @@ func TestKafkaWaitsAreNoRefusals(t *testing.T) {
 	beside := cluster{rate: 200, seconds: 40, brokers: 1, shares: even, quota: 22e3, told: []float64{1}}.run()
 	run.Manifest.Loads = append(run.Manifest.Loads, beside.Manifest.Loads...)
 	run.Manifest.Quotas[0].Loads = []string{"viewers"}
-	run.Rows = append(run.Rows, beside.Rows...)
+	for r := range beside.Rows.All() {
+		run.Rows.Add(r)
+	}
 	run.Series = append(run.Series, beside.Series...)
 	a := capacity.Assess(run)
 	both := quotaOf(t, a, id)

@@ -1,6 +1,8 @@
 package capacity
 
 import (
+	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/headroom-load/headroom/scenarios/measure"
@@ -20,24 +22,19 @@ func (u SecondUse) PerSecond() int64 { return max(u.Sent, u.Done) }
 // has any, sorted. Rows of the same second add up, so it may be given the rows
 // of several flushes. Stop rules and Assess both read the use of
 // appsync.request-tokens from it.
-func LedgerUse(q Quota, rows []measure.Row) []SecondUse {
-	at := make(map[int]int)
+func LedgerUse(q Quota, rows iter.Seq[*measure.Row]) []SecondUse {
 	var use []SecondUse
-	for i := range rows {
-		r := &rows[i]
+	for r := range rows {
 		if r.TokensNSent == 0 && r.TokensN == 0 || !q.Charges(r.Load, r.Operation) {
 			continue
 		}
-		k, ok := at[r.Second]
-		if !ok {
-			k = len(use)
-			at[r.Second] = k
-			use = append(use, SecondUse{Second: r.Second})
+		k, found := slices.BinarySearchFunc(use, r.Second, func(u SecondUse, second int) int { return cmp.Compare(u.Second, second) })
+		if !found {
+			use = slices.Insert(use, k, SecondUse{Second: r.Second})
 		}
 		use[k].Sent += r.TokensSent
 		use[k].Done += r.TokensDone
 	}
-	slices.SortFunc(use, func(a, b SecondUse) int { return a.Second - b.Second })
 	return use
 }
 

@@ -173,8 +173,7 @@ func (a *analysis) loss(what string, of int64, n func(r *measure.Row) int64) los
 	var total int64
 	perSecond := make([]int64, a.seconds)
 	first, most := -1, 0
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
+	for r := range a.run.Rows.All() {
 		if k := n(r); k > 0 {
 			total += k
 			perSecond[r.Second] += k
@@ -212,8 +211,8 @@ func reasonCount(r *measure.Row, of func(reason string) bool) (n int64) {
 func (a *analysis) growth() (grew bool, evidence string) {
 	worst := 0.0
 	for _, op := range a.ops {
-		flying := make(map[int]float64, len(op.rows))
-		for _, r := range op.rows {
+		flying := make([]float64, a.seconds)
+		for r := range op.rows {
 			flying[r.Second] += r.InFlight
 		}
 		type group struct{ n, seconds, time, inFlight, from float64 }
@@ -230,7 +229,9 @@ func (a *analysis) growth() (grew bool, evidence string) {
 				g.time += n * means[i]
 			}
 			for at := int(s.Start.Seconds() + 0.5); at < int(s.End.Seconds()+0.5); at++ {
-				g.inFlight += flying[at]
+				if at < a.seconds {
+					g.inFlight += flying[at]
+				}
 				g.seconds++
 			}
 			if g.n >= groupValues && g.seconds > 0 {
@@ -279,11 +280,11 @@ func (a *analysis) growth() (grew bool, evidence string) {
 
 // sentSeconds returns in how many seconds of the run something was sent.
 func (a *analysis) sentSeconds() int {
-	sent := make(map[int]bool)
-	for i := range a.run.Rows {
-		if r := &a.run.Rows[i]; r.Sent > 0 {
-			sent[r.Second] = true
+	var sent secondSet
+	for r := range a.run.Rows.All() {
+		if r.Sent > 0 {
+			sent.add(r.Second)
 		}
 	}
-	return len(sent)
+	return sent.n
 }

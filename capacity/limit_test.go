@@ -38,10 +38,11 @@ func TestLimitedBy(t *testing.T) {
 		}
 	}
 	starved := func(run *capacity.Run) *capacity.Run {
-		s := run.Series[len(run.Series)-1]
-		for i := 20; i < len(s.Points); i++ {
-			s.Points[i].Value = 0.97
-		}
+		changePoints(&run.Series[len(run.Series)-1], func(i int, p *measure.Point) {
+			if i >= 20 {
+				p.Value = 0.97
+			}
+		})
 		return run
 	}
 	unread := func(run *capacity.Run) *capacity.Run {
@@ -109,14 +110,13 @@ func TestLimitedByABacklog(t *testing.T) {
 	const held = 40 // seconds of 20/s, of which 10/s are served
 	run := answered(2*held, 10, time.Second, func(step int) time.Duration { return time.Duration(step+1) * time.Second / 2 })
 	run.Manifest.Loads = []capacity.Load{{Name: "l", Planned: 20 * held, Stages: []capacity.Stage{{Name: "hold", From: 20, To: 20, For: held, Measure: true}}}}
-	for i := range run.Rows {
-		r := &run.Rows[i]
+	changeRows(run, func(r *measure.Row) {
 		r.Planned, r.InFlight = 20, float64(10*r.Second)
 		if r.Second >= held {
 			r.Planned, r.InFlight = 0, float64(10*(2*held-r.Second))
 		}
 		r.Sent = r.Planned
-	}
+	})
 	if got := capacity.Assess(run).LimitedBy; got.Who != capacity.ByBackend || !strings.Contains(strings.Join(got.Evidence, "\n"), "o's response times grew while a rate was held") {
 		t.Errorf("limited by %s: %s", got.Who, strings.Join(got.Evidence, "; "))
 	}

@@ -90,7 +90,7 @@ func (a *analysis) read(w measure.Series) measure.Series {
 		return s.Namespace == w.Namespace && s.Metric == w.Metric && s.Statistic == w.Statistic && maps.Equal(s.Labels, w.Labels)
 	})
 	if i < 0 {
-		w.Points = nil
+		w.Points = measure.Points{}
 		return w
 	}
 	return a.run.Series[i]
@@ -122,7 +122,7 @@ func (a *analysis) clusterSeries() (name string, parts, groups []clusterMinutes)
 			*to = append(*to, m)
 		}
 		values := map[int64]float64{}
-		for _, p := range a.read(w).Points {
+		for p := range a.read(w).Points.All() {
 			values[floorTo(p.At.UnixNano(), int64(time.Minute))] = p.Value
 		}
 		(*to)[i].of[w.Metric] = values
@@ -237,7 +237,7 @@ func (a *analysis) ownMinutes() (bytes map[string]map[int64]float64, records map
 		default:
 			continue
 		}
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			from := p.At.UnixNano()
 			minute := floorTo(from, int64(time.Minute))
 			within := min(1, float64(minute+int64(time.Minute)-from)/float64(s.Period))

@@ -21,10 +21,10 @@ func published(run *capacity.Run, metric string, labels map[string]string, value
 	run.Manifest.Expected = append(run.Manifest.Expected, s)
 	for i, v := range values {
 		if v >= 0 {
-			s.Points = append(s.Points, measure.Point{At: run.Manifest.Start.Truncate(time.Minute).Add(time.Duration(i) * time.Minute), Value: v})
+			s.Points.Add(measure.Point{At: run.Manifest.Start.Truncate(time.Minute).Add(time.Duration(i) * time.Minute), Value: v})
 		}
 	}
-	if len(s.Points) > 0 {
+	if s.Points.Len() > 0 {
 		run.Series = append(run.Series, s)
 	}
 }
@@ -43,9 +43,7 @@ func observed(others, otherRecords float64) *capacity.Run {
 	into := time.Duration(30) * time.Second
 	run.Manifest.Start, run.Manifest.End = run.Manifest.Start.Truncate(time.Minute).Add(into), run.Manifest.Start.Truncate(time.Minute).Add(into+270*time.Second)
 	for i := range run.Series {
-		for k := range run.Series[i].Points {
-			run.Series[i].Points[k].At = run.Manifest.Start.Add(time.Duration(k) * time.Second)
-		}
+		changePoints(&run.Series[i], func(k int, p *measure.Point) { p.At = run.Manifest.Start.Add(time.Duration(k) * time.Second) })
 	}
 	for b := range 2 {
 		more, records := 0.0, 0.0
@@ -97,9 +95,7 @@ func TestClusterTellsOthersUse(t *testing.T) {
 	other := observed(0, 0)
 	for i := range other.Series {
 		if other.Series[i].Metric == "MessagesInPerSec" {
-			for p := range other.Series[i].Points {
-				other.Series[i].Points[p].Value = 3
-			}
+			changePoints(&other.Series[i], func(_ int, p *measure.Point) { p.Value = 3 })
 		}
 	}
 	if k := capacity.ClusterOf(other).Taken; !k.Fewer() || k.Others() {
@@ -196,7 +192,7 @@ func TestWhatBrokersHave(t *testing.T) {
 	told := func(source, metric string, labels map[string]string, values ...float64) {
 		s := measure.Series{Source: source, Metric: metric, Labels: labels, Statistic: "Maximum", Period: time.Second}
 		for i, v := range values {
-			s.Points = append(s.Points, measure.Point{At: run.Manifest.Start.Add(time.Duration(i) * time.Second), Value: v})
+			s.Points.Add(measure.Point{At: run.Manifest.Start.Add(time.Duration(i) * time.Second), Value: v})
 		}
 		run.Series = append(run.Series, s)
 	}

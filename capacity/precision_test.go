@@ -25,7 +25,7 @@ func answered(steps, perStep int, length time.Duration, of func(step int) time.D
 		at := time.Duration(s) * length
 		run.Latency = append(run.Latency, d.Interval("l", "o", measure.ResponseTimes, at, at+length))
 		second, n := int(at/time.Second), int64(perStep)
-		run.Rows = append(run.Rows, measure.Row{Second: second, Load: "l", Operation: "o", Measured: true, Planned: n, Sent: n, OK: n})
+		run.Rows.Add(&measure.Row{Second: second, Load: "l", Operation: "o", Measured: true, Planned: n, Sent: n, OK: n})
 	}
 	return run
 }

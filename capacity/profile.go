@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strings"
 )
 
 // segment is a stretch of a load's profile on the run's clock: the rate goes
@@ -123,11 +124,27 @@ const testedWindow = 5
 // length; where the record has no profile, the counts take its place.
 func (a *analysis) testedRate(loads []Load) float64 {
 	names := make([]string, len(loads))
+	for i, l := range loads {
+		names[i] = l.Name
+	}
+	key := strings.Join(names, "\x00")
+	rate, ok := a.tested[key]
+	if !ok {
+		if a.tested == nil {
+			a.tested = make(map[string]float64)
+		}
+		rate = a.testRate(names, loads)
+		a.tested[key] = rate
+	}
+	return rate
+}
+
+func (a *analysis) testRate(names []string, loads []Load) float64 {
 	plans := make([][]segment, len(loads))
 	var end float64
 	planned := true
 	for i, l := range loads {
-		names[i], plans[i] = l.Name, l.segments()
+		plans[i] = l.segments()
 		planned = planned && len(l.Stages) > 0
 		for _, s := range plans[i] {
 			end = max(end, s.t1)
@@ -139,8 +156,7 @@ func (a *analysis) testedRate(loads []Load) float64 {
 	for s := range kept {
 		kept[s] = true
 	}
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
+	for r := range a.run.Rows.All() {
 		if !slices.Contains(names, r.Load) {
 			continue
 		}

@@ -545,8 +545,8 @@ const carriedOver = 5
 // generator was the limit, it is all that can be said of the target.
 func (a *analysis) carried() (rate float64) {
 	ok := make([]float64, a.seconds)
-	for i := range a.run.Rows {
-		ok[a.run.Rows[i].Second] += float64(a.run.Rows[i].OK)
+	for r := range a.run.Rows.All() {
+		ok[r.Second] += float64(r.OK)
 	}
 	var sum float64
 	for s, n := range ok {

@@ -73,7 +73,7 @@ func (a *analysis) observed(q Quota) []observed {
 	known := make([]bool, a.seconds)
 	switch c, ok := a.series(q.ID, usageRole(q)); {
 	case q.ID == RequestTokens && a.ledgerHas(q):
-		for _, u := range LedgerUse(q, a.run.Rows) {
+		for _, u := range LedgerUse(q, a.run.Rows.All()) {
 			use[u.Second], known[u.Second] = float64(u.Sent), true
 		}
 	case ok && c.statistic == "Sum" && c.period <= time.Second:
@@ -89,8 +89,8 @@ func (a *analysis) observed(q Quota) []observed {
 	for s := range clean {
 		clean[s] = true
 	}
-	for i := range a.run.Rows {
-		if r := &a.run.Rows[i]; q.Charges(r.Load, r.Operation) {
+	for r := range a.run.Rows.All() {
+		if q.Charges(r.Load, r.Operation) {
 			sent[r.Second] += float64(r.Sent)
 			clean[r.Second] = clean[r.Second] && r.Throttled == 0
 		}

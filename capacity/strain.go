@@ -3,7 +3,6 @@ package capacity
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/headroom-load/headroom/scenarios/measure"
@@ -21,29 +20,40 @@ const (
 
 // generator returns the points of a series that the generator kept of itself,
 // in order.
-func (a *analysis) generator(metric string) (points []measure.Point) {
+func (a *analysis) generator(metric string) (points measure.Points) {
 	for _, s := range a.run.Series {
-		if s.Source == "generator" && s.Metric == metric {
-			points = append(points, s.Points...)
+		if s.Source != "generator" || s.Metric != metric {
+			continue
 		}
+		if points.Len() == 0 {
+			points = s.Points
+			continue
+		}
+		points.Edit(func(all []measure.Point) []measure.Point { return append(all, s.Points.Slice()...) })
 	}
-	slices.SortStableFunc(points, func(x, y measure.Point) int { return x.At.Compare(y.At) })
+	points.SortByTime()
 	return points
 }
 
 // busiestMean returns the highest mean of the points within cpuWindow; of a
 // shorter run, that of all.
-func busiestMean(points []measure.Point) float64 {
+func busiestMean(points measure.Points) float64 {
 	var highest, sum float64
-	from := 0
-	for i, p := range points {
-		sum += p.Value
-		for p.At.Sub(points[from].At) >= cpuWindow {
-			sum -= points[from].Value
-			from++
+	var first time.Time
+	var within []measure.Point
+	n := 0
+	for p := range points.All() {
+		if n++; n == 1 {
+			first = p.At
 		}
-		if p.At.Sub(points[0].At) >= cpuWindow-time.Second || i == len(points)-1 && from == 0 {
-			highest = max(highest, sum/float64(i-from+1))
+		within = append(within, p)
+		sum += p.Value
+		for p.At.Sub(within[0].At) >= cpuWindow {
+			sum -= within[0].Value
+			within = within[1:]
+		}
+		if p.At.Sub(first) >= cpuWindow-time.Second || n == points.Len() && n == len(within) {
+			highest = max(highest, sum/float64(len(within)))
 		}
 	}
 	return highest
@@ -58,12 +68,12 @@ func (a *analysis) gcPause() Check {
 		Hint:  "the generator's garbage collector stopped it: lower the rate, or give it a larger machine",
 	}
 	points := a.generator("gc_pause")
-	if len(points) == 0 {
+	if points.Len() == 0 {
 		return c
 	}
-	longest := points[0]
-	for _, p := range points {
-		if p.Value > longest.Value {
+	var longest measure.Point
+	for p := range points.All() {
+		if longest.At.IsZero() || p.Value > longest.Value {
 			longest = p
 		}
 	}
@@ -82,7 +92,7 @@ func (a *analysis) schedLatency() Check {
 		Hint:  "the generator's goroutines waited for a processor: close other programs, or take a larger machine",
 	}
 	points := a.generator("sched_latency")
-	if len(points) == 0 {
+	if points.Len() == 0 {
 		return c
 	}
 	worst := busiestMean(points)
@@ -97,12 +107,12 @@ func (a *analysis) clockStep() Check {
 		Hint:  "the machine's clock was set during the run, so the cloud's minutes are not the run's: let NTP settle, and repeat",
 	}
 	points := a.generator("clock_offset")
-	if len(points) == 0 {
+	if points.Len() == 0 {
 		return c
 	}
 	last := measure.Point{} // the run begins without an offset
 	var step, at measure.Point
-	for _, p := range points {
+	for p := range points.All() {
 		if d := math.Abs(p.Value - last.Value); d >= step.Value {
 			step.Value, at = d, p
 		}

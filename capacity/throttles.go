@@ -120,7 +120,7 @@ func Refusals(run *Run, id string) (n float64, first int) {
 		if s.Quota != id || s.Role != RoleThrottles {
 			continue
 		}
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			if n += p.Value; p.Value > 0 {
 				refused = min(refused, int(p.At.Sub(run.Manifest.Start).Seconds()))
 			}
@@ -128,15 +128,14 @@ func Refusals(run *Run, id string) (n float64, first int) {
 	}
 	if id == RequestTokens { // which has no such series: the client counts
 		refused = 0
-		for i := range run.Rows {
-			n += float64(run.Rows[i].Reasons["throttled HTTP 429"])
+		for r := range run.Rows.All() {
+			n += float64(r.Reasons["throttled HTTP 429"])
 		}
 	}
 	if n == 0 {
 		return 0, -1
 	}
-	for i := range run.Rows {
-		r := &run.Rows[i]
+	for r := range run.Rows.All() {
 		if r.Second < refused || r.Second >= first || !q.Charges(r.Load, r.Operation) {
 			continue
 		}

@@ -115,7 +115,7 @@ func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
 			return c, false
 		}
 		r := stats.Ratio{Num: make([]float64, a.seconds), Den: make([]float64, a.seconds)}
-		for _, row := range p.op.rows {
+		for row := range p.op.rows {
 			if row.TokensN > 0 && (row.Measured || !measured) {
 				r.Num[row.Second] += float64(row.TokensDone)
 				r.Den[row.Second] += float64(row.TokensN)
@@ -224,38 +224,43 @@ func singleCharges(d *measure.Distribution, mean, weight float64) (values []weig
 // three standard errors of its seconds. Otherwise it is the mean.
 func (op *operation) cold(mean float64) float64 {
 	type second struct{ tokens, n float64 }
-	windows := make(map[int]map[int]second)
-	for _, r := range op.rows {
-		if r.TokensN == 0 {
-			continue
-		}
-		w := windows[r.Second/coldWindow]
-		if w == nil {
-			w = make(map[int]second)
-			windows[r.Second/coldWindow] = w
-		}
-		s := w[r.Second]
-		w[r.Second] = second{s.tokens + float64(r.TokensDone), s.n + float64(r.TokensN)}
-	}
 	dearest := mean
-	for _, w := range windows {
+	var window []second // those with answers of the ten seconds in hand
+	end := func() {
 		var tokens, n, squares float64
-		for _, s := range w {
+		for _, s := range window {
 			tokens += s.tokens
 			n += s.n
 		}
-		if n < coldAnswers || len(w) < 2 {
-			continue
+		if n < coldAnswers || len(window) < 2 {
+			return
 		}
 		m := tokens / n
-		for _, s := range w {
+		for _, s := range window {
 			squares += (s.tokens - m*s.n) * (s.tokens - m*s.n)
 		}
-		k := float64(len(w))
+		k := float64(len(window))
 		if m-mean > 3*math.Sqrt(squares*k/(k-1))/n {
 			dearest = max(dearest, m)
 		}
 	}
+	last := 0
+	for r := range op.rows { // in the order of their seconds
+		if r.TokensN == 0 {
+			continue
+		}
+		if r.Second/coldWindow != last/coldWindow {
+			end()
+			window = window[:0]
+		}
+		if len(window) == 0 || r.Second != last {
+			window = append(window, second{})
+		}
+		last = r.Second
+		s := &window[len(window)-1]
+		s.tokens, s.n = s.tokens+float64(r.TokensDone), s.n+float64(r.TokensN)
+	}
+	end()
 	return dearest
 }
 
@@ -377,8 +382,8 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 // inFlight returns how long, in seconds, the requests that charge q waited for
 // their answers together: the integral of those in flight.
 func (a *analysis) inFlight(q Quota) (sum float64) {
-	for i := range a.run.Rows {
-		if r := &a.run.Rows[i]; q.Charges(r.Load, r.Operation) {
+	for r := range a.run.Rows.All() {
+		if q.Charges(r.Load, r.Operation) {
 			sum += r.InFlight
 		}
 	}

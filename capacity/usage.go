@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
@@ -20,7 +21,7 @@ type peak struct {
 // ledgerPeak returns the highest second of the client's ledger.
 func (a *analysis) ledgerPeak(q Quota) (p peak, ok bool) {
 	p.resolution = "1s ledger"
-	for _, u := range LedgerUse(q, a.run.Rows) {
+	for _, u := range LedgerUse(q, a.run.Rows.All()) {
 		if v := float64(u.PerSecond()); !ok || v > p.value {
 			p.value, p.at, ok = v, float64(u.Second), true
 		}
@@ -110,19 +111,19 @@ func UsePerSecond(run *Run, quota string) []float64 {
 // the run sent nothing that charges q; foreign is what was used in periods in
 // which it didn't.
 func (a *analysis) spreadUse(q Quota, c cloud) (perSecond []float64, foreign float64) {
-	weights, totals := a.spread(q, c.period)
+	over := a.spreadOf(q, c.period)
 	for _, at := range c.at {
-		if totals[at] == 0 {
+		if over.totals[at] == 0 {
 			foreign += c.values[at]
 		}
 	}
-	if len(weights) == 0 {
+	if len(over.weights) == 0 {
 		return nil, foreign
 	}
 	perSecond = make([]float64, a.seconds)
-	for _, w := range weights {
+	for _, w := range over.weights {
 		if v, there := c.values[w.period]; there {
-			perSecond[w.second] += v * w.weight / totals[w.period]
+			perSecond[w.second] += v * w.weight / over.totals[w.period]
 		}
 	}
 	return perSecond, foreign
@@ -130,71 +131,84 @@ func (a *analysis) spreadUse(q Quota, c cloud) (perSecond []float64, foreign flo
 
 // weight is what one second of the run has of the requests of one period.
 type weight struct {
-	second int
-	period int64
-	weight float64
+	second       int
+	period       int64
+	sent, weight float64
 }
 
-// spread returns for each second of the run and each period it touches how many
-// requests that charge the quota were sent and not throttled, and the sums of
-// these by period. Where a whole period has none, what was sent counts.
-func (a *analysis) spread(q Quota, period time.Duration) ([]weight, map[int64]float64) {
-	type second struct {
-		slots     [10]float64
-		throttled float64
+// spread has for each second of the run and each period it touches how many requests
+// that charge a quota were sent and not throttled, and the sums of these by period.
+// Where a whole period has none, what was sent counts.
+type spread struct {
+	weights []weight
+	totals  map[int64]float64
+}
+
+// spreadOf returns the spread of what charges a quota. Quotas that the same operations
+// charge share it.
+func (a *analysis) spreadOf(q Quota, period time.Duration) spread {
+	key := chargedBy(q, period)
+	s, ok := a.spreads[key]
+	if !ok {
+		if a.spreads == nil {
+			a.spreads = make(map[string]spread)
+		}
+		s = a.spread(q, period)
+		a.spreads[key] = s
 	}
-	seconds := make([]second, a.seconds)
-	for _, op := range a.ops {
-		if !q.Charges(op.Load, op.Name) {
+	return s
+}
+
+func (a *analysis) spread(q Quota, period time.Duration) spread {
+	start := a.run.Manifest.Start.UnixNano()
+	weights := make([]weight, 0, a.seconds)
+	sums, sentSums := make(map[int64]float64), make(map[int64]float64)
+	var slots [measure.Slots]float64 // of the second in hand
+	var throttled float64
+	second := 0
+	end := func() {
+		var sent float64
+		for _, n := range slots {
+			sent += n
+		}
+		if sent > 0 {
+			kept := max(0, 1-throttled/sent)
+			for k, n := range slots {
+				at := floorTo(start+int64(second)*int64(time.Second)+slotMiddle(k), int64(period))
+				if w := len(weights); w == 0 || weights[w-1].second != second || weights[w-1].period != at {
+					weights = append(weights, weight{second: second, period: at})
+				}
+				w := &weights[len(weights)-1]
+				w.sent, w.weight = w.sent+n, w.weight+n*kept
+				sentSums[at] += n
+				sums[at] += n * kept
+			}
+		}
+		slots, throttled = [measure.Slots]float64{}, 0
+	}
+	for r := range a.run.Rows.All() { // in the order of their seconds
+		if !q.Charges(r.Load, r.Operation) {
 			continue
 		}
-		for _, r := range op.rows {
-			s := &seconds[r.Second]
-			for k, n := range sentSlots(r) {
-				s.slots[k] += n
-			}
-			s.throttled += float64(r.Throttled)
+		if r.Second != second {
+			end()
+			second = r.Second
 		}
-	}
-	start := a.run.Manifest.Start.UnixNano()
-	each := func(of func(s *second, sent float64) float64) ([]weight, map[int64]float64) {
-		var weights []weight
-		totals := make(map[int64]float64)
-		for i := range seconds {
-			s := &seconds[i]
-			var sent float64
-			for _, n := range s.slots {
-				sent += n
-			}
-			if sent == 0 {
-				continue
-			}
-			f := of(s, sent)
-			last := weight{second: -1}
-			for k, n := range s.slots {
-				at := floorTo(start+int64(i)*int64(time.Second)+slotMiddle(k), int64(period))
-				if last.second >= 0 && at != last.period {
-					weights = append(weights, last)
-					last = weight{second: -1}
-				}
-				last = weight{i, at, max(0, last.weight) + n*f}
-				totals[at] += n * f
-			}
-			weights = append(weights, last)
+		for k, n := range sentSlots(r) {
+			slots[k] += n
 		}
-		return weights, totals
+		throttled += float64(r.Throttled)
 	}
-	raw, rawTotals := each(func(*second, float64) float64 { return 1 })
-	weights, totals := each(func(s *second, sent float64) float64 { return max(0, 1-s.throttled/sent) })
+	end()
 	for i := range weights {
-		if at := weights[i].period; totals[at] == 0 {
-			weights[i] = raw[i]
+		if w := &weights[i]; sums[w.period] == 0 {
+			w.weight = w.sent
 		}
 	}
-	for at, n := range rawTotals {
-		if totals[at] == 0 {
-			totals[at] = n
+	for at, n := range sentSums {
+		if sums[at] == 0 {
+			sums[at] = n
 		}
 	}
-	return weights, totals
+	return spread{weights, sums}
 }

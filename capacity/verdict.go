@@ -226,25 +226,25 @@ func (a *analysis) plan() Check {
 		return c
 	}
 	complete := a.run.Manifest.State == Complete
-	type key struct {
-		load   string
-		second int
-	}
-	balance := make(map[key]int64)
+	balance := make(map[string][]int64) // of each load, by seconds
 	planned := make(map[string]int64)
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
+	for r := range a.run.Rows.All() {
 		planned[r.Load] += r.Planned
 		missing := r.Planned - r.Sent - r.Dropped()
 		if !complete {
 			missing -= r.NotDue
 		}
-		balance[key{r.Load, r.Second}] += missing
+		if balance[r.Load] == nil {
+			balance[r.Load] = make([]int64, a.seconds)
+		}
+		balance[r.Load][r.Second] += missing
 	}
 	seconds := 0
-	for _, missing := range balance {
-		if missing != 0 {
-			seconds++
+	for _, load := range balance {
+		for _, missing := range load {
+			if missing != 0 {
+				seconds++
+			}
 		}
 	}
 	var wrong []string
@@ -330,7 +330,7 @@ func (a *analysis) lag() Check {
 				continue
 			}
 			sent += op.measured.Sent
-			for _, r := range op.rows {
+			for r := range op.rows {
 				full = full || l.InFlight > 0 && r.InFlight >= 0.9*float64(l.InFlight)
 			}
 		}
@@ -382,9 +382,9 @@ func (a *analysis) arrivalAudit() Check {
 		Hint: "the arrivals were clumped, early or caught up in bursts: close other programs, or take a larger machine",
 	}
 	n := a.seconds * measure.Slots
-	planned, sent := make([]float64, n), make([]float64, n)
-	disturbed := make([]bool, a.seconds) // dropped arrivals are planned and not sent
-	behind, any := 1, false              // slots by which a request may be late
+	planned, sent := make([]float32, n), make([]float32, n) // exact up to 16 million in a slot
+	disturbed := make([]bool, a.seconds)                    // dropped arrivals are planned and not sent
+	behind, any := 1, false                                 // slots by which a request may be late
 	lags := new(measure.Distribution)
 	for _, load := range a.loads() {
 		if a.saturated(load) {
@@ -395,10 +395,10 @@ func (a *analysis) arrivalAudit() Check {
 			if op.Load != load {
 				continue
 			}
-			for _, r := range op.rows {
+			for r := range op.rows {
 				for k := range r.SentSlots {
-					planned[r.Second*measure.Slots+k] += float64(r.PlannedSlots[k])
-					sent[r.Second*measure.Slots+k] += float64(r.SentSlots[k])
+					planned[r.Second*measure.Slots+k] += float32(r.PlannedSlots[k])
+					sent[r.Second*measure.Slots+k] += float32(r.SentSlots[k])
 					any = any || r.SentSlots[k] > 0
 				}
 				if r.DroppedGenerator > 0 {
@@ -425,13 +425,14 @@ func (a *analysis) arrivalAudit() Check {
 
 	var early, burst, ahead float64
 	for k := range n {
-		ahead += sent[k] - planned[k]
-		early = max(early, ahead-max(1, 0.02*planned[k]))
-		allowed := planned[k]
+		there, due := float64(sent[k]), float64(planned[k])
+		ahead += there - due
+		early = max(early, ahead-max(1, 0.02*due))
+		allowed := due
 		for j := 1; j <= behind && j <= k; j++ {
-			allowed += planned[k-j]
+			allowed += float64(planned[k-j])
 		}
-		burst = max(burst, sent[k]-allowed-max(2, 0.05*allowed))
+		burst = max(burst, there-allowed-max(2, 0.05*allowed))
 	}
 	fine := displace(planned, sent, disturbed, auditWindow)
 	coarse := displace(planned, sent, disturbed, measure.Slots)
@@ -467,7 +468,7 @@ type displacement struct {
 // out disturbed seconds. It does so twice, with windows half a length apart, and
 // returns the better reading: uniform arrivals may all lie on the ends of
 // windows, where any lag puts them into the next one.
-func displace(planned, sent []float64, disturbed []bool, width int) displacement {
+func displace(planned, sent []float32, disturbed []bool, width int) displacement {
 	read := func(phase int) displacement {
 		var d displacement
 		var dispersions, s, p []float64
@@ -483,8 +484,8 @@ func displace(planned, sent []float64, disturbed []bool, width int) displacement
 			}
 			var there, due float64
 			for j := k; j < k+width; j++ {
-				there += sent[j]
-				due += planned[j]
+				there += float64(sent[j])
+				due += float64(planned[j])
 			}
 			d.windows++
 			d.planned += due
@@ -542,18 +543,18 @@ func (a *analysis) generatorCPU() Check {
 	}
 	points := a.generator("cpu")
 	busy := 0 // seconds until the last answer
-	for i := range a.run.Rows {
-		if r := &a.run.Rows[i]; r.Sent+r.Completed()+r.TimedOut > 0 {
+	for r := range a.run.Rows.All() {
+		if r.Sent+r.Completed()+r.TimedOut > 0 {
 			busy = max(busy, r.Second+1)
 		}
 	}
-	if float64(len(points)) < minCPUPoints*float64(busy) || len(points) == 0 {
+	if float64(points.Len()) < minCPUPoints*float64(busy) || points.Len() == 0 {
 		if a.run.Manifest.Kind == Measured && a.total.Sent > 0 {
 			c.Status, c.Blames = CheckFailed, Inconclusive
 			c.Hint = "without its own CPU use the generator can't be cleared: repeat the run on a supported system"
 		}
-		if len(points) > 0 {
-			c.Value = fmt.Sprintf("%d readings in %d s", len(points), busy)
+		if points.Len() > 0 {
+			c.Value = fmt.Sprintf("%d readings in %d s", points.Len(), busy)
 		}
 		return c
 	}

@@ -70,11 +70,9 @@ func TestVerdictFaults(t *testing.T) {
 	}
 	own := func(metric string, value func(second int) float64) func(*capacity.Run) {
 		return func(run *capacity.Run) {
-			for _, s := range run.Series {
-				if s.Source == "generator" && s.Metric == metric {
-					for i := range s.Points {
-						s.Points[i].Value = value(i)
-					}
+			for k := range run.Series {
+				if s := &run.Series[k]; s.Source == "generator" && s.Metric == metric {
+					changePoints(s, func(i int, p *measure.Point) { p.Value = value(i) })
 				}
 			}
 		}
@@ -101,28 +99,30 @@ func TestVerdictFaults(t *testing.T) {
 		{"interrupted half-way", change(func(w *world) { w.interrupt = 20 * time.Second }), capacity.CheckComplete, capacity.Inconclusive},
 		{"stopped", spoil(func(r *capacity.Run) { r.Manifest.State = capacity.Stopped }), capacity.CheckComplete, capacity.Inconclusive},
 		{"cut off", spoil(func(r *capacity.Run) { r.Manifest.State = capacity.Running }), capacity.CheckComplete, capacity.Inconclusive},
-		{"damaged, with a second missing", spoil(func(r *capacity.Run) { r.Damage = []string{"windows.ndjson"}; r.Rows = r.Rows[:30] }), capacity.CheckComplete, capacity.Inconclusive},
-		{"seconds that no run has", spoil(func(r *capacity.Run) {
-			r.Rows = append(r.Rows, measure.Row{Second: -1, Planned: 1}, measure.Row{Second: 1 << 60, Planned: 1})
+		{"damaged, with a second missing", spoil(func(r *capacity.Run) {
+			r.Damage = []string{"windows.ndjson"}
+			r.Rows.Edit(func(rows []measure.Row) []measure.Row { return rows[:30] })
 		}), capacity.CheckComplete, capacity.Inconclusive},
-		{"an outcome too many", spoil(func(r *capacity.Run) { r.Rows[20].Failed++ }), capacity.CheckConservation, capacity.Invalid},
-		{"tokens lost", spoil(func(r *capacity.Run) { r.Rows[20].TokensDone-- }), capacity.CheckConservation, capacity.Invalid},
-		{"a send that no slot has", spoil(func(r *capacity.Run) { r.Rows[20].SentSlots[3]-- }), capacity.CheckConservation, capacity.Invalid},
-		{"arrivals left out", spoil(func(r *capacity.Run) { r.Rows[20].Planned += 20; r.Rows[20].NotDue += 20 }), capacity.CheckPlan, capacity.Invalid},
+		{"seconds that no run has", spoil(func(r *capacity.Run) {
+			r.Rows.Add(&measure.Row{Second: -1, Planned: 1})
+			r.Rows.Add(&measure.Row{Second: 1 << 60, Planned: 1})
+		}), capacity.CheckComplete, capacity.Inconclusive},
+		{"an outcome too many", spoil(second20(func(r *measure.Row) { r.Failed++ })), capacity.CheckConservation, capacity.Invalid},
+		{"tokens lost", spoil(second20(func(r *measure.Row) { r.TokensDone-- })), capacity.CheckConservation, capacity.Invalid},
+		{"a send that no slot has", spoil(second20(func(r *measure.Row) { r.SentSlots[3]-- })), capacity.CheckConservation, capacity.Invalid},
+		{"arrivals left out", spoil(second20(func(r *measure.Row) { r.Planned += 20; r.NotDue += 20 })), capacity.CheckPlan, capacity.Invalid},
 		{"another schedule", spoil(func(r *capacity.Run) { r.Manifest.Loads[0].Stages[0].For = 48 }), capacity.CheckPlan, capacity.Invalid},
 		{"sent late", spoil(lags(40)), capacity.CheckLag, capacity.Invalid},
 		{"5 % clumped", spoil(func(r *capacity.Run) {
-			for i := range r.Rows {
-				clump(&r.Rows[i], 0.05)
-			}
+			changeRows(r, func(r *measure.Row) { clump(r, 0.05) })
 		}), capacity.CheckArrivals, capacity.Invalid},
 		{"catch-up burst", spoil(burst), capacity.CheckArrivals, capacity.Invalid},
 		{"sent early", spoil(func(r *capacity.Run) {
-			for i := range r.Rows {
-				s := &r.Rows[i].SentSlots
+			changeRows(r, func(r *measure.Row) {
+				s := &r.SentSlots
 				moved := s[5] / 10
 				s[5], s[4] = s[5]-moved, s[4]+moved
-			}
+			})
 		}), capacity.CheckArrivals, capacity.Invalid},
 		{"dropped by the generator", change(func(w *world) {
 			w.drop = func(at time.Duration) (measure.Cause, bool) {
@@ -136,17 +136,18 @@ func TestVerdictFaults(t *testing.T) {
 		}), capacity.CheckSaturationDrops, capacity.Inconclusive},
 		{"no ports", change(serves(200, answer{outcome: measure.GeneratorError, reason: "cannot assign requested address", tokens: measure.NoTokens})), capacity.CheckGeneratorErrors, capacity.Invalid},
 		{"starved", spoil(func(r *capacity.Run) {
-			s := r.Series[len(r.Series)-1]
-			for i := 20; i < 32; i++ {
-				s.Points[i].Value = 0.95
-			}
+			changePoints(&r.Series[len(r.Series)-1], func(i int, p *measure.Point) {
+				if i >= 20 && i < 32 {
+					p.Value = 0.95
+				}
+			})
 		}), capacity.CheckGeneratorCPU, capacity.Invalid},
 		{"CPU not read", spoil(func(r *capacity.Run) { r.Series = r.Series[:len(r.Series)-1] }), capacity.CheckGeneratorCPU, capacity.Inconclusive},
 		{"no ok answer", change(serves(1, answer{outcome: measure.Failed, reason: "connection refused", tokens: measure.NoTokens})), capacity.CheckAnswers, capacity.Inconclusive},
 		{"a minute without metrics", spoil(func(r *capacity.Run) {
 			for i := range r.Series {
 				if s := &r.Series[i]; s.Quota == "momento.throughput" {
-					s.Points = s.Points[:1]
+					s.Points.Edit(func(points []measure.Point) []measure.Point { return points[:1] })
 				}
 			}
 		}), capacity.CheckCloudCoverage, capacity.Inconclusive},
@@ -209,20 +210,18 @@ func clump(r *measure.Row, share float64) {
 }
 
 // burst holds back half a second's arrivals and sends them at its end.
-func burst(run *capacity.Run) {
-	s := &run.Rows[20].SentSlots
+var burst = second20(func(r *measure.Row) {
+	s := &r.SentSlots
 	for k := 2; k < 7; k++ {
 		s[7] += s[k]
 		s[k] = 0
 	}
-}
+})
 
 func scaleTokens(run *capacity.Run, by float64) {
-	for _, s := range run.Series {
+	for i, s := range run.Series {
 		if s.Quota == capacity.RequestTokens && s.Role == capacity.RoleUsage {
-			for i := range s.Points {
-				s.Points[i].Value *= by
-			}
+			changePoints(&run.Series[i], func(_ int, p *measure.Point) { p.Value *= by })
 		}
 	}
 }
@@ -251,8 +250,11 @@ func TestVerdictStaysValid(t *testing.T) {
 		},
 		"one hiccup of 80 ms": func() *capacity.Run {
 			run := healthy().run()
-			s := &run.Rows[10].SentSlots
-			s[5], s[4] = s[5]+s[4]*8/10, s[4]-s[4]*8/10
+			changeRows(run, func(r *measure.Row) {
+				if s := &r.SentSlots; r.Second == 10 {
+					s[5], s[4] = s[5]+s[4]*8/10, s[4]-s[4]*8/10
+				}
+			})
 			return run
 		},
 		"slow at first, and throttled into too few answers for its threshold": func() *capacity.Run {
@@ -274,11 +276,9 @@ func TestVerdictStaysValid(t *testing.T) {
 		},
 		"the clock slewed": func() *capacity.Run {
 			run := healthy().run()
-			for _, s := range run.Series {
-				if s.Metric == "clock_offset" {
-					for i := range s.Points {
-						s.Points[i].Value = 5e-4 * float64(i)
-					}
+			for k := range run.Series {
+				if s := &run.Series[k]; s.Metric == "clock_offset" {
+					changePoints(s, func(i int, p *measure.Point) { p.Value = 5e-4 * float64(i) })
 				}
 			}
 			return run
@@ -326,9 +326,9 @@ func TestVerdictNotApplicable(t *testing.T) {
 	run.Manifest.Kind = capacity.Simulated
 	run.Series = slices.DeleteFunc(run.Series, func(s measure.Series) bool { return s.Source == "generator" })
 	run.Latency = slices.DeleteFunc(run.Latency, func(iv measure.Interval) bool { return iv.Kind == measure.Lags })
-	for i := range run.Rows {
-		run.Rows[i].PlannedSlots, run.Rows[i].SentSlots = [measure.Slots]int64{}, [measure.Slots]int64{}
-	}
+	changeRows(run, func(r *measure.Row) {
+		r.PlannedSlots, r.SentSlots = [measure.Slots]int64{}, [measure.Slots]int64{}
+	})
 	run.Manifest.Expected = nil
 	v := capacity.VerdictOf(run)
 	if v.Status != capacity.Valid {
@@ -359,9 +359,11 @@ func TestArrivalAudit(t *testing.T) {
 		}
 		run := sendTimes(seed, rate, uniform, lag, 20)
 		if clumped {
-			for i := range run.Rows[:20] {
-				clump(&run.Rows[i], 0.05)
-			}
+			changeRows(run, func(r *measure.Row) {
+				if r.Second < 20 {
+					clump(r, 0.05)
+				}
+			})
 		}
 		var audit capacity.Check
 		for _, c := range capacity.VerdictOf(run).Checks {
@@ -384,8 +386,9 @@ func TestArrivalAudit(t *testing.T) {
 func sendTimes(seed uint64, rate float64, uniform bool, lag float64, seconds int) *capacity.Run {
 	rng := rand.New(rand.NewPCG(seed, 5))
 	run := &capacity.Run{Manifest: capacity.Manifest{Kind: capacity.Measured, State: capacity.Complete, Loads: []capacity.Load{{Name: "l", Lateness: 0.1}}}}
+	var rows []measure.Row
 	for s := range seconds + 1 {
-		run.Rows = append(run.Rows, measure.Row{Second: s, Load: "l", Operation: "o", Measured: true})
+		rows = append(rows, measure.Row{Second: s, Load: "l", Operation: "o", Measured: true})
 	}
 	var lags measure.Distribution
 	late, until := 0.0, 0.0
@@ -402,7 +405,7 @@ func sendTimes(seed uint64, rate float64, uniform bool, lag float64, seconds int
 			late, until = min(rng.ExpFloat64()*lag, 95)/1e3, at+5e-3
 		}
 		sent := at + late
-		p, q := &run.Rows[int(at)], &run.Rows[int(sent)]
+		p, q := &rows[int(at)], &rows[int(sent)]
 		p.Planned++
 		p.Sent++
 		p.OK++
@@ -410,6 +413,7 @@ func sendTimes(seed uint64, rate float64, uniform bool, lag float64, seconds int
 		q.SentSlots[int(sent*10)%10]++
 		lags.Record(int64(late * 1e6))
 	}
+	run.Rows = measure.RowsOf(rows...)
 	run.Latency = []measure.Interval{lags.Interval("l", "o", measure.Lags, 0, 0)}
 	return run
 }

@@ -26,7 +26,7 @@ func TestBrokerBlocks(t *testing.T) {
 			}
 			run.Series = append(run.Series, measure.Series{
 				Source: measure.KafkaBroker, Metric: metric, Labels: labels,
-				Points: []measure.Point{{At: start.Add(time.Duration(s) * time.Second), Value: lag}},
+				Points: measure.PointsOf(measure.Point{At: start.Add(time.Duration(s) * time.Second), Value: lag}),
 			})
 		}
 	}

@@ -36,7 +36,7 @@ func connectionBlocks(run *capacity.Run) (blocks []Block) {
 			i = len(all)
 			all = append(all, &connections{load: name})
 		}
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			all[i].add(s, p.Value, p.At.Before(run.Manifest.Start))
 		}
 	}

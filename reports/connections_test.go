@@ -15,7 +15,7 @@ func TestConnections(t *testing.T) {
 	add := func(load, metric, statistic string, values ...float64) {
 		s := measure.Series{Source: measure.HTTPClient, Metric: metric, Statistic: statistic, Labels: map[string]string{"load": load}}
 		for i, v := range values { // the first is from before the load
-			s.Points = append(s.Points, measure.Point{At: start.Add(time.Duration(i-1) * time.Second), Value: v})
+			s.Points.Add(measure.Point{At: start.Add(time.Duration(i-1) * time.Second), Value: v})
 		}
 		run.Series = append(run.Series, s)
 	}

@@ -21,7 +21,7 @@ func TestClusterBlocks(t *testing.T) {
 		s := measure.Series{Source: "cloudwatch", Namespace: measure.MSK, Metric: metric, Labels: labels, Statistic: "Average", Period: time.Minute}
 		run.Manifest.Expected = append(run.Manifest.Expected, s)
 		for i, v := range values {
-			s.Points = append(s.Points, measure.Point{At: start.Add(time.Duration(i) * time.Minute), Value: v})
+			s.Points.Add(measure.Point{At: start.Add(time.Duration(i) * time.Minute), Value: v})
 		}
 		run.Series = append(run.Series, s)
 	}
@@ -29,7 +29,7 @@ func TestClusterBlocks(t *testing.T) {
 	for metric, value := range map[string]float64{measure.KafkaProducedBytes: 1000, measure.KafkaAcknowledged: 10} {
 		s := measure.Series{Source: measure.KafkaClient, Metric: metric, Labels: map[string]string{"broker": "1", "topic": "views", "partition": "0"}, Period: time.Second}
 		for i := range 120 {
-			s.Points = append(s.Points, measure.Point{At: start.Add(time.Duration(i) * time.Second), Value: value})
+			s.Points.Add(measure.Point{At: start.Add(time.Duration(i) * time.Second), Value: value})
 		}
 		run.Series = append(run.Series, s)
 	}
@@ -52,9 +52,12 @@ func TestClusterBlocks(t *testing.T) {
 	published("MaxOffsetLag", map[string]string{measure.MSKGroup: "slow", measure.MSKTopic: "views"}, 12, 1234)
 	for i := range run.Series {
 		if strings.HasPrefix(run.Series[i].Metric, "Cpu") { // as the collector keeps it
-			for k := range run.Series[i].Points {
-				run.Series[i].Points[k].Value /= 100
-			}
+			run.Series[i].Points.Edit(func(points []measure.Point) []measure.Point {
+				for k := range points {
+					points[k].Value /= 100
+				}
+				return points
+			})
 		}
 	}
 	got := text()

@@ -58,9 +58,9 @@ func Prediction(run *capacity.Run, a capacity.Assessment) *Report {
 // Unserved returns how many requests of a run were throttled, and how many arrivals
 // were not sent for want of a place.
 func Unserved(run *capacity.Run) (throttled, dropped float64) {
-	for i := range run.Rows {
-		throttled += float64(run.Rows[i].Throttled)
-		dropped += float64(run.Rows[i].Dropped())
+	for r := range run.Rows.All() {
+		throttled += float64(r.Throttled)
+		dropped += float64(r.Dropped())
 	}
 	return throttled, dropped
 }
@@ -68,8 +68,8 @@ func Unserved(run *capacity.Run) (throttled, dropped float64) {
 // foreseen says in a sentence what of the plan would not be served.
 func foreseen(run *capacity.Run, a capacity.Assessment) string {
 	var planned float64
-	for i := range run.Rows {
-		planned += float64(run.Rows[i].Planned)
+	for r := range run.Rows.All() {
+		planned += float64(r.Planned)
 	}
 	var parts []string
 	throttled, dropped := Unserved(run)
@@ -99,8 +99,7 @@ func foreseen(run *capacity.Run, a capacity.Assessment) string {
 // where the System says nothing of it.
 func wire(run *capacity.Run) *Section {
 	waiting, back := make(map[int]float64), make(map[int]float64)
-	for i := range run.Rows {
-		r := &run.Rows[i]
+	for r := range run.Rows.All() {
 		waiting[r.Second] += r.InFlight
 		back[r.Second] += float64(r.BytesIn)
 	}

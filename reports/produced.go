@@ -32,7 +32,7 @@ func producedBlocks(run *capacity.Run) (blocks []Block) {
 		if s.Source != measure.KafkaClient {
 			continue
 		}
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			switch s.Metric {
 			case measure.KafkaThrottles:
 				throttles[s.Labels["broker"]] += p.Value

@@ -13,7 +13,7 @@ func TestProducedRecords(t *testing.T) {
 	run := &capacity.Run{Manifest: capacity.Manifest{Loads: []capacity.Load{{Operations: []capacity.Operation{{Name: "view", Kind: "kafka", Record: record}}}}}}
 	add := func(metric string, labels map[string]string, values ...float64) {
 		for _, v := range values {
-			run.Series = append(run.Series, measure.Series{Source: measure.KafkaClient, Metric: metric, Labels: labels, Points: []measure.Point{{Value: v}}})
+			run.Series = append(run.Series, measure.Series{Source: measure.KafkaClient, Metric: metric, Labels: labels, Points: measure.PointsOf(measure.Point{Value: v})})
 		}
 	}
 	add(measure.KafkaThrottles, map[string]string{"broker": "1"}, 0, 3, 4)

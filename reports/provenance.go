@@ -127,7 +127,7 @@ func seriesTable(run *capacity.Run) *Table {
 		if math.IsNaN(c) {
 			coverage = t.missing("no minute to cover")
 		}
-		t.Rows = append(t.Rows, append(row(s), Cell{Text: whole(int64(len(s.Points)))}, coverage))
+		t.Rows = append(t.Rows, append(row(s), Cell{Text: whole(int64(s.Points.Len()))}, coverage))
 	}
 	for _, s := range run.Manifest.Expected {
 		if !slices.ContainsFunc(run.Series, func(x measure.Series) bool { return same(x, s) }) {

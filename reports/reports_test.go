@@ -22,6 +22,7 @@ import (
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/reports"
 	"github.com/headroom-load/headroom/reports/plot"
+	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -487,7 +488,7 @@ func TestTerminalFits(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		name := rapid.StringOfN(rapid.RuneFrom([]rune("aé 日本語|<\t\u0301-_")), 0, 60, -1)
 		m := *run
-		m.Rows, m.Latency = nil, nil // figures are not at stake here
+		m.Rows, m.Latency = measure.Rows{}, nil // figures are not at stake here
 		m.Manifest.Scenario.Name, m.Manifest.Target = name.Draw(rt, "scenario"), name.Draw(rt, "target")
 		b := a
 		b.Quotas = slices.Clone(a.Quotas)

@@ -108,7 +108,7 @@ func premiere() (*capacity.Run, capacity.Assessment) {
 			d.Reasons["throttled ThrottlingException"]++
 		}
 	}
-	run.Rows = rows
+	run.Rows = measure.RowsOf(rows...)
 	var whole [len(kinds)]measure.Distribution
 	for i := range parted {
 		from, to := time.Duration(i*parts)*time.Second, time.Duration((i+1)*parts)*time.Second
@@ -123,17 +123,17 @@ func premiere() (*capacity.Run, capacity.Assessment) {
 		{
 			Source: "cloudwatch", Namespace: "AWS/AppSync", Metric: "TokensConsumed", Labels: map[string]string{"GraphQLAPIId": "sandbox"},
 			Quota: "appsync.request-tokens", Role: capacity.RoleUsage, Statistic: "Sum", Unit: "tokens", Period: time.Minute,
-			Points: []measure.Point{{At: minute, Value: float64(ok) * cost}},
+			Points: measure.PointsOf(measure.Point{At: minute, Value: float64(ok) * cost}),
 		},
 		{
 			Source: "cloudwatch", Namespace: "AWS/Lambda", Metric: "ConcurrentExecutions",
 			Quota: "lambda.concurrency", Role: capacity.RoleUsage, Statistic: "Maximum", Unit: "environments", Period: time.Minute,
-			Points: []measure.Point{{At: minute, Value: 4}},
+			Points: measure.PointsOf(measure.Point{At: minute, Value: 4}),
 		},
 	}
 	cpu := measure.Series{Source: "generator", Metric: "cpu", Statistic: "Average", Unit: "fraction", Period: time.Second}
 	for i := range rows {
-		cpu.Points = append(cpu.Points, measure.Point{At: start.Add(time.Duration(i) * time.Second), Value: 0.03})
+		cpu.Points.Add(measure.Point{At: start.Add(time.Duration(i) * time.Second), Value: 0.03})
 	}
 	run.Series = append(run.Series, cpu)
 	run.Events = []capacity.Event{{At: 0, Kind: "stage", Text: "doors open"}, {At: 5, Kind: "stage", Text: "onset"}, {At: 35.5, Kind: "settle", Text: "two reads agree"}}

@@ -81,8 +81,8 @@ kafka: {topics: [{name: %s, partitions: %d}]}
 // endsRead adds up the end offsets that the run read last.
 func (o *told) endsRead() (sum int64) {
 	for _, s := range o.run.Series {
-		if s.Source == measure.KafkaBroker && s.Metric == measure.KafkaEnd && len(s.Points) > 0 {
-			sum += int64(s.Points[len(s.Points)-1].Value)
+		if s.Source == measure.KafkaBroker && s.Metric == measure.KafkaEnd && s.Points.Len() > 0 {
+			sum += int64(s.Points.Slice()[s.Points.Len()-1].Value)
 		}
 	}
 	return sum

@@ -308,8 +308,8 @@ func ownRecord(dir string) (string, error) {
 		return "", err
 	}
 	var sum measure.Row
-	for i := range run.Rows {
-		sum.Add(&run.Rows[i])
+	for r := range run.Rows.All() {
+		sum.Add(r)
 	}
 	if sum.OK == 0 || sum.OK != sum.Sent {
 		return "", fmt.Errorf("headroom: %d of %d records were acknowledged: %v", sum.OK, sum.Sent, sum.Reasons)

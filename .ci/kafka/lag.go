@@ -78,10 +78,10 @@ func (o *told) lagged() error {
 	var at time.Time
 	var seconds float64
 	for _, s := range o.run.Series {
-		if s.Source != measure.KafkaBroker || len(s.Points) == 0 {
+		if s.Source != measure.KafkaBroker || s.Points.Len() == 0 {
 			continue
 		}
-		end := s.Points[len(s.Points)-1]
+		end := s.Points.Slice()[s.Points.Len()-1]
 		switch s.Metric {
 		case measure.KafkaLag:
 			p, err := strconv.Atoi(s.Labels["partition"])

@@ -180,8 +180,8 @@ loads:
 	if o.verdict.Status == capacity.Invalid && !s.anyVerdict {
 		return nil, fmt.Errorf("the run is INVALID: %s", o.failed())
 	}
-	for i := range o.run.Rows {
-		o.sum.Add(&o.run.Rows[i])
+	for r := range o.run.Rows.All() {
+		o.sum.Add(r)
 	}
 	for _, i := range o.run.Latency {
 		if i.Kind == measure.ResponseTimes {
@@ -238,7 +238,7 @@ func (o *told) marked(kind string) error {
 func (o *told) series(metric string) (values []float64) {
 	for _, s := range o.run.Series {
 		if s.Metric == metric {
-			for _, p := range s.Points {
+			for p := range s.Points.All() {
 				values = append(values, p.Value)
 			}
 		}

@@ -324,7 +324,7 @@ func cpuPerRequest(run *capacity.Run, from, to time.Duration) float64 {
 		if s.Source != "generator" || s.Metric != "cpu" {
 			continue
 		}
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			// A reading begins a little after the second that it is of.
 			if at := int(math.Round(p.At.Sub(run.Manifest.Start).Seconds())); at >= first && at < end {
 				used += p.Value * float64(run.Manifest.Machine.CPUs)
@@ -333,8 +333,8 @@ func cpuPerRequest(run *capacity.Run, from, to time.Duration) float64 {
 		}
 	}
 	var sent int64
-	for i := range run.Rows {
-		if r := &run.Rows[i]; seconds[r.Second] {
+	for r := range run.Rows.All() {
+		if seconds[r.Second] {
 			sent += r.Sent
 		}
 	}

@@ -42,7 +42,7 @@ func steady(id, load string, rate, tokens int64, took time.Duration, throttled b
 		for range r.OK {
 			response.Record(took.Microseconds())
 		}
-		run.Rows = append(run.Rows, r)
+		run.Rows.Add(&r)
 	}
 	run.Latency = []measure.Interval{response.Interval(load, "listPrograms", measure.ResponseTimes, 0, seconds*time.Second)}
 	return run
@@ -133,7 +133,9 @@ func TestCompareSharedNames(t *testing.T) {
 		a := steady("x", "viewers", 10, 200, time.Millisecond, false, tokens(2000))
 		b := steady("x", "editors", 5, 100, time.Millisecond, false)
 		a.Manifest.Loads = append(a.Manifest.Loads, b.Manifest.Loads...)
-		a.Rows = append(a.Rows, b.Rows...)
+		for r := range b.Rows.All() {
+			a.Rows.Add(r)
+		}
 		a.Latency = append(a.Latency, b.Latency...)
 		return a
 	}

@@ -30,8 +30,7 @@ func levels(run *capacity.Run) []level {
 		dirty      bool
 	}
 	var seconds []second
-	for i := range run.Rows {
-		r := &run.Rows[i]
+	for r := range run.Rows.All() {
 		for len(seconds) <= r.Second {
 			seconds = append(seconds, second{})
 		}

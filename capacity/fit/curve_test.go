@@ -28,7 +28,7 @@ func own(u stats.USL, quotas ...capacity.Quota) *capacity.Run {
 		}
 		row.SentSlots[0] += n % 10
 		row.PlannedSlots = row.SentSlots
-		run.Rows = append(run.Rows, row)
+		run.Rows.Add(&row)
 		run.Manifest.Loads[0].Planned += n
 		run.Manifest.Loads[0].Stages = append(run.Manifest.Loads[0].Stages, capacity.Stage{From: float64(n), To: float64(n), For: 1, Measure: true})
 		for range n {

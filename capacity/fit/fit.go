@@ -119,8 +119,7 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 	seconds := map[string][]sums{}
 	type body struct{ bytes, n float64 }
 	bodies := map[string]body{}
-	for i := range run.Rows {
-		r := &run.Rows[i]
+	for r := range run.Rows.All() {
 		op := f.operation(served, measure.Operation{Load: r.Load, Name: r.Operation})
 		b := bodies[op.name]
 		bodies[op.name] = body{b.bytes + float64(r.BytesIn), b.n + float64(r.OK)}

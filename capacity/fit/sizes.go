@@ -28,8 +28,8 @@ func (s *sizes) add(run *capacity.Run, of capacity.Quota, r capacity.QuotaResult
 		return
 	}
 	var sent float64
-	for i := range run.Rows {
-		if x := &run.Rows[i]; of.Charges(x.Load, x.Operation) {
+	for x := range run.Rows.All() {
+		if of.Charges(x.Load, x.Operation) {
 			sent += float64(x.Sent - x.GeneratorErrors)
 		}
 	}

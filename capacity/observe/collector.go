@@ -121,11 +121,11 @@ func (c *collection) merge(got []measure.Series) bool {
 	}
 	changed := false
 	for i, s := range got {
-		if w := c.want[i]; len(s.Points) > 0 && (s.Metric != w.Metric || !maps.Equal(s.Labels, w.Labels)) {
+		if w := c.want[i]; s.Points.Len() > 0 && (s.Metric != w.Metric || !maps.Equal(s.Labels, w.Labels)) {
 			c.event("source", fmt.Sprintf("%s of %s was read from %s %s %v", w.Role, w.Quota, s.Namespace, s.Metric, s.Labels))
 		}
 		scale, _ := base(c.want[i].Unit)
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			at := p.At.UTC().Round(0)
 			if at.Before(c.from) || !at.Before(c.to) {
 				continue
@@ -166,9 +166,9 @@ func (c *collection) series() []measure.Series {
 	out := slices.Clone(c.want)
 	for i := range out {
 		_, out[i].Unit = base(out[i].Unit)
-		out[i].Points = make([]measure.Point, 0, len(c.values[i]))
+		out[i].Points = measure.Points{}
 		for _, at := range slices.SortedFunc(maps.Keys(c.values[i]), time.Time.Compare) {
-			out[i].Points = append(out[i].Points, measure.Point{At: at, Value: c.values[i][at]})
+			out[i].Points.Add(measure.Point{At: at, Value: c.values[i][at]})
 		}
 	}
 	return out

@@ -43,7 +43,7 @@ func (a *answers) Read(ctx context.Context, want []measure.Series, from, to time
 	got := make([]measure.Series, len(want))
 	for i, w := range want {
 		got[i] = w
-		got[i].Points = x.points[i]
+		got[i].Points = measure.PointsOf(x.points[i]...)
 	}
 	return got, x.err
 }
@@ -73,8 +73,8 @@ func TestCollectReadsWholeMinutesUntilTheyStandStill(t *testing.T) {
 			{points: [][]measure.Point{{pt(m[0], math.Pi), pt(m[1], 0), pt(m[2], math.Pi)}}}, // never read
 		}}
 		got, events := observe.Collector{Source: src, Settle: 3 * time.Minute}.Collect(t.Context(), []measure.Series{tokens}, start, end)
-		if want := []measure.Point{pt(m[0], 20), pt(m[1], 60), pt(m[2], 10)}; !cmp.Equal(got[0].Points, want) {
-			t.Errorf("points: %s", cmp.Diff(want, got[0].Points))
+		if want := []measure.Point{pt(m[0], 20), pt(m[1], 60), pt(m[2], 10)}; !cmp.Equal(got[0].Points.Slice(), want) {
+			t.Errorf("points: %s", cmp.Diff(want, got[0].Points.Slice()))
 		}
 		if len(events) > 0 {
 			t.Errorf("events: %v", events)
@@ -93,10 +93,10 @@ func TestCollectLeavesGaps(t *testing.T) {
 		throttles := measure.Series{Metric: "Throttles", Quota: "lambda.concurrency", Role: capacity.RoleThrottles, Statistic: "Sum", Period: time.Minute}
 		src := &answers{script: []answer{{points: [][]measure.Point{{pt(m[0], 1), pt(m[2], 3)}, nil}}}}
 		got, events := observe.Collector{Source: src}.Collect(t.Context(), []measure.Series{tokens, throttles}, start, end)
-		if want := []measure.Point{pt(m[0], 1), pt(m[2], 3)}; !cmp.Equal(got[0].Points, want) {
-			t.Errorf("the gap was filled: %v", got[0].Points)
+		if want := []measure.Point{pt(m[0], 1), pt(m[2], 3)}; !cmp.Equal(got[0].Points.Slice(), want) {
+			t.Errorf("the gap was filled: %v", got[0].Points.Slice())
 		}
-		if len(got) != 2 || len(got[1].Points) != 0 {
+		if len(got) != 2 || got[1].Points.Len() != 0 {
 			t.Errorf("a series that never came: %+v", got)
 		}
 		if len(events) != 1 || events[0].Kind != "settle" {
@@ -118,8 +118,8 @@ func TestCollectTurnsErrorsIntoEvents(t *testing.T) {
 			{points: whole},
 		}}
 		got, events := observe.Collector{Source: src, Settle: time.Minute}.Collect(t.Context(), []measure.Series{tokens}, start, end)
-		if len(got[0].Points) != 3 {
-			t.Errorf("points: %v", got[0].Points)
+		if got[0].Points.Len() != 3 {
+			t.Errorf("points: %v", got[0].Points.Slice())
 		}
 		var texts []string
 		for _, e := range events {
@@ -140,8 +140,8 @@ func TestCollectRefusesWhatIsNoPointOfTheRun(t *testing.T) {
 			pt(m[0].Add(-time.Minute), 9), pt(m[0], 1), pt(m[1], math.NaN()), pt(m[2], 3), pt(m[2].Add(time.Minute), 9),
 		}}}}}
 		got, events := observe.Collector{Source: src}.Collect(t.Context(), []measure.Series{tokens}, start, end)
-		if want := []measure.Point{pt(m[0], 1), pt(m[2], 3)}; !cmp.Equal(got[0].Points, want) {
-			t.Errorf("points: %s", cmp.Diff(want, got[0].Points))
+		if want := []measure.Point{pt(m[0], 1), pt(m[2], 3)}; !cmp.Equal(got[0].Points.Slice(), want) {
+			t.Errorf("points: %s", cmp.Diff(want, got[0].Points.Slice()))
 		}
 		if len(events) != 2 || !strings.Contains(events[0].Text, "no number") {
 			t.Errorf("events: %v", events)
@@ -154,7 +154,7 @@ func TestCollectReadsDurationsInSeconds(t *testing.T) {
 		want := measure.Series{Metric: "Duration", Quota: "lambda.concurrency", Role: capacity.RoleDuration, Statistic: "Sum", Unit: "ms", Period: time.Minute}
 		src := &answers{script: []answer{{points: [][]measure.Point{{pt(m[0], 1500)}}}}}
 		got, _ := observe.Collector{Source: src}.Collect(t.Context(), []measure.Series{want}, start, end)
-		if got[0].Unit != "s" || got[0].Points[0].Value != 1.5 {
+		if got[0].Unit != "s" || got[0].Points.Slice()[0].Value != 1.5 {
 			t.Errorf("got %+v", got[0])
 		}
 		if want.Unit != "ms" || len(src.reads) != 2 {
@@ -169,7 +169,7 @@ func TestCollectStopsWhenToldTo(t *testing.T) {
 		defer cancel()
 		src := &answers{script: []answer{{points: [][]measure.Point{{pt(m[0], 1)}}}}}
 		got, events := observe.Collector{Source: src, Settle: time.Minute}.Collect(ctx, []measure.Series{tokens}, start, end)
-		if len(got) != 1 || len(got[0].Points) != 1 {
+		if len(got) != 1 || got[0].Points.Len() != 1 {
 			t.Errorf("what was read is lost: %+v", got)
 		}
 		if len(events) != 1 || !strings.Contains(events[0].Text, "broken off") {

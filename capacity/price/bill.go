@@ -73,8 +73,7 @@ func Of(run *capacity.Run) Bill {
 	b.ordered = run.Manifest.SaysOrder()
 	appsync := slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == capacity.RequestTokens })
 	var requests, refused, bytes float64 // to AppSync, or all where it isn't the target
-	for i := range run.Rows {
-		r := &run.Rows[i]
+	for r := range run.Rows.All() {
 		n := float64(r.Sent - r.GeneratorErrors)
 		b.arrivals += n
 		if appsync < 0 || run.Manifest.Quotas[appsync].Charges(r.Load, r.Operation) {
@@ -224,7 +223,7 @@ func total(run *capacity.Run, quota string, role capacity.Role) (sum float64, to
 		if s.Unit == "ms" {
 			scale = 1e-3
 		}
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			sum += p.Value * scale
 			told = true
 		}

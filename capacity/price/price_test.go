@@ -24,14 +24,14 @@ func TestListIsDated(t *testing.T) {
 // back: every line by hand.
 func TestOf(t *testing.T) {
 	series := func(quota, role, unit string, sum float64) measure.Series {
-		return measure.Series{Quota: quota, Role: role, Statistic: "Sum", Unit: unit, Points: []measure.Point{{Value: sum / 2}, {Value: sum / 2}}}
+		return measure.Series{Quota: quota, Role: role, Statistic: "Sum", Unit: unit, Points: measure.PointsOf(measure.Point{Value: sum / 2}, measure.Point{Value: sum / 2})}
 	}
 	run := &capacity.Run{
 		Manifest: capacity.Manifest{
 			Quotas:   []capacity.Quota{{ID: "appsync.request-tokens"}, {ID: "lambda.concurrency"}, {ID: "dynamodb.T.read"}},
 			Expected: make([]measure.Series, 6),
 		},
-		Rows: []measure.Row{{Sent: 1_000_010, GeneratorErrors: 10, BytesIn: 2e9}},
+		Rows: measure.RowsOf(measure.Row{Sent: 1_000_010, GeneratorErrors: 10, BytesIn: 2e9}),
 		Series: []measure.Series{
 			series("lambda.concurrency", capacity.RoleRequests, "requests", 1e6), series("lambda.concurrency", capacity.RoleDuration, "ms", 5e7),
 			series("dynamodb.T.read", capacity.RoleUsage, "RCU", 1e7),
@@ -60,7 +60,7 @@ func TestOf(t *testing.T) {
 		t.Errorf("an hour at 100/s costs %v", hour.USD)
 	}
 	l := price.Ledger{Prices: price.With(nil)}
-	l.Add(run.Rows[:1], run.Manifest.Quotas[0])
+	l.Add(run.Rows.Slice(), run.Manifest.Quotas[0])
 	if math.Abs(l.USD-4-0.18) > 1e-9 {
 		t.Errorf("the ledger says %v", l.USD)
 	}
@@ -71,7 +71,9 @@ func TestOf(t *testing.T) {
 	run.Manifest.Loads = []capacity.Load{
 		{Name: "viewers", Operations: []capacity.Operation{{Kind: "graphql"}}}, {Name: "events", Operations: []capacity.Operation{{Kind: "kafka"}}},
 	}
-	run.Rows = []measure.Row{{Load: "viewers", Sent: 1_000_000, Throttled: 500_000, Reasons: map[string]int64{"throttled HTTP 429": 500_000}, BytesIn: 2e9}, {Load: "events", Sent: 3_000_000, BytesIn: 9e9}}
+	viewers := measure.Row{Load: "viewers", Sent: 1_000_000, Throttled: 500_000, Reasons: map[string]int64{"throttled HTTP 429": 500_000}, BytesIn: 2e9}
+	events := measure.Row{Load: "events", Sent: 3_000_000, BytesIn: 9e9}
+	run.Rows = measure.RowsOf(viewers, events)
 	b = price.Of(run)
 	if math.Abs(b.USD-sum) > 1e-9 {
 		t.Errorf("with Kafka records %v USD, want %v", b.USD, sum)
@@ -82,7 +84,8 @@ func TestOf(t *testing.T) {
 	}
 	// Where it can't be told whether a refused request had reached the function, the
 	// least is taken, and what it may be is said.
-	run.Rows[0].Throttled, run.Rows[0].Reasons = 250_000, nil
+	viewers.Throttled, viewers.Reasons = 250_000, nil
+	run.Rows = measure.RowsOf(viewers, events)
 	for _, l := range b.PerHour(100, nil).Lines {
 		if l.Note != "" && l.What != "Lambda duration" && l.Unit != "RCU" {
 			t.Errorf("%s: %q", l.What, l.Note)
@@ -94,7 +97,7 @@ func TestOf(t *testing.T) {
 		}
 	}
 	l = price.Ledger{Prices: price.With(nil)}
-	l.Add(run.Rows, run.Manifest.Quotas[0])
+	l.Add(run.Rows.Slice(), run.Manifest.Quotas[0])
 	if math.Abs(l.USD-4-0.18) > 1e-9 {
 		t.Errorf("the ledger says %v with Kafka records", l.USD)
 	}
@@ -107,7 +110,7 @@ func TestOf(t *testing.T) {
 // A thousand requests, each of three operations of 1 MB on a cache: by hand.
 func TestCache(t *testing.T) {
 	series := func(quota, unit string, sum float64) measure.Series {
-		return measure.Series{Quota: quota, Role: capacity.RoleUsage, Statistic: "Sum", Unit: unit, Points: []measure.Point{{Value: sum}}}
+		return measure.Series{Quota: quota, Role: capacity.RoleUsage, Statistic: "Sum", Unit: unit, Points: measure.PointsOf(measure.Point{Value: sum})}
 	}
 	run := &capacity.Run{
 		Manifest: capacity.Manifest{
@@ -115,7 +118,7 @@ func TestCache(t *testing.T) {
 			Quotas:  []capacity.Quota{{ID: "momento.operations"}, {ID: "momento.throughput"}, {ID: "momento.item-size", Kind: capacity.FixedQuota}},
 			Loads:   []capacity.Load{{Operations: []capacity.Operation{{Kind: "graphql"}}}},
 		},
-		Rows:   []measure.Row{{Sent: 1000}},
+		Rows:   measure.RowsOf(measure.Row{Sent: 1000}),
 		Series: []measure.Series{series("momento.operations", "ops", 3000), series("momento.throughput", "B", 3e9)},
 	}
 	is := func(b price.Bill, bytes, most, usd float64) {
@@ -167,7 +170,7 @@ func TestOwnPrices(t *testing.T) {
 			Quotas: []capacity.Quota{{ID: "appsync.request-tokens"}, {ID: "kafka.partition-ingress"}},
 			Loads:  []capacity.Load{{Operations: []capacity.Operation{{Kind: "graphql"}}}},
 		},
-		Rows: []measure.Row{{Sent: 1_000_000, BytesIn: 1e9}},
+		Rows: measure.RowsOf(measure.Row{Sent: 1_000_000, BytesIn: 1e9}),
 	}
 	is := func(b price.Bill, want ...float64) {
 		t.Helper()
@@ -186,7 +189,7 @@ func TestOwnPrices(t *testing.T) {
 	is(price.Of(run).PerHour(1000, nil), 3*3.6, 6, 0.09*3.6)
 	is(price.AtLeast(own, 1e6, 0, 0.5, run.Manifest.Quotas), 3, 3)
 	l := price.Ledger{Prices: price.With(own)}
-	l.Add(run.Rows, run.Manifest.Quotas[0])
+	l.Add(run.Rows.Slice(), run.Manifest.Quotas[0])
 	if math.Abs(l.USD-3.09) > 1e-9 {
 		t.Errorf("the ledger says %v", l.USD)
 	}

@@ -72,7 +72,7 @@ thresholds: [headroom(kafka.producer-byte-rate) > 20%]
 
 	// A run whose use nobody sees has no use, and no refusals: not 0 of either.
 	run := &capacity.Run{Manifest: capacity.Manifest{Quotas: []capacity.Quota{onThreads}, Loads: []capacity.Load{{Name: "views", Operations: []capacity.Operation{{Name: "view", Kind: "kafka"}}}}}}
-	run.Rows = []measure.Row{{Load: "views", Operation: "view", Planned: 1, Sent: 1, OK: 1, Measured: true}}
+	run.Rows = measure.RowsOf(measure.Row{Load: "views", Operation: "view", Planned: 1, Sent: 1, OK: 1, Measured: true})
 	if q := capacity.Assess(run).Quotas[0]; q.Peak != nil || q.Throttled != nil {
 		t.Errorf("use %v, throttled %v", q.Peak, q.Throttled)
 	}

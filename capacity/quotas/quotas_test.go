@@ -92,7 +92,7 @@ func wanted(r quotas.Resolution, id string) []string {
 					labels = append(labels, name+"="+v)
 				}
 			}
-			if w.Period != time.Minute || w.Source != "cloudwatch" || w.Points != nil || w.Unit == "" {
+			if w.Period != time.Minute || w.Source != "cloudwatch" || w.Points.Len() > 0 || w.Unit == "" {
 				out = append(out, "incomplete")
 			}
 			out = append(out, w.Role+" "+w.Namespace+" "+w.Metric+" "+w.Statistic+"{"+strings.Join(labels, " ")+"}")

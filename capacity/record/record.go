@@ -24,6 +24,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,7 +149,8 @@ func Save(dir string, run *capacity.Run) error {
 		return err
 	}
 	err = errors.Join(
-		w.Window(measure.Window{Rows: run.Rows, Intervals: run.Latency}),
+		w.Window(measure.Window{Intervals: run.Latency}),
+		appendLines(w.files[windowsFile], run.Rows.All()),
 		w.Series(run.Series...),
 		w.Event(run.Events...))
 	return errors.Join(err, w.Finish(run.Manifest))
@@ -170,17 +172,17 @@ func (w *Writer) Window(win measure.Window) error {
 		}
 	}
 	_, err := w.files[latencyFile].Write(log)
-	return errors.Join(appendLines(w.files[windowsFile], win.Rows), err)
+	return errors.Join(appendLines(w.files[windowsFile], measure.Each(win.Rows)), err)
 }
 
 // Series appends series; points of a series that is there already join it.
 func (w *Writer) Series(series ...measure.Series) error {
-	return appendLines(w.files[metricsFile], series)
+	return appendLines(w.files[metricsFile], slices.Values(series))
 }
 
 // Event appends events.
 func (w *Writer) Event(events ...capacity.Event) error {
-	return appendLines(w.files[eventsFile], events)
+	return appendLines(w.files[eventsFile], slices.Values(events))
 }
 
 // Finish writes the manifest of a run that has ended, with the sums of all
@@ -217,19 +219,23 @@ func (w *Writer) writeManifest(m manifest) error {
 	return os.Rename(path+".new", path)
 }
 
-func appendLines[T any](w io.Writer, values []T) error {
-	if len(values) == 0 {
-		return nil
-	}
+// appendLines writes values, so many whole lines at a time as make wholeLines bytes.
+func appendLines[T any](w io.Writer, values iter.Seq[T]) error {
+	const wholeLines = 1 << 16
 	var lines bytes.Buffer
 	out := json.NewEncoder(&lines)
 	out.SetEscapeHTML(false)
-	for i := range values {
-		if err := out.Encode(&values[i]); err != nil {
+	for v := range values {
+		if err := out.Encode(v); err != nil {
 			return err
 		}
+		if lines.Len() >= wholeLines {
+			if _, err := lines.WriteTo(w); err != nil {
+				return err
+			}
+		}
 	}
-	_, err := w.Write(lines.Bytes())
+	_, err := lines.WriteTo(w)
 	return err
 }
 
@@ -385,49 +391,37 @@ func (s *steps) add(iv measure.Interval) {
 // rows reads the counters. A second has a line for each flush in which something
 // of it was counted: they are added up as they come.
 func (r *reader) rows() {
-	type key struct {
-		second          int
-		load, operation string
-		measured        bool
-	}
-	index := map[key]int{}
-	names := map[string]string{}
-	name := func(s string) string {
-		if _, ok := names[s]; !ok {
-			names[s] = s
-		}
-		return names[s]
-	}
-	var rows []measure.Row
-	lines(r, windowsFile, func(row measure.Row) {
-		row.Load, row.Operation = name(row.Load), name(row.Operation)
-		k := key{row.Second, row.Load, row.Operation, row.Measured}
-		if i, ok := index[k]; ok {
-			rows[i].Add(&row)
-			return
-		}
-		index[k] = len(rows)
-		rows = append(rows, row)
-	})
-	slices.SortFunc(rows, func(a, b measure.Row) int { return a.Compare(&b) })
-	r.run.Rows = rows
+	lines(r, windowsFile, func(row measure.Row) { r.run.Rows.Add(&row) })
 }
 
-// lines calls each with the values of a file of one JSON value a line. A line
-// without its end is one that was cut.
+// lines calls each with the values of a file of one JSON value a line.
 func lines[T any](r *reader, name string, each func(T)) {
+	r.lines(name, func(line []byte) bool {
+		var v T
+		if json.Unmarshal(line, &v) != nil {
+			return false
+		}
+		each(v)
+		return true
+	})
+}
+
+// lines calls use with the lines of a file, which reports whether it could use one
+// and keeps none. A line without its end is one that was cut.
+func (r *reader) lines(name string, use func(line []byte) bool) {
 	r.read(name, func(in io.Reader) (bad int, err error) {
 		buf := bufio.NewReaderSize(in, 1<<16)
+		var line []byte
 		for {
-			line, err := buf.ReadBytes('\n')
-			if len(line) > 0 {
-				var v T
-				if err != nil || json.Unmarshal(line, &v) != nil {
-					bad++
-				} else {
-					each(v)
-				}
+			part, err := buf.ReadSlice('\n')
+			line = append(line, part...)
+			if err == bufio.ErrBufferFull {
+				continue
 			}
+			if len(line) > 0 && (err != nil || !use(line)) {
+				bad++
+			}
+			line = line[:0]
 			if err == io.EOF {
 				return bad, nil
 			}
@@ -439,16 +433,32 @@ func lines[T any](r *reader, name string, each func(T)) {
 }
 
 // series reads the series and puts the points of equal ones together, ordered by
-// time.
+// time. A long run has millions of lines that begin alike: what comes before the
+// points of a line is read once.
 func (r *reader) series() {
 	var all []measure.Series
-	index := map[string]int{}
-	lines(r, metricsFile, func(s measure.Series) {
-		points := s.Points
-		s.Points = nil
+	index := map[string]int{} // by all but their points
+	heads := map[string]int{} // by the text before the points, which end the line
+	r.lines(metricsFile, func(line []byte) bool {
+		head, tail, _ := bytes.Cut(line, []byte(`"points":`))
+		var points []measure.Point
+		array, closed := bytes.CutSuffix(bytes.TrimSpace(tail), []byte("}"))
+		alone := closed && json.Unmarshal(array, &points) == nil
+		if i, known := heads[string(head)]; known && alone {
+			for _, p := range points {
+				all[i].Points.Add(p)
+			}
+			return true
+		}
+		var s measure.Series
+		if json.Unmarshal(line, &s) != nil {
+			return false
+		}
+		of := s.Points
+		s.Points = measure.Points{}
 		id, err := json.Marshal(s)
 		if err != nil {
-			return
+			return false
 		}
 		i, ok := index[string(id)]
 		if !ok {
@@ -456,10 +466,16 @@ func (r *reader) series() {
 			index[string(id)] = i
 			all = append(all, s)
 		}
-		all[i].Points = append(all[i].Points, points...)
+		if alone {
+			heads[string(head)] = i
+		}
+		for p := range of.All() {
+			all[i].Points.Add(p)
+		}
+		return true
 	})
-	for _, s := range all {
-		slices.SortStableFunc(s.Points, func(a, b measure.Point) int { return a.At.Compare(b.At) })
+	for i := range all {
+		all[i].Points.SortByTime()
 	}
 	r.run.Series = all
 }

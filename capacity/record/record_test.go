@@ -34,7 +34,7 @@ func write(t *testing.T) string {
 			flush := time.Duration(i/10+1) * time.Second
 			cpu := measure.Series{
 				Source: "generator", Metric: "cpu", Statistic: "Average", Period: time.Second,
-				Points: []measure.Point{{At: start.Add(flush), Value: 0.25}},
+				Points: measure.PointsOf(measure.Point{At: start.Add(flush), Value: 0.25}),
 			}
 			if err := errors.Join(w.Window(rec.Flush(flush)), w.Series(cpu)); err != nil {
 				t.Fatal(err)
@@ -57,7 +57,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Errorf("damage: %v", run.Damage)
 	}
 	var sent, tokens, n int64
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		sent += r.Sent
 		tokens += r.TokensDone
 	}
@@ -69,7 +69,7 @@ func TestRoundTrip(t *testing.T) {
 	if sent != 30 || tokens != 6000 || n != 30 {
 		t.Errorf("sent %d, tokens %d, response times %d; want 30, 6000, 30", sent, tokens, n)
 	}
-	if len(run.Series) != 1 || len(run.Series[0].Points) != 3 {
+	if len(run.Series) != 1 || run.Series[0].Points.Len() != 3 {
 		t.Errorf("the parts of a series did not join: %+v", run.Series)
 	}
 	if len(run.Events) != 1 || run.Manifest.State != capacity.Complete || run.Manifest.ID != "launch-1" {
@@ -104,7 +104,7 @@ func TestCutAnywhere(t *testing.T) {
 			if len(run.Damage) == 0 {
 				t.Fatalf("%s cut at %d is called whole", name, n)
 			}
-			if len(run.Rows) > len(whole.Rows) || len(run.Latency) > len(whole.Latency) || len(run.Events) > len(whole.Events) {
+			if len(run.Rows.Slice()) > len(whole.Rows.Slice()) || len(run.Latency) > len(whole.Latency) || len(run.Events) > len(whole.Events) {
 				t.Fatalf("%s cut at %d holds more than the whole", name, n)
 			}
 		}
@@ -113,7 +113,7 @@ func TestCutAnywhere(t *testing.T) {
 		}
 	}
 	again, err := Read(dir)
-	if err != nil || cmp.Diff(whole.Rows, again.Rows) != "" || again.Damage != nil {
+	if err != nil || cmp.Diff(whole.Rows.Slice(), again.Rows.Slice()) != "" || again.Damage != nil {
 		t.Errorf("the restored record differs: %v %v", err, again.Damage)
 	}
 }
@@ -199,8 +199,8 @@ func TestCreateReplacesOnlyRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	run, err := Read(dir)
-	if err != nil || len(run.Rows) != 0 {
-		t.Errorf("rows of the replaced run are still there: %v %v", run.Rows, err)
+	if err != nil || len(run.Rows.Slice()) != 0 {
+		t.Errorf("rows of the replaced run are still there: %v %v", run.Rows.Slice(), err)
 	}
 	if _, err := os.Stat(mine); err != nil {
 		t.Error(err)

@@ -23,14 +23,14 @@ func (l *ticks) Read(ctx context.Context) ([]measure.Series, error) {
 		<-ctx.Done()
 		return nil, errors.New("no answer\nnor anything else")
 	}
-	return []measure.Series{{Source: "live", Metric: "asked", Period: time.Second, Points: []measure.Point{{At: time.Now().Round(0), Value: float64(l.asked)}}}}, nil
+	return []measure.Series{{Source: "live", Metric: "asked", Period: time.Second, Points: measure.PointsOf(measure.Point{At: time.Now().Round(0), Value: float64(l.asked)})}}, nil
 }
 
 // readAt returns at which second of the run each reading was taken.
 func readAt(run *capacity.Run) (at []float64) {
 	for _, s := range run.Series {
 		if s.Source == "live" {
-			for _, p := range s.Points {
+			for p := range s.Points.All() {
 				at = append(at, p.At.Sub(run.Manifest.Start).Seconds())
 			}
 		}

@@ -278,7 +278,7 @@ func (x *execution) second(stop context.CancelFunc) error {
 		if used, ok := x.cpu.read(); ok {
 			series = append(series, measure.Series{
 				Source: "generator", Metric: "cpu", Statistic: "Average", Unit: "fraction", Period: time.Second,
-				Points: []measure.Point{{At: at, Value: used}},
+				Points: measure.PointsOf(measure.Point{At: at, Value: used}),
 			})
 		}
 		seen, events := x.watch(at, now-x.flushed)

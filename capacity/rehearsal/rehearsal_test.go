@@ -77,7 +77,7 @@ func rehearse(t *testing.T, c Config, meanwhile func(cancel context.CancelFunc, 
 // sums adds up a run's rows and checks that nothing was lost.
 func sums(t *testing.T, run *capacity.Run) (s measure.Row) {
 	t.Helper()
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		s.Planned += r.Planned
 		s.Sent += r.Sent
 		s.DroppedGenerator += r.DroppedGenerator
@@ -154,7 +154,7 @@ func TestStopRule(t *testing.T) {
 	if run.Manifest.State != capacity.Stopped || !strings.Contains(run.Manifest.Reason, "utilization") {
 		t.Errorf("state %s: %s", run.Manifest.State, run.Manifest.Reason)
 	}
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		if r.Second >= 11 && r.Sent > 0 {
 			t.Errorf("%d requests were still sent in second %d", r.Sent, r.Second)
 		}
@@ -195,7 +195,7 @@ func (w watched) Watch(at time.Time, period time.Duration) ([]measure.Series, []
 	*w.opened++
 	return []measure.Series{{
 		Source: measure.HTTPClient, Metric: measure.HTTPOpened, Statistic: "Sum", Labels: map[string]string{}, Period: period,
-		Points: []measure.Point{{At: at, Value: float64(*w.opened)}},
+		Points: measure.PointsOf(measure.Point{At: at, Value: float64(*w.opened)}),
 	}}, []load.Notice{{At: at, For: 1500 * time.Millisecond, Kind: "broker", Text: "silent"}}
 }
 
@@ -217,7 +217,7 @@ func TestWatch(t *testing.T) {
 	if len(found) != 1 || found[0].Labels["load"] != "viewers" {
 		t.Fatalf("got %+v", found)
 	}
-	points := found[0].Points
+	points := found[0].Points.Slice()
 	if len(points) < 4 || !points[0].At.Before(run.Manifest.Start) || points[0].Value != 1 || points[1].At.Before(run.Manifest.Start) || points[3].Value != 4 {
 		t.Errorf("run from %s: got %+v", run.Manifest.Start, points)
 	}

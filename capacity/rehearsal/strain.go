@@ -42,7 +42,7 @@ func (m *strainMeter) read(start, from time.Time) (series []measure.Series) {
 	one := func(metric, statistic string, value float64) {
 		series = append(series, measure.Series{
 			Source: "generator", Metric: metric, Statistic: statistic, Unit: "s", Period: time.Second,
-			Points: []measure.Point{{At: from, Value: value}},
+			Points: measure.PointsOf(measure.Point{At: from, Value: value}),
 		})
 	}
 	for i, s := range strained {

@@ -46,13 +46,13 @@ func TestStrainMeter(t *testing.T) {
 	if len(got) != 3 {
 		t.Fatalf("%v", got)
 	}
-	if p := got["gc_pause"].Points[0].Value; p <= 0 || p > 60 {
+	if p := got["gc_pause"].Points.Slice()[0].Value; p <= 0 || p > 60 {
 		t.Errorf("a pause of %g s", p)
 	}
-	if l := got["sched_latency"].Points[0].Value; l <= 0 || l > 60 {
+	if l := got["sched_latency"].Points.Slice()[0].Value; l <= 0 || l > 60 {
 		t.Errorf("a scheduling latency of %g s", l)
 	}
-	if o := got["clock_offset"].Points[0].Value; math.Abs(o) > 10 {
+	if o := got["clock_offset"].Points.Slice()[0].Value; math.Abs(o) > 10 {
 		t.Errorf("an offset of %g s", o)
 	}
 }
@@ -63,7 +63,7 @@ func TestStrainIsRecorded(t *testing.T) {
 	points := map[string][]measure.Point{}
 	for _, s := range run.Series {
 		if s.Source == "generator" {
-			points[s.Metric] = s.Points
+			points[s.Metric] = s.Points.Slice()
 		}
 	}
 	for _, metric := range []string{"gc_pause", "sched_latency", "clock_offset"} {

@@ -62,12 +62,11 @@ func Fluid(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, 
 	if err := f.follow(); err != nil {
 		return nil, err
 	}
-	f.run.Rows = measure.Sum(f.run.Rows)
 	f.run.Latency = f.latency()
 	for i := range f.run.Manifest.Loads {
 		l := &f.run.Manifest.Loads[i]
 		l.Planned = 0
-		for _, r := range f.run.Rows {
+		for r := range f.run.Rows.All() {
 			if r.Load == l.Name {
 				l.Planned += r.Planned
 			}
@@ -200,7 +199,7 @@ func (f *flow) close(second time.Duration) {
 		for measured := range c.parts {
 			if row, came := f.row(c, measured == 1); came {
 				row.Second = int(second / time.Second)
-				f.run.Rows = append(f.run.Rows, row)
+				f.run.Rows.Add(&row)
 			}
 		}
 	}

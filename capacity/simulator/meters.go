@@ -64,7 +64,7 @@ func newMeters(run *capacity.Run, sys *model.System, want []measure.Series, peri
 		if s.Statistic == "Maximum" {
 			value = func(c *charged) float64 { return c.highest }
 		}
-		s.Source, s.Namespace, s.Period, s.Points = "simulator", "", period, nil
+		s.Source, s.Namespace, s.Period, s.Points = "simulator", "", period, measure.Points{}
 		m.wanted = append(m.wanted, &meter{s, &m.limiters[i], value})
 	}
 	m.begin(0)
@@ -96,7 +96,7 @@ func (m *meters) until(at time.Duration) {
 func (m *meters) close() {
 	at := time.Unix(0, m.now*int64(m.period)).UTC()
 	for _, x := range m.wanted {
-		x.series.Points = append(x.series.Points, measure.Point{At: at, Value: x.value(x.of)})
+		x.series.Points.Add(measure.Point{At: at, Value: x.value(x.of)})
 	}
 	for i := range m.limiters {
 		m.limiters[i] = charged{size: m.limiters[i].size}

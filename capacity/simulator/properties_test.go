@@ -118,8 +118,7 @@ func TestSimulationConserves(t *testing.T) {
 		}
 		var flying, planned int64
 		var inFlight float64
-		for i := range run.Rows {
-			r := &run.Rows[i]
+		for r := range run.Rows.All() {
 			if r.Planned != r.Sent+r.Dropped()+r.NotDue {
 				t.Fatalf("second %d: %+v", r.Second, r)
 			}

@@ -46,7 +46,7 @@ operations: [{name: get, service_time: 1ms, charges: [{limiter: stock.lookups, a
 	}
 	var served, refused float64
 	for _, x := range run.Series {
-		for _, p := range x.Points {
+		for p := range x.Points.All() {
 			if at := p.At.Sub(run.Manifest.Start); at < 20*time.Second || at >= 55*time.Second {
 				continue
 			}
@@ -96,7 +96,7 @@ operations: [{name: get, service_time: 1ms, charges: [{limiter: redis.node, amou
 			t.Fatal(err)
 		}
 		var ok, sent int64
-		for _, r := range run.Rows {
+		for r := range run.Rows.All() {
 			if r.Second >= 560 && r.Second < 620 {
 				ok, sent = ok+r.OK, sent+r.Sent
 			}

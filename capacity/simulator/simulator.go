@@ -152,7 +152,7 @@ func (x *frame) prepare(s *scenarios.Scenario, sys *model.System, o Options) ([]
 func (x *frame) finish() {
 	x.run.Series = x.meters.series()
 	for _, s := range x.run.Series {
-		s.Points = nil
+		s.Points = measure.Points{}
 		x.run.Manifest.Expected = append(x.run.Manifest.Expected, s)
 	}
 }

@@ -80,12 +80,12 @@ operations: [{name: get, service_time: 2500ms, charges: [{limiter: lambda.concur
 `)
 	run := simulate(t, s, sys)
 	for _, x := range run.Series {
-		if len(x.Points) < 40 {
-			t.Errorf("%s of %s has %d points", x.Metric, x.Quota, len(x.Points))
+		if x.Points.Len() < 40 {
+			t.Errorf("%s of %s has %d points", x.Metric, x.Quota, x.Points.Len())
 		}
 		if x.Quota == "lambda.concurrency" && x.Role == capacity.RoleUsage {
 			var sum float64
-			for _, p := range x.Points {
+			for p := range x.Points.All() {
 				sum += p.Value
 			}
 			if sum < 30 { // half of 40 requests, each of them in use in two seconds or three
@@ -101,7 +101,7 @@ operations: [{name: get, service_time: 2500ms, charges: [{limiter: lambda.concur
 func TestSameSeedSameRun(t *testing.T) {
 	s, sys := ready(t, "premiere")
 	one, two := simulate(t, s, sys), simulate(t, s, sys)
-	if diff := cmp.Diff(one.Rows, two.Rows); diff != "" {
+	if diff := cmp.Diff(one.Rows.Slice(), two.Rows.Slice()); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(one.Series, two.Series); diff != "" {
@@ -121,7 +121,7 @@ func TestAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(run.Rows, again.Rows); diff != "" {
+		if diff := cmp.Diff(run.Rows.Slice(), again.Rows.Slice()); diff != "" {
 			t.Errorf("%s: -run +again:\n%s", name, diff)
 		}
 		if diff := cmp.Diff(run.Series, again.Series); diff != "" {

@@ -121,7 +121,7 @@ loads: [{name: pings, operations: [{name: ping, graphql: {query: "{ ping }"}}], 
 		t.Fatal(err)
 	}
 	var sent int64
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		sent += r.Sent
 	}
 	s.mu.Lock()

@@ -46,7 +46,7 @@ func history(ctx context.Context, target, dir string, source observe.Source, wan
 	}
 	var highest float64
 	for _, s := range series {
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			highest = max(highest, p.Value/s.Period.Seconds())
 		}
 	}

@@ -26,7 +26,7 @@ func (p *past) Read(_ context.Context, want []measure.Series, from, to time.Time
 	s := want[0]
 	s.Period = time.Minute
 	for i, n := range []float64{600, 4980, 1200} {
-		s.Points = append(s.Points, measure.Point{At: from.Add(time.Duration(i) * time.Minute), Value: n})
+		s.Points.Add(measure.Point{At: from.Add(time.Duration(i) * time.Minute), Value: n})
 	}
 	return []measure.Series{s}, p.err
 }

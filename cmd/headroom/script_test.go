@@ -36,9 +36,10 @@ import (
 // The stories of the command line are in testdata/script: each is a user's
 // session, with the files that it begins with.
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"headroom": main})
-}
+func TestMain(m *testing.M) { testscript.Main(m, programs) }
+
+// programs are what stories and tests run as processes of their own.
+var programs = map[string]func(){"headroom": main}
 
 func TestScripts(t *testing.T) {
 	testscript.RunT(inTurn{t}, testscript.Params{
@@ -303,7 +304,7 @@ func cloudSum(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var ledger, cloud float64
 	points := 0
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		switch args[1] {
 		case "TokensConsumed":
 			ledger += float64(r.TokensDone)
@@ -313,7 +314,7 @@ func cloudSum(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	for _, s := range run.Series {
 		if s.Metric == args[1] && s.Statistic == "Sum" {
-			for _, p := range s.Points {
+			for p := range s.Points.All() {
 				cloud += p.Value
 				points++
 			}

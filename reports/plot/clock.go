@@ -89,7 +89,7 @@ func (t *timeline) apart(loads []capacity.Load) (groups [][]capacity.Load) {
 	const flat = 5
 	lowest, highest := math.Inf(1), 0.0
 	for _, l := range loads {
-		top := slices.Max(t.of(l, func(r measure.Row) int64 { return r.Planned }))
+		top := slices.Max(t.of(l, func(r *measure.Row) int64 { return r.Planned }))
 		lowest, highest = min(lowest, top), max(highest, top)
 	}
 	if highest <= flat*lowest {
@@ -102,8 +102,8 @@ func (t *timeline) apart(loads []capacity.Load) (groups [][]capacity.Load) {
 }
 
 // of returns a figure of a load's rows, per second.
-func (t *timeline) of(l capacity.Load, n func(measure.Row) int64) []float64 {
-	return t.perSecond(func(r measure.Row) float64 {
+func (t *timeline) of(l capacity.Load, n func(*measure.Row) int64) []float64 {
+	return t.perSecond(func(r *measure.Row) float64 {
 		if r.Load != l.Name {
 			return 0
 		}
@@ -117,7 +117,7 @@ func (t *timeline) loadRates(loads []capacity.Load, hue int) chart {
 	var marks []mark
 	top := 0.0
 	for i, l := range loads {
-		offered, answered := t.of(l, func(r measure.Row) int64 { return r.Planned }), t.of(l, func(r measure.Row) int64 { return r.OK })
+		offered, answered := t.of(l, func(r *measure.Row) int64 { return r.Planned }), t.of(l, func(r *measure.Row) int64 { return r.OK })
 		top = max(top, slices.Max(offered), slices.Max(answered))
 		marks = append(marks,
 			line{name: l.Name + " offered", role: hues[hue+i], dash: dotted, weight: 1.3, xs: t.at, ys: offered},
@@ -167,7 +167,7 @@ func (t *timeline) waits() (c chart, ok bool) {
 		if s.Source != measure.KafkaClient || s.Metric != measure.KafkaThrottleTime {
 			continue
 		}
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			at := max(0, p.At.Sub(t.run.Manifest.Start)).Seconds()
 			if i := int(at / t.step); i < len(longest) {
 				longest[i] = max(longest[i], p.Value)

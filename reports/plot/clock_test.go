@@ -36,12 +36,14 @@ func bothLoads() *capacity.Run {
 			d.Add(iv)
 			run.Latency = append(run.Latency, d.Interval(iv.Load, iv.Operation, iv.Kind, iv.Start, iv.End))
 		}
-		run.Rows = append(run.Rows, win.Rows...)
+		for i := range win.Rows {
+			run.Rows.Add(&win.Rows[i])
+		}
 	}
 	add := func(source, metric string, labels map[string]string, value func(s int) float64) {
 		one := measure.Series{Source: source, Metric: metric, Labels: labels, Period: time.Second}
 		for s := range 60 {
-			one.Points = append(one.Points, measure.Point{At: start.Add(time.Duration(s) * time.Second), Value: value(s)})
+			one.Points.Add(measure.Point{At: start.Add(time.Duration(s) * time.Second), Value: value(s)})
 		}
 		run.Series = append(run.Series, one)
 	}
@@ -111,11 +113,14 @@ func TestClock(t *testing.T) {
 	run.Latency = few
 	// A load that would be flat beside the other has an area of its own.
 	areas := len(find(capacity.Assessment{}).chart.under)
-	for i := range run.Rows {
-		if run.Rows[i].Load == "view-events" {
-			run.Rows[i].Planned *= 20
+	run.Rows.Edit(func(rows []measure.Row) []measure.Row {
+		for i := range rows {
+			if rows[i].Load == "view-events" {
+				rows[i].Planned *= 20
+			}
 		}
-	}
+		return rows
+	})
 	if f := find(capacity.Assessment{}); len(f.chart.under) != areas+1 || f.chart.y.max > 200 {
 		t.Errorf("%d areas below an axis to %v, want %d below one of 100/s", len(f.chart.under), f.chart.y.max, areas+1)
 	}

@@ -26,7 +26,7 @@ const (
 // rate shows what was offered and what became of it.
 func rate(t *timeline) Figure {
 	f := Figure{Name: "rate", Title: "Offered, served and throttled requests"}
-	planned := t.total(func(r measure.Row) int64 { return r.Planned })
+	planned := t.total(func(r *measure.Row) int64 { return r.Planned })
 	if planned == 0 {
 		f.Missing = "The record holds no requests."
 		return f
@@ -37,18 +37,18 @@ func rate(t *timeline) Figure {
 		line{name: "served", role: blue, weight: 2, xs: t.at, ys: t.ok},
 	}
 	f.Caption = fmt.Sprintf("%s requests were offered, at most %s/s, and %s served.",
-		count(planned), unit.Human(slices.Max(t.planned)), count(t.total(func(r measure.Row) int64 { return r.OK })))
-	more := func(name string, r role, dash []vg.Length, ys []float64, of func(measure.Row) int64) {
+		count(planned), unit.Human(slices.Max(t.planned)), count(t.total(func(r *measure.Row) int64 { return r.OK })))
+	more := func(name string, r role, dash []vg.Length, ys []float64, of func(*measure.Row) int64) {
 		if n := t.total(of); n > 0 {
 			marks = append(marks, line{name: name, role: r, dash: dash, weight: 1.8, xs: t.at, ys: ys})
 			f.Caption += fmt.Sprintf(" %s: %s.", strings.ToUpper(name[:1])+name[1:], count(n))
 		}
 	}
-	more("throttled", red, dashed, t.throttled, func(r measure.Row) int64 { return r.Throttled })
-	more("other errors", purple, dotted, t.errors, func(r measure.Row) int64 {
+	more("throttled", red, dashed, t.throttled, func(r *measure.Row) int64 { return r.Throttled })
+	more("other errors", purple, dotted, t.errors, func(r *measure.Row) int64 {
 		return r.Failed + r.Rejected + r.Unclassified + r.TimedOut + r.GeneratorErrors + r.Unfinished
 	})
-	more("dropped by the generator", amber, dashed, t.dropped, func(r measure.Row) int64 { return r.DroppedGenerator + r.DroppedSaturation })
+	more("dropped by the generator", amber, dashed, t.dropped, func(r *measure.Row) int64 { return r.DroppedGenerator + r.DroppedSaturation })
 	if t.step > 1 {
 		f.Caption += fmt.Sprintf(" Means of %g s.", t.step)
 	}
@@ -223,7 +223,7 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 		}
 	}
 	f.Caption = fmt.Sprintf("The slope is the unit cost, %s for one arrival.", UnitCost(q)) + f.Caption
-	if t.total(func(r measure.Row) int64 { return r.Throttled }) > 0 {
+	if t.total(func(r *measure.Row) int64 { return r.Throttled }) > 0 {
 		f.Caption += " Refused requests charge less or nothing, so seconds with refusals lie below it."
 	}
 	if binds {

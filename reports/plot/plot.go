@@ -90,7 +90,7 @@ func withheld(t *timeline, a capacity.Assessment) string {
 		return "The run is INVALID, so its response times are withheld."
 	case a.Withheld != "":
 		return "The record is not whole, so its response times are withheld."
-	case t.total(func(r measure.Row) int64 { return r.DroppedSaturation }) > 0:
+	case t.total(func(r *measure.Row) int64 { return r.DroppedSaturation }) > 0:
 		return "Requests were dropped at the in-flight limit, and their response times are not known: those of the others are withheld."
 	}
 	return ""

@@ -116,7 +116,7 @@ func TestLongRun(t *testing.T) {
 		if s == 41234 {
 			r.TokensDone = 77
 		}
-		run.Rows = append(run.Rows, r)
+		run.Rows.Add(&r)
 	}
 	q := capacity.QuotaResult{ID: capacity.RequestTokens, Kind: capacity.RateQuota, Unit: "tokens", Limit: 100, Resolution: "1s ledger"}
 	u := usage(newTimeline(run), q)
@@ -142,11 +142,11 @@ func TestLongRun(t *testing.T) {
 
 // A second whose answers carried no token count is a gap, not a zero.
 func TestLedgerGap(t *testing.T) {
-	run := &capacity.Run{Rows: []measure.Row{
-		{Second: 0, OK: 2, TokensN: 2, TokensNSent: 2, TokensDone: 400, TokensSent: 400},
-		{Second: 1, OK: 2},
-		{Second: 2, Throttled: 2},
-	}}
+	run := &capacity.Run{Rows: measure.RowsOf(
+		measure.Row{Second: 0, OK: 2, TokensN: 2, TokensNSent: 2, TokensDone: 400, TokensSent: 400},
+		measure.Row{Second: 1, OK: 2},
+		measure.Row{Second: 2, Throttled: 2},
+	)}
 	got := usage(newTimeline(run), capacity.QuotaResult{ID: capacity.RequestTokens}).fine
 	if len(got) != 3 || got[0].value != 400 || !math.IsNaN(got[1].value) || got[2].value != 0 {
 		t.Errorf("%+v", got)

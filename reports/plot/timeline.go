@@ -35,7 +35,7 @@ func newTimeline(run *capacity.Run) *timeline {
 			t.end = max(t.end, end)
 		}
 	}
-	for _, r := range run.Rows {
+	for r := range run.Rows.All() {
 		t.end = max(t.end, float64(r.Second+1))
 	}
 	t.step = stepFor(t.end/mostSteps, 1)
@@ -43,14 +43,14 @@ func newTimeline(run *capacity.Run) *timeline {
 	for i := range n {
 		t.at = append(t.at, (float64(i)+0.5)*t.step)
 	}
-	t.planned = t.perSecond(func(r measure.Row) float64 { return float64(r.Planned) })
-	t.dropped = t.perSecond(func(r measure.Row) float64 { return float64(r.DroppedGenerator + r.DroppedSaturation) })
-	t.ok = t.perSecond(func(r measure.Row) float64 { return float64(r.OK) })
-	t.throttled = t.perSecond(func(r measure.Row) float64 { return float64(r.Throttled) })
-	t.errors = t.perSecond(func(r measure.Row) float64 {
+	t.planned = t.perSecond(func(r *measure.Row) float64 { return float64(r.Planned) })
+	t.dropped = t.perSecond(func(r *measure.Row) float64 { return float64(r.DroppedGenerator + r.DroppedSaturation) })
+	t.ok = t.perSecond(func(r *measure.Row) float64 { return float64(r.OK) })
+	t.throttled = t.perSecond(func(r *measure.Row) float64 { return float64(r.Throttled) })
+	t.errors = t.perSecond(func(r *measure.Row) float64 {
 		return float64(r.Failed + r.Rejected + r.Unclassified + r.TimedOut + r.GeneratorErrors + r.Unfinished)
 	})
-	t.inFlight = t.perSecond(func(r measure.Row) float64 { return r.InFlight })
+	t.inFlight = t.perSecond(func(r *measure.Row) float64 { return r.InFlight })
 	return t
 }
 
@@ -66,9 +66,9 @@ func stepFor(lowest, least float64) float64 {
 
 // perSecond adds up a figure of the rows and returns its mean per second in
 // each step.
-func (t *timeline) perSecond(of func(measure.Row) float64) []float64 {
+func (t *timeline) perSecond(of func(*measure.Row) float64) []float64 {
 	v := make([]float64, len(t.at))
-	for _, r := range t.run.Rows {
+	for r := range t.run.Rows.All() {
 		if i := int(float64(r.Second) / t.step); r.Second >= 0 && i < len(v) {
 			v[i] += of(r) / t.step
 		}
@@ -81,7 +81,7 @@ func (t *timeline) perSecond(of func(measure.Row) float64) []float64 {
 func (t *timeline) offered(q capacity.QuotaResult) func(from, to float64) float64 {
 	loads := t.quota(q.ID).Loads
 	var arrivals []float64 // in each second
-	for _, r := range t.run.Rows {
+	for r := range t.run.Rows.All() {
 		if r.Second < 0 || len(loads) > 0 && !slices.Contains(loads, r.Load) {
 			continue
 		}
@@ -110,8 +110,8 @@ func (t *timeline) quota(id string) capacity.Quota {
 }
 
 // total adds up a figure of all rows.
-func (t *timeline) total(of func(measure.Row) int64) (n int64) {
-	for _, r := range t.run.Rows {
+func (t *timeline) total(of func(*measure.Row) int64) (n int64) {
+	for r := range t.run.Rows.All() {
 		n += of(r)
 	}
 	return n

@@ -40,7 +40,7 @@ func usage(t *timeline, q capacity.QuotaResult) used {
 		}
 		period := s.Period.Seconds()
 		u.coarseName = fmt.Sprintf("%g s %s (%s)", period, statistics[s.Statistic], s.Source)
-		for _, p := range s.Points {
+		for p := range s.Points.All() {
 			from, v := p.At.Sub(t.run.Manifest.Start).Seconds(), p.Value
 			if from+period <= 0 || from >= t.end || math.IsNaN(v) {
 				continue
@@ -107,7 +107,7 @@ func (t *timeline) highest(use []float64) (spans []span) {
 // ledger returns the tokens of each second, of a long run those of the highest
 // second in each step. A second whose answers carried no token count is a gap.
 func (t *timeline) ledger(q capacity.QuotaResult) (spans []span) {
-	use := capacity.LedgerUse(t.quota(q.ID), t.run.Rows)
+	use := capacity.LedgerUse(t.quota(q.ID), t.run.Rows.All())
 	if len(use) == 0 {
 		return nil
 	}

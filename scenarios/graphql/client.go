@@ -26,7 +26,7 @@ func (d *Driver) Watch(at time.Time, period time.Duration) (all []measure.Series
 	add := func(metric, statistic, unit string, v float64) {
 		all = append(all, measure.Series{
 			Source: measure.HTTPClient, Metric: metric, Labels: map[string]string{}, Statistic: statistic, Unit: unit, Period: period,
-			Points: []measure.Point{{At: at, Value: v}},
+			Points: measure.PointsOf(measure.Point{At: at, Value: v}),
 		})
 	}
 	sum := func(metric string, n int64) { add(metric, "Sum", "count", float64(n)) }

@@ -486,7 +486,7 @@ func watched(d *Driver) map[string]float64 {
 	seen := map[string]float64{}
 	series, _ := d.Watch(time.Unix(1, 0), time.Second)
 	for _, s := range series {
-		seen[s.Metric+" "+s.Statistic] = s.Points[0].Value
+		seen[s.Metric+" "+s.Statistic] = s.Points.Slice()[0].Value
 	}
 	return seen
 }

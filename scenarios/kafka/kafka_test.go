@@ -98,8 +98,8 @@ func TestConservation(t *testing.T) {
 		}
 		var p int32
 		fmt.Sscan(s.Labels["partition"], &p)
-		if got := c.PartitionInfo("views", p).HighWatermark; float64(got) != s.Points[0].Value {
-			t.Errorf("partition %d holds %d, counted were %v", p, got, s.Points[0].Value)
+		if got := c.PartitionInfo("views", p).HighWatermark; float64(got) != s.Points.Slice()[0].Value {
+			t.Errorf("partition %d holds %d, counted were %v", p, got, s.Points.Slice()[0].Value)
 		}
 	}
 }

@@ -234,7 +234,7 @@ func (d *Driver) Watch(at time.Time, period time.Duration) ([]measure.Series, []
 	add := func(metric, statistic, unit string, labels map[string]string, v float64) {
 		all = append(all, measure.Series{
 			Source: measure.KafkaClient, Metric: metric, Labels: maps.Clone(labels), Statistic: statistic, Unit: unit, Period: period,
-			Points: []measure.Point{{At: at, Value: v}},
+			Points: measure.PointsOf(measure.Point{At: at, Value: v}),
 		})
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.brokers)) {

@@ -114,7 +114,7 @@ func TestThrottledTo(t *testing.T) {
 		series, _ := (&Driver{meter: one}).Watch(noon, time.Second)
 		for _, s := range series {
 			if s.Metric == measure.KafkaThrottledTo && s.Labels["broker"] == "1" {
-				values = append(values, s.Points[0].Value)
+				values = append(values, s.Points.Slice()[0].Value)
 			}
 		}
 		return values

@@ -106,7 +106,7 @@ func TestVirtualConnections(t *testing.T) {
 		seen := map[string]float64{}
 		series, _ := last.Watch(time.Now(), time.Second)
 		for _, s := range series {
-			seen[s.Metric] += s.Points[0].Value
+			seen[s.Metric] += s.Points.Slice()[0].Value
 		}
 		if seen[measure.KafkaConnections] != float64(len(at)) || seen[measure.KafkaNewConnections] != newIAMConnections {
 			t.Errorf("of %d connections the driver tells %v, %v in a second", len(at), seen[measure.KafkaConnections], seen[measure.KafkaNewConnections])

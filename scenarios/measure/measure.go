@@ -133,5 +133,5 @@ type Series struct {
 	Statistic string        `json:"statistic"` // Sum, Maximum, Average
 	Unit      string        `json:"unit,omitempty"`
 	Period    time.Duration `json:"period"` // in nanoseconds
-	Points    []Point       `json:"points"`
+	Points    Points        `json:"points"`
 }

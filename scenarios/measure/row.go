@@ -29,25 +29,9 @@ func (r *Row) Completed() int64 {
 // Add adds the counters of o to r. Second, Load, Operation and Measured stay as
 // they are.
 func (r *Row) Add(o *Row) {
-	r.Planned += o.Planned
-	r.Sent += o.Sent
-	r.DroppedGenerator += o.DroppedGenerator
-	r.DroppedSaturation += o.DroppedSaturation
-	r.NotDue += o.NotDue
-	r.OK += o.OK
-	r.Throttled += o.Throttled
-	r.Failed += o.Failed
-	r.Rejected += o.Rejected
-	r.Unclassified += o.Unclassified
-	r.TimedOut += o.TimedOut
-	r.GeneratorErrors += o.GeneratorErrors
-	r.Unfinished += o.Unfinished
-	r.TokensSent += o.TokensSent
-	r.TokensDone += o.TokensDone
-	r.TokensN += o.TokensN
-	r.TokensNSent += o.TokensNSent
-	r.BytesIn += o.BytesIn
-	r.BytesOut += o.BytesOut
+	for _, counter := range counters {
+		*counter(r) += *counter(o)
+	}
 	r.InFlight += o.InFlight
 	for i := range r.PlannedSlots {
 		r.PlannedSlots[i] += o.PlannedSlots[i]

@@ -10,8 +10,9 @@ type Virtual struct {
 	step    time.Duration
 	reasons reasons
 	book    *book
-	rows    []Row
-	passed  int // steps that are over
+	rows    Rows
+	taken   []Row // the memory of those that are added to rows next
+	passed  int   // steps that are over
 	// responses are those of the steps that aren't: of operation i in step k at
 	// (k-passed)*len(ops)+i. spare has the memory of those that are.
 	responses, spare []tally
@@ -62,7 +63,15 @@ func (v *Virtual) Record(s *Sample) {
 func (v *Virtual) Pass(at time.Duration) {
 	for time.Duration(v.passed+1)*v.step <= at {
 		v.close(time.Duration(v.passed+1) * v.step)
-		v.rows = v.book.take(v.ops, &v.reasons, v.rows)
+		v.take()
+	}
+}
+
+// take adds what is counted to the rows.
+func (v *Virtual) take() {
+	v.taken = v.book.take(v.ops, &v.reasons, v.taken[:0])
+	for i := range v.taken {
+		v.rows.Add(&v.taken[i])
 	}
 }
 
@@ -90,9 +99,9 @@ func (v *Virtual) add(t *tally, op, kind int, start, end time.Duration) {
 	})
 }
 
-// End returns what was recorded of a run that ends at an instant: its rows, as Sum
-// does, and its histograms. Nothing can be recorded after it.
-func (v *Virtual) End(at time.Duration) ([]Row, []Interval) {
+// End returns what was recorded of a run that ends at an instant: its rows and its
+// histograms. Nothing can be recorded after it.
+func (v *Virtual) End(at time.Duration) (Rows, []Interval) {
 	for v.Pass(at); len(v.responses) > 0; {
 		v.close(at)
 	}
@@ -101,5 +110,6 @@ func (v *Virtual) End(at time.Duration) ([]Row, []Interval) {
 			v.add(&v.book.tallies[op*len(kinds)+kind], op, kind, 0, at)
 		}
 	}
-	return Sum(v.book.take(v.ops, &v.reasons, v.rows)), v.closed
+	v.take()
+	return v.rows, v.closed
 }

@@ -78,7 +78,7 @@ func TestVirtualIsARecorder(t *testing.T) {
 			}
 		}
 		summed, got := v.End(end)
-		if d := cmp.Diff(measure.Sum(rows), summed, cmp.Comparer(func(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 })); d != "" {
+		if d := cmp.Diff(measure.Sum(rows), summed.Slice(), cmp.Comparer(func(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 })); d != "" {
 			t.Fatal(d)
 		}
 		if len(got) != len(want) {

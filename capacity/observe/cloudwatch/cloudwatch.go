@@ -65,7 +65,7 @@ func (s *Source) Read(ctx context.Context, want []measure.Series, from, to time.
 	for i := range got {
 		parts := slices.DeleteFunc(slices.Clone(queries), func(q *query) bool { return q.want != i })
 		points, err := sum(parts)
-		got[i].Points = points
+		got[i].Points = measure.PointsOf(points...)
 		faults = append(faults, err)
 	}
 	return got, errors.Join(faults...)
@@ -76,7 +76,7 @@ func (s *Source) Read(ctx context.Context, want []measure.Series, from, to time.
 func (s *Source) plan(ctx context.Context, want []measure.Series) (got []measure.Series, queries []*query, faults []error) {
 	lists := make(map[filter]listing)
 	for i, w := range want {
-		w.Points = nil
+		w.Points = measure.Points{}
 		metrics := []types.Metric{metricOf(w)}
 		if f, ok := search(w); ok {
 			l, done := lists[f]

@@ -57,7 +57,7 @@ func mustRead(t *testing.T, f *fake, want ...measure.Series) []measure.Series {
 
 func same(t *testing.T, got measure.Series, want []measure.Point) {
 	t.Helper()
-	if d := cmp.Diff(want, got.Points); d != "" {
+	if d := cmp.Diff(want, got.Points.Slice()); d != "" {
 		t.Errorf("%s: points (-want +got)\n%s", got.Metric, d)
 	}
 }
@@ -147,7 +147,7 @@ func TestReadSaysWhatIsForbidden(t *testing.T) {
 	}
 	f.get = func(_ int, r *reply) { r.fail = "AccessDeniedException" }
 	got, err = read(t, f, concurrency)
-	if err == nil || !strings.Contains(err.Error(), "give the credentials cloudwatch:GetMetricData") || len(got[0].Points) > 0 {
+	if err == nil || !strings.Contains(err.Error(), "give the credentials cloudwatch:GetMetricData") || got[0].Points.Len() > 0 {
 		t.Errorf("refused: %v, %v", got, err)
 	}
 }
@@ -217,7 +217,7 @@ func TestReadGivesUpASumThatLacksAPart(t *testing.T) {
 	}
 	f.listing = "AccessDeniedException"
 	got, err = read(t, f, tokens)
-	if err == nil || !strings.Contains(err.Error(), "cloudwatch:ListMetrics") || len(got[0].Points) > 0 {
+	if err == nil || !strings.Contains(err.Error(), "cloudwatch:ListMetrics") || got[0].Points.Len() > 0 {
 		t.Errorf("without a list: %v, %v", got, err)
 	}
 }

@@ -110,7 +110,7 @@ func (b *Brokers) Read(ctx context.Context) ([]measure.Series, error) {
 	add := func(metric, unit string, labels map[string]string, v float64) {
 		all = append(all, measure.Series{
 			Source: measure.KafkaBroker, Metric: metric, Labels: labels, Statistic: "Maximum", Unit: unit, Period: time.Second,
-			Points: []measure.Point{{At: now, Value: v}},
+			Points: measure.PointsOf(measure.Point{At: now, Value: v}),
 		})
 	}
 	if !b.counted {

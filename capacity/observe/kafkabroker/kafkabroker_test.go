@@ -78,10 +78,10 @@ func values(t *testing.T, all []measure.Series) map[string]float64 {
 	t.Helper()
 	got := map[string]float64{}
 	for _, s := range all {
-		if s.Source != measure.KafkaBroker || len(s.Points) != 1 || s.Points[0].At.IsZero() {
+		if s.Source != measure.KafkaBroker || s.Points.Len() != 1 || s.Points.Slice()[0].At.IsZero() {
 			t.Errorf("series %+v", s)
 		}
-		got[strings.TrimSpace(fmt.Sprint(s.Metric, " ", s.Labels["group"], " ", s.Labels["topic"], " ", s.Labels["partition"], s.Labels["broker"]))] = s.Points[0].Value
+		got[strings.TrimSpace(fmt.Sprint(s.Metric, " ", s.Labels["group"], " ", s.Labels["topic"], " ", s.Labels["partition"], s.Labels["broker"]))] = s.Points.Slice()[0].Value
 	}
 	return got
 }
