@@ -17,8 +17,7 @@ func Mix(run *capacity.Run, weights map[string]float64) map[string]float64 {
 	}
 	operations := make(map[string]*operation)
 	var calling float64 // requests of all that call Lambda
-	for i := range run.Rows {
-		r := &run.Rows[i]
+	for r := range run.Rows.All() {
 		op := operations[r.Operation]
 		if op == nil {
 			op = new(operation)

@@ -207,8 +207,8 @@ func TestMixOfCallers(t *testing.T) {
 			Sandbox: true, Quotas: []capacity.Quota{{ID: "appsync.request-tokens"}, {ID: "lambda.concurrency"}},
 			Loads: []capacity.Load{{Operations: []capacity.Operation{{Name: "a", Kind: "graphql"}, {Name: "b", Kind: "graphql"}}}},
 		},
-		Rows:   []measure.Row{{Operation: "a", Sent: 900, BytesIn: 9000}, {Operation: "b", Sent: 100, BytesIn: 100_000}},
-		Series: []measure.Series{{Quota: "lambda.concurrency", Role: capacity.RoleRequests, Statistic: "Sum", Points: []measure.Point{{Value: 1100}}}},
+		Rows:   measure.RowsOf(measure.Row{Operation: "a", Sent: 900, BytesIn: 9000}, measure.Row{Operation: "b", Sent: 100, BytesIn: 100_000}),
+		Series: []measure.Series{{Quota: "lambda.concurrency", Role: capacity.RoleRequests, Statistic: "Sum", Points: measure.PointsOf(measure.Point{Value: 1100})}},
 	}
 	mix := map[string]float64{"a": 1, "b": 1}
 	hour := price.Of(run).PerHour(1, price.Mix(run, mix))
