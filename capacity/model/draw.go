@@ -18,7 +18,7 @@ func stream(seed uint64, purpose ...string) *rand.PCG {
 }
 
 // uniform draws from [0, 1).
-func uniform(p *rand.PCG) float64 { return float64(p.Uint64()<<11>>11) / (1 << 53) }
+func uniform(p *rand.PCG) float64 { return float64(int64(p.Uint64()<<11>>11)) / (1 << 53) }
 
 func hash(words ...string) uint64 {
 	h := fnv.New64a()
@@ -146,7 +146,7 @@ func (l *lognormal) quantile(p float64) float64 {
 func (l *lognormal) draw() float64 {
 	u := l.random.Uint64()
 	i := u >> (64 - sliceBits)
-	within := (float64(u<<sliceBits>>11) + 0.5) / (1 << 53)
+	within := (float64(int64(u<<sliceBits>>11)) + 0.5) / (1 << 53)
 	if i == 0 || i == sliceCount-1 {
 		return l.quantile((float64(i) + within) / sliceCount)
 	}
@@ -291,8 +291,10 @@ func newChooser(shares []float64) chooser {
 func (c *chooser) draw(r *rand.PCG) int {
 	u := uniform(r) * float64(len(c.cells))
 	i := min(int(u), len(c.cells)-1)
-	if u-float64(i) < c.cells[i].keep {
-		return i
+	drawn := &c.cells[i]
+	chosen := drawn.alias
+	if u-float64(i) < drawn.keep { // as often as not: this way it is no branch
+		chosen = i
 	}
-	return c.cells[i].alias
+	return chosen
 }

@@ -1,10 +1,6 @@
 package simulator
 
-import (
-	"time"
-
-	"github.com/headroom-load/headroom/capacity/model/heap"
-)
+import "time"
 
 // flying is when a load's requests that wait for their answers have them. A load is
 // seldom at the limit of what it may have in flight, so the instants lie unsorted by
@@ -16,7 +12,7 @@ type flying struct {
 	first   int64
 	seconds [][]time.Duration // from the first on
 	free    [][]time.Duration
-	heap    heap.Min[time.Duration]
+	heap    instants
 	heaped  bool
 }
 
@@ -29,7 +25,7 @@ func secondOf(done time.Duration) int64 { return int64(max(0, done-1) / time.Sec
 func (f *flying) push(done time.Duration) {
 	f.n++
 	if f.heaped {
-		f.heap.Push(done)
+		f.heap.push(done)
 		return
 	}
 	i := max(0, secondOf(done)-f.first)
@@ -68,7 +64,7 @@ func (f *flying) full(at time.Duration) (until time.Duration, full bool) {
 		if f.heaped = f.n >= f.most || before-f.n < before/4; f.heaped {
 			for _, list := range f.seconds {
 				for _, done := range list {
-					f.heap.Push(done)
+					f.heap.push(done)
 				}
 			}
 			f.seconds, f.free = nil, nil
@@ -84,7 +80,7 @@ func (f *flying) full(at time.Duration) (until time.Duration, full bool) {
 func (f *flying) settle(at time.Duration) {
 	if f.heaped {
 		for len(f.heap) > 0 && f.heap[0] <= at {
-			f.heap.Pop()
+			f.heap.pop()
 			f.n--
 		}
 		return

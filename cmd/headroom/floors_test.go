@@ -40,8 +40,7 @@ var rooms = []room{
 	{"scenarios/graphql", "a driver reaches its target over the wire alone", append([]string{"scenarios/load", "scenarios/graphql/http1", "scenarios/graphql/http2"}, floor1...), []string{"github.com/tsenart/vegeta/v12", "github.com/aws/aws-sdk-go-v2"}},
 	{"scenarios/kafka", "a driver reaches its target over the wire alone", append([]string{"scenarios/load"}, floor1...), []string{"github.com/twmb/franz-go", "github.com/aws/aws-sdk-go-v2"}},
 
-	{"capacity/model/heap", "a heap knows nothing", nil, nil},
-	{"capacity/model/limiter", "a limiter is arithmetic in explicit time", append([]string{"capacity/model/heap"}, floor1...), nil},
+	{"capacity/model/limiter", "a limiter is arithmetic in explicit time", floor1, nil},
 	{"capacity/model", "the model is the one truth of sandbox and simulator, so it knows neither", append([]string{"capacity/model/limiter"}, floor1...), nil},
 	{"capacity/model/fluid", "rates know the System's values alone", append([]string{"capacity/model"}, floor1...), nil},
 	{"capacity/model/retry", "what clients do is arithmetic in explicit time", nil, nil},

@@ -103,8 +103,7 @@ func (c *Concurrency) Spilled() bool { return c.spilled }
 // that have been idle too long.
 func (c *Concurrency) advance(at time.Duration) {
 	c.busy.turn(at)
-	for len(c.busy.next) > 0 && c.busy.next[0].until() <= at {
-		l := c.busy.pop()
+	for l, ok := c.busy.ended(at); ok; l, ok = c.busy.ended(at) {
 		if l.provisioned() {
 			c.ready++
 		} else {

@@ -1,21 +1,17 @@
 package limiter
 
-import (
-	"time"
-
-	"github.com/headroom-load/headroom/capacity/model/heap"
-)
+import "time"
 
 // wheel holds the environments in use and gives them back in the order in which
 // they end, in constant time for each: a hashed timing wheel (Varghese and
-// Lauck, SOSP 1987). Those that end within the tick in hand are in a heap; the
-// others lie in the list of the spoke that their tick falls on, and are looked
-// at once a turn.
+// Lauck, SOSP 1987). Those that end within the tick in hand are sorted, being few:
+// 50 at 100,000 a second. The others lie in the list of the spoke that their tick
+// falls on, and are looked at once a turn.
 type wheel struct {
 	n      int // environments
 	tick   int64
-	next   heap.Min[lease] // that end within tick, or before
-	spokes []int32         // heads of the lists: index into held; -1: empty
+	next   []lease // that end within tick, or before, the first one last
+	spokes []int32 // heads of the lists: index into held; -1: empty
 	held   []link
 	free   int32 // list of the links not in use
 }
@@ -44,7 +40,7 @@ func (w *wheel) add(l lease) {
 	w.n++
 	tick := tickOf(l.until())
 	if tick <= w.tick {
-		w.next.Push(l)
+		w.insert(l)
 		return
 	}
 	i := w.free
@@ -59,22 +55,25 @@ func (w *wheel) add(l lease) {
 	*spoke = i
 }
 
-// turn brings into the heap all that ends by the instant.
+// turn brings into next all that ends by the instant.
 func (w *wheel) turn(at time.Duration) {
-	to := tickOf(at)
-	if to <= w.tick {
-		return
+	if tick := tickOf(at); tick > w.tick {
+		w.turnTo(tick)
 	}
-	from := max(w.tick+1, to-(1<<spokeBits)+1) // after a whole turn every spoke was seen
-	w.tick = to
-	for t := from; t <= to; t++ {
-		if w.spokes[t&(1<<spokeBits-1)] >= 0 {
-			w.take(&w.spokes[t&(1<<spokeBits-1)])
+}
+
+// turnTo brings in the spokes up to a tick, the last one first, as it ends last.
+func (w *wheel) turnTo(tick int64) {
+	from := max(w.tick+1, tick-(1<<spokeBits)+1) // after a whole turn every spoke was seen
+	w.tick = tick
+	for t := tick; t >= from; t-- {
+		if spoke := &w.spokes[t&(1<<spokeBits-1)]; *spoke >= 0 {
+			w.take(spoke)
 		}
 	}
 }
 
-// take moves what is due from a spoke's list into the heap.
+// take moves what is due from a spoke's list to next.
 func (w *wheel) take(spoke *int32) {
 	for p := spoke; *p >= 0; {
 		i := *p
@@ -84,19 +83,34 @@ func (w *wheel) take(spoke *int32) {
 			continue
 		}
 		*p, x.next, w.free = x.next, w.free, i
-		w.next.Push(x.lease)
+		w.insert(x.lease)
 	}
 }
 
-// pop takes the lease out that ends first.
-func (w *wheel) pop() lease {
+// insert puts l in its place among those in hand.
+func (w *wheel) insert(l lease) {
+	w.next = append(w.next, l)
+	i := len(w.next) - 1
+	for ; i > 0 && w.next[i-1] < l; i-- {
+		w.next[i] = w.next[i-1]
+	}
+	w.next[i] = l
+}
+
+// ended takes out the lease that ends first, if that is by the instant.
+func (w *wheel) ended(at time.Duration) (l lease, ok bool) {
+	last := len(w.next) - 1
+	if last < 0 || w.next[last].until() > at {
+		return 0, false
+	}
+	l = w.next[last]
+	w.next = w.next[:last]
 	w.n--
-	return w.next.Pop()
+	return l, true
 }
 
 // lease is an environment in use: twice the instant until which it is, and one
-// more if it is provisioned. One word for each keeps the heap, which is most of
-// the cost of a request, small and quick to compare.
+// more if it is provisioned: one word for each is quick to sort.
 type lease int64
 
 func newLease(until time.Duration, provisioned bool) lease {

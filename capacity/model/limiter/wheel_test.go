@@ -19,10 +19,9 @@ func TestWheelIsASortedList(t *testing.T) {
 		for range 200 {
 			at += time.Duration(rapid.Int64Range(0, int64(span.Draw(t, "scale"))).Draw(t, "gap"))
 			w.turn(at)
-			for len(w.next) > 0 && w.next[0].until() <= at {
-				got := w.pop()
-				if len(list) == 0 || got != list[0] {
-					t.Fatalf("at %v the wheel gives %v back, want %v", at, got, list)
+			for l, ok := w.ended(at); ok; l, ok = w.ended(at) {
+				if len(list) == 0 || l != list[0] {
+					t.Fatalf("at %v the wheel gives %v back, want %v", at, l, list)
 				}
 				list = list[1:]
 			}

@@ -1,4 +1,4 @@
-package heap
+package simulator
 
 import (
 	"slices"
@@ -10,13 +10,13 @@ import (
 
 // Whatever is pushed and popped in whatever order, what comes out is the least of
 // what is in.
-func TestMin(t *testing.T) {
+func TestInstants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var h Min[time.Duration]
+		var h instants
 		var in []time.Duration
 		for _, v := range rapid.SliceOf(rapid.IntRange(-3, 20)).Draw(t, "values; below 0: take one out") {
 			if v >= 0 {
-				h.Push(time.Duration(v))
+				h.push(time.Duration(v))
 				in = append(in, time.Duration(v))
 				continue
 			}
@@ -24,7 +24,7 @@ func TestMin(t *testing.T) {
 				continue
 			}
 			slices.Sort(in)
-			if got := h.Pop(); got != in[0] {
+			if got := h.pop(); got != in[0] {
 				t.Fatalf("%d came out of %d", got, in)
 			}
 			in = in[1:]

@@ -1,21 +1,22 @@
-// Package heap is a binary min-heap of instants, or of what is ordered as one word.
-// container/heap calls its methods through an interface, which takes longer than
-// the rest of what a simulated request costs.
-package heap
+package simulator
 
-// Min is a heap: its first element is the least. Its zero value is empty.
-type Min[T ~int64] []T
+import "time"
 
-// Push adds v.
-func (h *Min[T]) Push(v T) {
+// instants is a binary min-heap: its first element is the least. container/heap
+// calls its methods through an interface, which takes longer than the rest of what a
+// simulated request costs.
+type instants []time.Duration
+
+// push adds v.
+func (h *instants) push(v time.Duration) {
 	*h = append(*h, v)
 	h.rise(len(*h)-1, v)
 }
 
-// Pop takes the least element out of a heap that has one. The hole that it leaves
+// pop takes the least element out of a heap that has one. The hole that it leaves
 // sinks to the bottom before the last element fills it: that one is late and would
 // sink as deep anyway, so comparing it on the way down only costs.
-func (h *Min[T]) Pop() T {
+func (h *instants) pop() time.Duration {
 	q := *h
 	n := len(q) - 1
 	first, last := q[0], q[n]
@@ -44,7 +45,7 @@ func (h *Min[T]) Pop() T {
 }
 
 // rise puts v in at i, or above, where it is less than what stands there.
-func (h Min[T]) rise(i int, v T) {
+func (h instants) rise(i int, v time.Duration) {
 	for i > 0 {
 		parent := (i - 1) / 2
 		if h[parent] <= v {
