@@ -191,10 +191,10 @@ func (d *Distribution) Quantile(p float64) float64 {
 // than the histogram itself. It takes no memory before its first value, and can
 // count 2³² values in a slot before it is merged.
 type tally struct {
-	counts    []uint32
-	low, high int // the slots in use; low is above high where there are none
-	max       int64
-	clipped   int64 // values that were out of range
+	counts  *[slotCount]uint32
+	used    int // slots, from the first on
+	max     int64
+	clipped int64 // values that were out of range
 }
 
 // The slots: 2,048 for the values below 2,048, then 1,024 for each doubling.
@@ -217,34 +217,33 @@ func valueOf(slot int) int64 {
 
 func (t *tally) record(v int64) {
 	t.max = max(t.max, v)
-	if v < 0 || v > highest {
+	if uint64(v) > uint64(highest) {
 		t.clipped++
 		v = min(max(v, 0), highest)
 	}
-	i := slotOf(v)
 	if t.counts == nil {
-		t.counts = make([]uint32, slotCount)
-		t.low, t.high = i, i
+		t.counts = new([slotCount]uint32)
 	}
-	t.low, t.high = min(t.low, i), max(t.high, i)
+	i := slotOf(v)
+	t.used = max(t.used, i+1)
 	t.counts[i]++
 }
 
 // drain adds what t has counted to w and leaves t empty.
 func (t *tally) drain(w *window) {
-	if t.counts == nil || t.low > t.high {
+	if t.used == 0 {
 		return
 	}
 	w.open()
-	for i, count := range t.counts[t.low : t.high+1] {
+	for i, count := range t.counts[:t.used] {
 		if count > 0 {
 			// Only a value out of range can be refused.
-			_ = w.histogram.RecordValues(valueOf(t.low+i), int64(count))
+			_ = w.histogram.RecordValues(valueOf(i), int64(count))
 		}
 	}
-	clear(t.counts[t.low : t.high+1])
+	clear(t.counts[:t.used])
 	w.max, w.clipped = max(w.max, t.max), w.clipped+t.clipped
-	t.low, t.high, t.max, t.clipped = len(t.counts)-1, 0, 0, 0
+	*t = tally{counts: t.counts}
 }
 
 // window is a histogram with its exact maximum. It takes no memory before its

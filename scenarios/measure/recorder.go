@@ -85,7 +85,7 @@ func NewRecorder(ops []Operation, shards int) *Recorder {
 func (r *Recorder) Plan(op int, intended time.Duration, measured bool) {
 	p := r.planner()
 	p.mu.Lock()
-	p.book.plan(op, intended, measured)
+	p.book.cell(op, intended, measured).plan(intended)
 	p.mu.Unlock()
 }
 
@@ -256,10 +256,9 @@ func (b *book) take(ops []Operation, reasons *reasons, rows []Row) []Row {
 	return rows
 }
 
-func (b *book) plan(op int, intended time.Duration, measured bool) {
-	row := &b.cell(op, intended, measured).row
-	row.Planned++
-	row.PlannedSlots[slot(intended)]++
+func (c *cell) plan(intended time.Duration) {
+	c.row.Planned++
+	c.row.PlannedSlots[slot(intended)]++
 }
 
 func (b *book) drop(op int, intended time.Duration, measured bool, cause Cause) {
@@ -272,15 +271,14 @@ func (b *book) drop(op int, intended time.Duration, measured bool, cause Cause) 
 }
 
 // record counts s, each part of it at the instant that Row names, and its response
-// time in responses.
-func (b *book) record(s *Sample, reason int, responses *tally) {
+// time in responses. It returns the cell of the intended instant.
+func (b *book) record(s *Sample, reason int, responses *tally) (intended *cell) {
 	done := b.cell(s.Op, s.Done, s.Measured)
-	sent := done
+	intended, sent := done, done
 	if second := s.Done.Truncate(time.Second); s.Intended >= second && s.Sent >= second {
-		done.row.Sent++
 		done.held += s.Done - s.Sent
 	} else {
-		b.cell(s.Op, s.Intended, s.Measured).row.Sent++
+		intended = b.cell(s.Op, s.Intended, s.Measured)
 		sent = b.cell(s.Op, s.Sent, s.Measured)
 		for at := s.Sent; at < s.Done; {
 			end := min(at.Truncate(time.Second)+time.Second, s.Done)
@@ -288,6 +286,7 @@ func (b *book) record(s *Sample, reason int, responses *tally) {
 			at = end
 		}
 	}
+	intended.row.Sent++
 	sent.row.SentSlots[slot(s.Sent)]++
 	if s.Outcome == OK {
 		done.row.OK++
@@ -310,7 +309,7 @@ func (b *book) record(s *Sample, reason int, responses *tally) {
 	}
 
 	if !s.Measured {
-		return
+		return intended
 	}
 	t := b.tallies[s.Op*len(kinds):][:len(kinds)]
 	t[lag].record(microseconds(s.Sent - s.Intended))
@@ -323,6 +322,7 @@ func (b *book) record(s *Sample, reason int, responses *tally) {
 	if s.Tokens != NoTokens {
 		t[tokens].record(s.Tokens)
 	}
+	return intended
 }
 
 // slot returns the tenth of its second in which at lies.

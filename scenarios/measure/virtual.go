@@ -32,7 +32,7 @@ func NewVirtual(ops []Operation, step time.Duration) *Virtual {
 
 // Drop counts an arrival that was not sent because it would have been too late.
 func (v *Virtual) Drop(op int, intended time.Duration, measured bool, cause Cause) {
-	v.book.plan(op, intended, measured)
+	v.book.cell(op, intended, measured).plan(intended)
 	v.book.drop(op, intended, measured, cause)
 }
 
@@ -54,8 +54,7 @@ func (v *Virtual) Record(s *Sample) {
 		}
 		v.responses = append(v.responses, t)
 	}
-	v.book.plan(s.Op, s.Intended, s.Measured)
-	v.book.record(s, reason, &v.responses[i])
+	v.book.record(s, reason, &v.responses[i]).plan(s.Intended)
 }
 
 // Pass says that what is recorded from now on ends after an instant. It closes the
