@@ -56,6 +56,9 @@ func TestOf(t *testing.T) {
 		t.Errorf("missing %v", b.Missing)
 	}
 	hour := b.PerHour(100, nil)
+	if hour.Supposed != "" { // nothing was refused
+		t.Errorf("supposed: %s", hour.Supposed)
+	}
 	if math.Abs(hour.USD-0.36*(sum-0.00012)) > 1e-9 {
 		t.Errorf("an hour at 100/s costs %v", hour.USD)
 	}
@@ -91,10 +94,17 @@ func TestOf(t *testing.T) {
 			t.Errorf("%s: %q", l.What, l.Note)
 		}
 	}
+	if price.Of(run).PerHour(100, nil).Supposed == "" {
+		t.Error("who refused first isn't said to be supposed")
+	}
 	for _, l := range price.Of(run).PerHour(100, nil).Lines {
 		if l.What == "Lambda requests" && (math.Abs(l.Amount-90_000) > 1e-6 || math.Abs(l.AtMost-120_000) > 1e-6 || l.Note != "the run doesn't tell which of the refused requests used it") {
 			t.Errorf("%v Lambda requests, at most %v, %q", l.Amount, l.AtMost, l.Note)
 		}
+	}
+	run.Manifest.Quotas[1].Behind = []string{"appsync.request-tokens"}
+	if hour := price.Of(run).PerHour(100, nil); hour.Supposed != "" { // the run tells it
+		t.Errorf("supposed: %s", hour.Supposed)
 	}
 	l = price.Ledger{Prices: price.With(nil)}
 	l.Add(run.Rows.Slice(), run.Manifest.Quotas[0])
