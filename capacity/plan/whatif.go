@@ -69,11 +69,11 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 		}
 		suppose("another mix of operations, each of which costs what it did in the run")
 	}
-	change := func(what string, of func(q capacity.QuotaResult) bool, to func(c cost) cost) error {
+	change := func(what string, of func(q capacity.QuotaResult) bool, to func(q capacity.QuotaResult, c cost) cost) error {
 		found := false
 		for _, q := range a.Quotas {
 			if c, ok := costs[q.ID]; ok && of(q) {
-				costs[q.ID] = to(c)
+				costs[q.ID] = to(q, c)
 				found = true
 			}
 		}
@@ -83,7 +83,7 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 		return nil
 	}
 	if w.Tokens != nil {
-		if err := change("--tokens", func(q capacity.QuotaResult) bool { return q.ID == capacity.RequestTokens }, func(c cost) cost {
+		if err := change("--tokens", func(q capacity.QuotaResult) bool { return q.ID == capacity.RequestTokens }, func(_ capacity.QuotaResult, c cost) cost {
 			return c.suppose(*w.Tokens, *w.Tokens, "supposed")
 		}); err != nil {
 			return nil, err
@@ -91,16 +91,16 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 		suppose("a request costs %s, as after a redesign that was not measured", unit.HumanQuantity(*w.Tokens, unit.Tokens))
 	}
 	if w.HitRatio != nil {
-		if err := change("--hit-ratio", func(q capacity.QuotaResult) bool { return strings.HasPrefix(q.ID, "dynamodb.") }, func(c cost) cost {
+		if err := change("--hit-ratio", func(q capacity.QuotaResult) bool { return strings.HasPrefix(q.ID, "dynamodb.") }, func(q capacity.QuotaResult, c cost) cost {
 			misses := 1 - *w.HitRatio
-			return c.suppose(c.value*misses, c.mean*misses, fmt.Sprintf("%s of the run's: the cache's misses", unit.HumanShare(misses)))
+			return c.suppose(c.value*misses, c.mean*misses, fmt.Sprintf("the cache's misses, %s of %s: %s", unit.HumanShare(misses), amount(c.value, q), c.why))
 		}); err != nil {
 			return nil, err
 		}
 		suppose("a cache in front of DynamoDB answers %s of the requests; its own limits are not in this plan, and it is warm", unit.HumanShare(*w.HitRatio))
 	}
 	if w.Duration != nil {
-		if err := change("--duration", func(q capacity.QuotaResult) bool { return q.Kind == capacity.LevelQuota }, func(c cost) cost {
+		if err := change("--duration", func(q capacity.QuotaResult) bool { return q.Kind == capacity.LevelQuota }, func(_ capacity.QuotaResult, c cost) cost {
 			return c.suppose(*w.Duration, *w.Duration, "supposed")
 		}); err != nil {
 			return nil, err
