@@ -191,8 +191,8 @@ func (p *parser) fill(f *scenarioFile) {
 func (p *parser) prices(all []Price) []Price {
 	for i, price := range all {
 		at := fmt.Sprintf("prices[%d]", i)
-		if !p.fine(at) {
-			continue
+		if slices.ContainsFunc(p.faults, func(f strict.Fault) bool { return f.Path == at }) {
+			continue // it is no price at all
 		}
 		if slices.ContainsFunc(all[:i], func(o Price) bool { return o.ID == price.ID }) {
 			p.fault(at+".id", p.quote(at+".id", price.ID)+" has a price already", "")

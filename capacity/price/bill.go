@@ -109,7 +109,7 @@ func Of(run *capacity.Run) Bill {
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".write"):
 			use("dynamodb.write", q, capacity.RoleUsage, Line{What: "DynamoDB writes of " + q.ID, Unit: "WCU", Note: "on demand", by: q.ID})
 		case q.ID == momentoThroughput:
-			use("momento.transfer", q, capacity.RoleUsage, transfer(run))
+			use("momento.transfer", q, capacity.RoleUsage, b.transfer(run))
 		case !slices.Contains(billed, service) && q.Kind != capacity.FixedQuota:
 			b.Missing = append(b.Missing, Missing{q.ID, "no price of it is known here"})
 		}
@@ -136,24 +136,23 @@ const (
 // billed are the services whose use is charged, or is paid by the hour.
 var billed = []string{"lambda", "dynamodb", "momento", "kafka"}
 
-// serviceNames are what readers call the services that are paid by the hour.
-var serviceNames = map[string]string{"momento": "Momento", "kafka": "Kafka"}
-
 // What a Momento cache is charged by: Serverless Cache by the bytes in and out, each
 // operation rounded up to whole steps, and nothing else; Flex and Cluster, which came
 // after it, by their capacity, and less for the bytes.
 const (
 	momentoThroughput = "momento.throughput"
 	momentoOperations = "momento.operations"
-	serverless        = "the last published price of Momento's Serverless Cache"
 	meteredStep       = 1e3 // bytes
 )
 
 // transfer is the line of what goes through a Momento cache. Operations are rounded up
 // to whole steps each, so no more is metered than the bytes and a step for each.
-func transfer(run *capacity.Run) Line {
-	l := Line{What: "Momento transfer", Unit: unit.Bytes, Note: serverless, by: momentoThroughput}
-	l.note("an operation is metered in steps of " + unit.HumanBytes(meteredStep))
+func (b *Bill) transfer(run *capacity.Run) Line {
+	l := Line{What: "Momento transfer", Unit: unit.Bytes, by: momentoThroughput}
+	if _, own, _ := b.prices.find("momento.transfer"); !own {
+		l.note("the last published price of Momento's Serverless Cache")
+	}
+	l.note("Serverless Cache meters an operation in steps of " + unit.HumanBytes(meteredStep))
 	operations, told := total(run, momentoOperations, capacity.RoleUsage)
 	if !told {
 		l.note("the run tells no number of them")
@@ -166,16 +165,15 @@ func transfer(run *capacity.Run) Line {
 // run where the scenario states it, and what is missing else.
 func (b *Bill) unlisted(hours float64, quotas []capacity.Quota) {
 	for _, u := range b.prices.Unlisted {
-		service, what, _ := strings.Cut(u.ID, ".")
+		service, _, _ := strings.Cut(u.ID, ".")
 		if !slices.ContainsFunc(quotas, func(q capacity.Quota) bool { return strings.HasPrefix(q.ID, service+".") }) {
 			continue
 		}
-		name := serviceNames[service] + " " + what
 		if _, _, ok := b.prices.find(u.ID); ok {
-			b.add(u.ID, Line{What: name, Amount: hours, Unit: u.Unit, hourly: true})
+			b.add(u.ID, Line{What: u.What, Amount: hours, Unit: u.Unit, hourly: true})
 			continue
 		}
-		b.Missing = append(b.Missing, Missing{name, fmt.Sprintf("%s; a price of %s in the scenario's prices counts it by the hour", u.Why, u.ID)})
+		b.Missing = append(b.Missing, Missing{u.What, fmt.Sprintf("%s; a price of %s in the scenario's prices counts it by the hour", u.Why, u.ID)})
 	}
 }
 
@@ -201,10 +199,6 @@ func (b *Bill) add(id string, l Line) {
 	}
 	l.Price, l.Own, _ = b.prices.find(id)
 	l.USD = b.prices.of(id, l.Amount)
-	b.append(l)
-}
-
-func (b *Bill) append(l Line) {
 	b.Lines = append(b.Lines, l)
 	b.USD += l.USD
 }

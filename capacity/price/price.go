@@ -31,6 +31,7 @@ type List struct {
 // Unlisted is a price that no list has.
 type Unlisted struct {
 	ID   string `yaml:"id,required"`
+	What string `yaml:"what,required"`
 	Unit string `yaml:"unit,required"`
 	Why  string `yaml:"why,required"`
 }
