@@ -212,6 +212,15 @@ func TestSlope(t *testing.T) {
 	if p := planned(t, run, plan.Request{Rate: 9000, WhatIf: plan.WhatIf{Duration: &tenth}}); slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "faster than Lambda") }) {
 		t.Errorf("900 environments at once: %q", p.Warnings)
 	}
+	// Of 500 that are provisioned, 1,500 lack, and all are paid for.
+	run.Manifest.Quotas[0].Provisioned = 500
+	p = planned(t, run, plan.Request{Rate: 30_000, WhatIf: plan.WhatIf{Duration: &tenth}})
+	if text := strings.Join(p.Warnings, " "); !strings.Contains(text, "1,500 environments are missing. Provision at least so many more before the launch, beside the 500 that are") {
+		t.Errorf("warnings %q", p.Warnings)
+	}
+	if lines := p.PerHour.Lines; lines[len(lines)-1].What != "2,000 environments provisioned" {
+		t.Errorf("an hour costs %+v", lines)
+	}
 }
 
 // What an hour costs once nothing is refused any more doesn't depend on how much

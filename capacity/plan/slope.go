@@ -23,11 +23,16 @@ const (
 type lack struct {
 	environments, second float64
 	rate                 float64 // of the target
+	provisioned          float64 // environments that there are already
 }
 
 func (l lack) String() string {
-	return fmt.Sprintf("with the run's profile, scaled to %s, environments are needed faster than Lambda creates them (1,000 at once, then 100 a second, per function), whatever lambda.concurrency allows: in second %.0f, %s are missing. Provision at least so many before the launch, or ramp more slowly",
-		rate(l.rate), l.second, unit.HumanQuantity(l.environments, unit.Environments))
+	advice := "Provision at least so many before the launch"
+	if l.provisioned > 0 {
+		advice = fmt.Sprintf("Provision at least so many more before the launch, beside the %s that are", unit.Human(l.provisioned))
+	}
+	return fmt.Sprintf("with the run's profile, scaled to %s, environments are needed faster than Lambda creates them (1,000 at once, then 100 a second, per function), whatever lambda.concurrency allows: in second %.0f, %s are missing. %s, or ramp more slowly",
+		rate(l.rate), l.second, unit.HumanQuantity(l.environments, unit.Environments), advice)
 }
 
 // slope returns what the run's profile, scaled to the target, lacks of the
@@ -71,7 +76,7 @@ func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string
 	// The level that each instant's rate would settle at is needed at that instant,
 	// which is early by no more than a service time.
 	scale := r.Rate / peak
-	var created, short, when float64
+	created, short, when := quota.Provisioned, 0.0, 0.0
 	credit := createdAtOnce
 	for t := 0.0; t <= end; t += step {
 		credit = min(createdAtOnce, credit+createdPerSecond*step)
@@ -91,5 +96,5 @@ func slope(run *capacity.Run, a capacity.Assessment, r Request, costs map[string
 	if short < 1 {
 		return none
 	}
-	return lack{math.Ceil(short), when, r.Rate}
+	return lack{math.Ceil(short), when, r.Rate, quota.Provisioned}
 }

@@ -25,7 +25,9 @@ type Line struct {
 	// AtMost is what the amount may be at most, for the reason that the note gives; 0
 	// where it is as told.
 	AtMost float64 `json:"at_most,omitempty"`
-	hourly bool    // it is paid by the hour, whatever is sent
+	// hour is the amount of an hour of what is paid by time, whatever is sent; 0 of all
+	// else.
+	hour float64
 	// of is which share of the requests that were sent the amount stands for, the
 	// others having been refused before they used any: high is what it was taken for,
 	// and low what it may have been. It is zero where the run doesn't tell.
@@ -33,7 +35,8 @@ type Line struct {
 	once bool // the amount doesn't grow with requests, as that of the reading of metrics
 	// by names what a supposed use is of: the quota that counts it, or the price where
 	// none does.
-	by string
+	by   string
+	held bool // it is a part of Lambda's duration
 }
 
 // note adds a remark.
@@ -63,6 +66,9 @@ type Bill struct {
 	prices   List
 	ordered  bool    // the run tells the order
 	arrivals float64 // that were sent
+	held     Line    // Lambda's duration, wherever it ran
+	// environments are those of Lambda that are provisioned.
+	environments float64
 }
 
 // Of returns the bill of a run: of its requests, and of what its series say was
@@ -82,6 +88,7 @@ func Of(run *capacity.Run) Bill {
 			bytes += float64(r.BytesIn)
 		}
 	}
+	seconds := run.Manifest.End.Sub(run.Manifest.Start).Seconds()
 	served := 1 - refused/max(requests, 1)
 	admitted := capacity.Admitted(run)
 	// use adds what the series of a quota's role say was used.
@@ -103,7 +110,7 @@ func Of(run *capacity.Run) Bill {
 			b.add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", of: all, by: "appsync.requests"})
 		case q.ID == lambdaConcurrency:
 			use("lambda.requests", q, capacity.RoleRequests, Line{What: "Lambda requests", Unit: "requests", by: "lambda.requests"})
-			use("lambda.duration", q, capacity.RoleDuration, Line{What: "Lambda duration", Unit: "GB-s", Note: forEachGB, by: q.ID})
+			b.lambda(run, q, seconds)
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".read"):
 			use("dynamodb.read", q, capacity.RoleUsage, Line{What: "DynamoDB reads of " + q.ID, Unit: "RCU", Note: "on demand", by: q.ID})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".write"):
@@ -118,7 +125,7 @@ func Of(run *capacity.Run) Bill {
 		!slices.ContainsFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == momentoThroughput }) {
 		b.Missing = append(b.Missing, Missing{"Momento transfer", "it is charged by the bytes in and out, which the run doesn't tell"})
 	}
-	b.unlisted(run.Manifest.End.Sub(run.Manifest.Start).Hours(), run.Manifest.Quotas)
+	b.unlisted(seconds/time.Hour.Seconds(), run.Manifest.Quotas)
 	if appsync >= 0 {
 		b.add("data.out", Line{What: "data out", Amount: bytes, Unit: unit.Bytes, of: capacity.Range{Low: served, High: served}, by: "data.out"})
 	}
@@ -127,11 +134,6 @@ func Of(run *capacity.Run) Bill {
 	}
 	return b
 }
-
-const (
-	lambdaConcurrency = "lambda.concurrency"
-	forEachGB         = "for each GB of memory"
-)
 
 // billed are the services whose use is charged, or is paid by the hour.
 var billed = []string{"lambda", "dynamodb", "momento", "kafka"}
@@ -170,7 +172,7 @@ func (b *Bill) unlisted(hours float64, quotas []capacity.Quota) {
 			continue
 		}
 		if _, _, ok := b.prices.find(u.ID); ok {
-			b.add(u.ID, Line{What: u.What, Amount: hours, Unit: u.Unit, hourly: true})
+			b.add(u.ID, Line{What: u.What, Amount: hours, Unit: u.Unit, hour: 1})
 			continue
 		}
 		b.Missing = append(b.Missing, Missing{u.What, fmt.Sprintf("%s; a price of %s in the scenario's prices counts it by the hour", u.Why, u.ID)})
@@ -231,18 +233,24 @@ func total(run *capacity.Run, quota string, role capacity.Role) (sum float64, to
 // those that no quota refused, and the reading of metrics is left out. Where the run
 // doesn't tell which requests a quota let through, the line's note says how much it
 // may be. use is what an arrival is supposed to use, where that isn't what it did in
-// the run: of a quota, or of what Mix tells; NaN where nobody can say.
-func (b Bill) PerHour(rate float64, use map[string]float64) Bill {
+// the run: of a quota, or of what Mix tells; NaN where nobody can say. environments
+// are provisioned beside the run's.
+func (b Bill) PerHour(rate float64, use map[string]float64, environments float64) Bill {
 	out := b
 	out.Lines, out.USD = nil, 0
+	out.environments += environments
 	arrivals := rate * time.Hour.Seconds()
+	held := false
 	for _, l := range b.Lines {
-		if l.hourly {
-			out.add(l.Price.ID, Line{What: l.What, Amount: 1, Unit: l.Unit, hourly: true})
+		switch {
+		case l.hour > 0:
+			l.Amount = l.hour
+			out.add(l.Price.ID, l)
 			continue
-		}
-		if l.once {
+		case l.once || l.held && held:
 			continue
+		case l.held:
+			l, held = b.held, true
 		}
 		each, supposed := use[l.by]
 		switch {
@@ -269,8 +277,13 @@ func (b Bill) PerHour(rate float64, use map[string]float64) Bill {
 		if !supposed && l.by != "appsync.requests" && l.by != "data.out" && l.of != all && !b.ordered {
 			out.Supposed = supposedOrder
 		}
+		if l.held {
+			out.heldAnHour(l)
+			continue
+		}
 		out.add(l.Price.ID, l)
 	}
+	out.provision(out.environments, time.Hour.Seconds())
 	return out
 }
 
@@ -285,13 +298,6 @@ func (l *Line) unsure() {
 	}
 	l.AtMost = 0
 	l.note("the run doesn't tell which of the refused requests used it: it may be much more")
-}
-
-// Provision adds an hour of provisioned environments. What then runs in them is
-// billed at a lower price, which is left out.
-func (b *Bill) Provision(environments float64) {
-	gbs := environments * time.Hour.Seconds()
-	b.add("lambda.provisioned", Line{What: fmt.Sprintf("%s provisioned", unit.HumanQuantity(environments, unit.Environments)), Amount: gbs, Unit: "GB-s", Note: forEachGB})
 }
 
 // AtLeast returns what is known of the bill of a run before its load is sent: of so

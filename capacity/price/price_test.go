@@ -55,7 +55,7 @@ func TestOf(t *testing.T) {
 	if len(b.Missing) > 0 {
 		t.Errorf("missing %v", b.Missing)
 	}
-	hour := b.PerHour(100, nil)
+	hour := b.PerHour(100, nil, 0)
 	if hour.Supposed != "" { // nothing was refused
 		t.Errorf("supposed: %s", hour.Supposed)
 	}
@@ -82,28 +82,28 @@ func TestOf(t *testing.T) {
 		t.Errorf("with Kafka records %v USD, want %v", b.USD, sum)
 	}
 	// Of 100 arrivals a second 25 are viewers, none of which is refused.
-	if hour, want := b.PerHour(100, nil), 0.09*(4+2*(sum-4-0.00012)); math.Abs(hour.USD-want) > 1e-9 {
+	if hour, want := b.PerHour(100, nil, 0), 0.09*(4+2*(sum-4-0.00012)); math.Abs(hour.USD-want) > 1e-9 {
 		t.Errorf("an hour at 100/s costs %v, want %v", hour.USD, want)
 	}
 	// Where it can't be told whether a refused request had reached the function, the
 	// least is taken, and what it may be is said.
 	viewers.Throttled, viewers.Reasons = 250_000, nil
 	run.Rows = measure.RowsOf(viewers, events)
-	for _, l := range b.PerHour(100, nil).Lines {
+	for _, l := range b.PerHour(100, nil, 0).Lines {
 		if l.Note != "" && l.What != "Lambda duration" && l.Unit != "RCU" {
 			t.Errorf("%s: %q", l.What, l.Note)
 		}
 	}
-	if price.Of(run).PerHour(100, nil).Supposed == "" {
+	if price.Of(run).PerHour(100, nil, 0).Supposed == "" {
 		t.Error("who refused first isn't said to be supposed")
 	}
-	for _, l := range price.Of(run).PerHour(100, nil).Lines {
+	for _, l := range price.Of(run).PerHour(100, nil, 0).Lines {
 		if l.What == "Lambda requests" && (math.Abs(l.Amount-90_000) > 1e-6 || math.Abs(l.AtMost-120_000) > 1e-6 || l.Note != "the run doesn't tell which of the refused requests used it") {
 			t.Errorf("%v Lambda requests, at most %v, %q", l.Amount, l.AtMost, l.Note)
 		}
 	}
 	run.Manifest.Quotas[1].Behind = []string{"appsync.request-tokens"}
-	if hour := price.Of(run).PerHour(100, nil); hour.Supposed != "" { // the run tells it
+	if hour := price.Of(run).PerHour(100, nil, 0); hour.Supposed != "" { // the run tells it
 		t.Errorf("supposed: %s", hour.Supposed)
 	}
 	l = price.Ledger{Prices: price.With(nil)}
@@ -146,9 +146,9 @@ func TestCache(t *testing.T) {
 	}
 	is(price.Of(run), 3e9, 3e9+3000*1000, 3*0.15)
 	// 36,000 requests an hour: 108 GB.
-	is(price.Of(run).PerHour(10, nil), 108e9, 108e9+108_000*1000, 108*0.15)
+	is(price.Of(run).PerHour(10, nil, 0), 108e9, 108e9+108_000*1000, 108*0.15)
 	// Half as many bytes in as many operations.
-	is(price.Of(run).PerHour(10, map[string]float64{"momento.throughput": 1.5e6, "momento.operations": 3}), 54e9, 54e9+108_000*1000, 54*0.15)
+	is(price.Of(run).PerHour(10, map[string]float64{"momento.throughput": 1.5e6, "momento.operations": 3}, 0), 54e9, 54e9+108_000*1000, 54*0.15)
 	// Operations of 100 B each are metered as 1 kB.
 	run.Series[1] = series("momento.throughput", "B", 300_000)
 	is(price.Of(run), 300_000, 3_300_000, 0.000045)
@@ -196,7 +196,7 @@ func TestOwnPrices(t *testing.T) {
 		}
 	}
 	is(price.Of(run), 3, 1, 0.09) // a sixth of an hour of the cluster
-	is(price.Of(run).PerHour(1000, nil), 3*3.6, 6, 0.09*3.6)
+	is(price.Of(run).PerHour(1000, nil, 0), 3*3.6, 6, 0.09*3.6)
 	is(price.AtLeast(own, 1e6, 0, 0.5, run.Manifest.Quotas), 3, 3)
 	l := price.Ledger{Prices: price.With(own)}
 	l.Add(run.Rows.Slice(), run.Manifest.Quotas[0])
@@ -221,7 +221,7 @@ func TestMixOfCallers(t *testing.T) {
 		Series: []measure.Series{{Quota: "lambda.concurrency", Role: capacity.RoleRequests, Statistic: "Sum", Points: measure.PointsOf(measure.Point{Value: 1100})}},
 	}
 	mix := map[string]float64{"a": 1, "b": 1}
-	hour := price.Of(run).PerHour(1, price.Mix(run, mix))
+	hour := price.Of(run).PerHour(1, price.Mix(run, mix), 0)
 	for _, l := range hour.Lines {
 		if want := map[string]float64{"AppSync requests": 3600, "data out": 3600 * (10 + 1000) / 2}[l.What]; l.Amount != want {
 			t.Errorf("%v of %s, want %v", l.Amount, l.What, want)
@@ -235,4 +235,45 @@ func TestMixOfCallers(t *testing.T) {
 	if got := price.Mix(run, mix)["lambda.requests"]; math.Abs(got-1100.0/900/2) > 1e-12 {
 		t.Errorf("%v calls for each arrival", got)
 	}
+}
+
+// A thousand requests of 100 ms, of which four in five ran in one of 5 provisioned
+// environments, in 10 s: by hand. At 100/s and with 10 of them Erlang's formula
+// B(10, 10) = 0.21458 says what spills over.
+func TestProvisioned(t *testing.T) {
+	series := func(role, unit string, sum float64) measure.Series {
+		return measure.Series{Quota: "lambda.concurrency", Role: role, Statistic: "Sum", Unit: unit, Points: measure.PointsOf(measure.Point{Value: sum})}
+	}
+	start := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	run := &capacity.Run{
+		Manifest: capacity.Manifest{
+			Sandbox: true, Start: start, End: start.Add(10 * time.Second), Quotas: []capacity.Quota{{ID: "lambda.concurrency", Provisioned: 5}},
+			Loads: []capacity.Load{{Operations: []capacity.Operation{{Kind: "graphql"}}}},
+		},
+		Rows: measure.RowsOf(measure.Row{Sent: 1000}),
+		Series: []measure.Series{
+			series(capacity.RoleDuration, "ms", 100_000), series(capacity.RoleRequests, "requests", 1000),
+			series(capacity.RoleProvisioned, "requests", 800), series(capacity.RoleSpilled, "requests", 200),
+		},
+	}
+	is := func(b price.Bill, want map[string]float64) {
+		t.Helper()
+		for _, l := range b.Lines {
+			if w, ok := want[l.What]; !ok || math.Abs(l.USD/w-1) > 1e-5 {
+				t.Errorf("%s costs %v, want %v", l.What, l.USD, w)
+			}
+		}
+		if len(b.Lines) != len(want) || len(b.Missing) > 0 {
+			t.Errorf("%+v", b)
+		}
+	}
+	const spilled = 0.2145823
+	is(price.Of(run), map[string]float64{
+		"Lambda requests": 0.0002, "Lambda duration": 20 * 0.0000166667, "Lambda duration in provisioned environments": 80 * 0.0000097222,
+		"5.00 environments provisioned": 50 * 0.0000041667,
+	})
+	is(price.Of(run).PerHour(100, nil, 5), map[string]float64{
+		"Lambda requests": 0.072, "Lambda duration": 36_000 * spilled * 0.0000166667,
+		"Lambda duration in provisioned environments": 36_000 * (1 - spilled) * 0.0000097222, "10.0 environments provisioned": 36_000 * 0.0000041667,
+	})
 }
