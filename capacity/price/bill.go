@@ -60,6 +60,8 @@ type Bill struct {
 	Missing []Missing `json:"missing"`
 	Region  string    `json:"region"` // of the list prices
 	AsOf    string    `json:"as_of"`  // of the oldest of them
+	// Elsewhere is the target's Region, where it is another.
+	Elsewhere string `json:"elsewhere,omitempty"`
 	// Supposed says in which order requests are taken to have met the quotas, where the
 	// run doesn't tell it and a figure depends on it; "" elsewhere.
 	Supposed string `json:"supposed,omitempty"`
@@ -75,7 +77,7 @@ type Bill struct {
 // used behind them. Lambda's durations are billed for each GB of memory, which no
 // record knows.
 func Of(run *capacity.Run) Bill {
-	b := newBill(run.Manifest.Scenario.Prices)
+	b := newBill(&run.Manifest)
 	b.ordered = run.Manifest.SaysOrder()
 	appsync := slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == capacity.RequestTokens })
 	var requests, refused, bytes float64 // to AppSync, or all where it isn't the target
@@ -186,13 +188,22 @@ func (b *Bill) SupposeCache() {
 }
 
 // newBill returns an empty bill by the list prices, and the scenario's own in their place.
-func newBill(own []scenarios.Price) Bill {
-	l := With(own)
-	return Bill{Region: l.Region, AsOf: l.oldest(), Missing: []Missing{}, Lines: []Line{}, prices: l}
+func newBill(m *capacity.Manifest) Bill {
+	l := With(m.Scenario.Prices)
+	b := Bill{Region: l.Region, AsOf: l.oldest(), Missing: []Missing{}, Lines: []Line{}, prices: l}
+	if m.Region != l.Region {
+		b.Elsewhere = m.Region
+	}
+	return b
 }
 
 // Prices names the prices of the bill in a few words.
-func (b *Bill) Prices() string { return b.prices.String() }
+func (b *Bill) Prices() string {
+	if b.Elsewhere != "" {
+		return fmt.Sprintf("%s, not of the target's Region %s", b.prices, b.Elsewhere)
+	}
+	return b.prices.String()
+}
 
 // add adds a line at the price with the id, if there is any amount.
 func (b *Bill) add(id string, l Line) {
@@ -302,11 +313,11 @@ func (l *Line) unsure() {
 
 // AtLeast returns what is known of the bill of a run before its load is sent: of so
 // many requests to AppSync, so many series of metrics, and what is paid by the hour.
-func AtLeast(own []scenarios.Price, requests float64, series int, hours float64, quotas []capacity.Quota) Bill {
-	b := newBill(own)
+func AtLeast(m *capacity.Manifest, requests float64, series int, hours float64) Bill {
+	b := newBill(m)
 	b.add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests"})
 	b.add("cloudwatch.metrics", Line{What: "CloudWatch reads", Amount: float64(reads * series), Unit: "metrics"})
-	b.unlisted(hours, quotas)
+	b.unlisted(hours, m.Quotas)
 	return b
 }
 

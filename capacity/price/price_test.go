@@ -112,7 +112,7 @@ func TestOf(t *testing.T) {
 		t.Errorf("the ledger says %v with Kafka records", l.USD)
 	}
 
-	if b := price.AtLeast(nil, 1e6, 6, 1, nil); math.Abs(b.USD-4.00012) > 1e-9 {
+	if b := price.AtLeast(&capacity.Manifest{}, 1e6, 6, 1); math.Abs(b.USD-4.00012) > 1e-9 {
 		t.Errorf("before the load at least %v USD", b.USD)
 	}
 }
@@ -197,13 +197,17 @@ func TestOwnPrices(t *testing.T) {
 	}
 	is(price.Of(run), 3, 1, 0.09) // a sixth of an hour of the cluster
 	is(price.Of(run).PerHour(1000, nil, 0), 3*3.6, 6, 0.09*3.6)
-	is(price.AtLeast(own, 1e6, 0, 0.5, run.Manifest.Quotas), 3, 3)
+	is(price.AtLeast(&run.Manifest, 1e6, 0, 0.5), 3, 3)
 	l := price.Ledger{Prices: price.With(own)}
 	l.Add(run.Rows.Slice(), run.Manifest.Quotas[0])
 	if math.Abs(l.USD-3.09) > 1e-9 {
 		t.Errorf("the ledger says %v", l.USD)
 	}
 
+	run.Manifest.Region = "ap-northeast-1"
+	if b := price.Of(run); b.Prices() != "the scenario's prices and list prices of us-east-1, not of the target's Region ap-northeast-1" {
+		t.Errorf("prices of %s", b.Prices())
+	}
 	run.Manifest.Scenario.Prices = own[:1]
 	if b := price.Of(run); len(b.Missing) != 1 || b.Missing[0].What != "Kafka cluster" {
 		t.Errorf("missing %v", b.Missing)

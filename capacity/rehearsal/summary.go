@@ -84,7 +84,7 @@ func leastCost(c Config, m capacity.Manifest) string {
 			}
 		}
 	}
-	bill := price.AtLeast(c.Scenario.Prices, requests, len(c.Want), total(c.Scenario).Hours(), m.Quotas)
+	bill := price.AtLeast(&m, requests, len(c.Want), total(c.Scenario).Hours())
 	var parts []string
 	for _, l := range bill.Lines {
 		part := fmt.Sprintf("%s %.4f", l.What, l.USD)
