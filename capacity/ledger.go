@@ -1,7 +1,6 @@
 package capacity
 
 import (
-	"cmp"
 	"iter"
 	"slices"
 
@@ -19,23 +18,30 @@ type SecondUse struct {
 func (u SecondUse) PerSecond() int64 { return max(u.Sent, u.Done) }
 
 // LedgerUse adds up the tokens of the rows that charge q for each second that
-// has any, sorted. Rows of the same second add up, so it may be given the rows
-// of several flushes. Stop rules and Assess both read the use of
-// appsync.request-tokens from it.
-func LedgerUse(q Quota, rows iter.Seq[*measure.Row]) []SecondUse {
-	var use []SecondUse
-	for r := range rows {
-		if r.TokensNSent == 0 && r.TokensN == 0 || !q.Charges(r.Load, r.Operation) {
-			continue
+// has any. The rows come in the order of their seconds. Stop rules and Assess both
+// read the use of appsync.request-tokens from it.
+func LedgerUse(q Quota, rows iter.Seq[*measure.Row]) iter.Seq[SecondUse] {
+	return func(yield func(SecondUse) bool) {
+		var use SecondUse
+		any := false
+		for r := range rows {
+			if r.TokensNSent == 0 && r.TokensN == 0 || !q.Charges(r.Load, r.Operation) {
+				continue
+			}
+			if r.Second != use.Second {
+				if any && !yield(use) {
+					return
+				}
+				use = SecondUse{Second: r.Second}
+			}
+			any = true
+			use.Sent += r.TokensSent
+			use.Done += r.TokensDone
 		}
-		k, found := slices.BinarySearchFunc(use, r.Second, func(u SecondUse, second int) int { return cmp.Compare(u.Second, second) })
-		if !found {
-			use = slices.Insert(use, k, SecondUse{Second: r.Second})
+		if any {
+			yield(use)
 		}
-		use[k].Sent += r.TokensSent
-		use[k].Done += r.TokensDone
 	}
-	return use
 }
 
 // Charges reports whether an operation of a load charges the quota.

@@ -73,7 +73,7 @@ func (a *analysis) observed(q Quota) []observed {
 	known := make([]bool, a.seconds)
 	switch c, ok := a.series(q.ID, usageRole(q)); {
 	case q.ID == RequestTokens && a.ledgerHas(q):
-		for _, u := range LedgerUse(q, a.run.Rows.All()) {
+		for u := range LedgerUse(q, a.run.Rows.All()) {
 			use[u.Second], known[u.Second] = float64(u.Sent), true
 		}
 	case ok && c.statistic == "Sum" && c.period <= time.Second:

@@ -50,7 +50,7 @@ func busiestMean(points measure.Points) float64 {
 		sum += p.Value
 		for p.At.Sub(within[0].At) >= cpuWindow {
 			sum -= within[0].Value
-			within = within[1:]
+			within = append(within[:0], within[1:]...) // a few, in the same memory
 		}
 		if p.At.Sub(first) >= cpuWindow-time.Second || n == points.Len() && n == len(within) {
 			highest = max(highest, sum/float64(len(within)))

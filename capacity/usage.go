@@ -21,7 +21,7 @@ type peak struct {
 // ledgerPeak returns the highest second of the client's ledger.
 func (a *analysis) ledgerPeak(q Quota) (p peak, ok bool) {
 	p.resolution = "1s ledger"
-	for _, u := range LedgerUse(q, a.run.Rows.All()) {
+	for u := range LedgerUse(q, a.run.Rows.All()) {
 		if v := float64(u.PerSecond()); !ok || v > p.value {
 			p.value, p.at, ok = v, float64(u.Second), true
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
@@ -46,20 +45,7 @@ const (
 	minCPUPoints  = 0.5 // share of the run's seconds that need a reading
 	minCoverage   = 0.9 // share of the run's minutes that need a point
 	maxDifference = 0.02
-
-	// Arrivals. A request that is sent late may fall into the next 200 ms: with
-	// a lag of l that happens to l/200ms of them, which the bounds allow for
-	// twice over at the run's median lag.
-	maxDisplaced       = 0.03 // share of arrivals in another 200 ms than planned
-	maxDisplacedSecond = 0.01 // share of arrivals in another second
-	maxDispersion      = 0.25 // of counts per 200 ms around the plan, median of 5 s blocks
-	maxRelative        = 0.04 // or this much of a window's arrivals (RMS), where windows are full
-	fewArrivals        = 3    // displaced arrivals that prove nothing
-	auditWindow        = 2    // slots
-	dispersionBlock    = 5 * measure.Slots / auditWindow
 )
-
-const slotLength = time.Second / measure.Slots
 
 // VerdictOf says whether a run can be believed. Every check is computed from
 // what the run recorded, so measured, simulated and imported runs get theirs
@@ -372,142 +358,6 @@ func (a *analysis) lag() Check {
 		}
 	}
 	return c
-}
-
-// arrivalAudit compares when requests were sent with when they should have
-// been, by counts, independently of the lag that each request recorded.
-func (a *analysis) arrivalAudit() Check {
-	c := Check{
-		Name: CheckArrivals, Status: NotApplicable, Blames: Invalid, Value: "no send times were recorded",
-		Hint: "the arrivals were clumped, early or caught up in bursts: close other programs, or take a larger machine",
-	}
-	n := a.seconds * measure.Slots
-	planned, sent := make([]float32, n), make([]float32, n) // exact up to 16 million in a slot
-	disturbed := make([]bool, a.seconds)                    // dropped arrivals are planned and not sent
-	behind, any := 1, false                                 // slots by which a request may be late
-	lags := new(measure.Distribution)
-	for _, load := range a.loads() {
-		if a.saturated(load) {
-			c.Value = "requests waited at the in-flight limit of " + load
-			continue
-		}
-		for _, op := range a.ops {
-			if op.Load != load {
-				continue
-			}
-			for r := range op.rows {
-				for k := range r.SentSlots {
-					planned[r.Second*measure.Slots+k] += float32(r.PlannedSlots[k])
-					sent[r.Second*measure.Slots+k] += float32(r.SentSlots[k])
-					any = any || r.SentSlots[k] > 0
-				}
-				if r.DroppedGenerator > 0 {
-					for s := max(0, r.Second-1); s <= min(a.seconds-1, r.Second+1); s++ {
-						disturbed[s] = true
-					}
-				}
-			}
-			if d := op.times[measure.Lags]; d != nil {
-				lags.Merge(d)
-			}
-		}
-		if l, ok := a.load(load); ok && l.Late != "send" {
-			behind = max(behind, int(math.Ceil(l.Lateness/slotLength.Seconds()-1e-9)))
-		}
-	}
-	if !any {
-		return c
-	}
-	crossing := 0.0
-	if lags.N() > 0 {
-		crossing = 2 * lags.Quantile(0.5) / 1e6 / (auditWindow * slotLength.Seconds())
-	}
-
-	var early, burst, ahead float64
-	for k := range n {
-		there, due := float64(sent[k]), float64(planned[k])
-		ahead += there - due
-		early = max(early, ahead-max(1, 0.02*due))
-		allowed := due
-		for j := 1; j <= behind && j <= k; j++ {
-			allowed += float64(planned[k-j])
-		}
-		burst = max(burst, there-allowed-max(2, 0.05*allowed))
-	}
-	fine := displace(planned, sent, disturbed, auditWindow)
-	coarse := displace(planned, sent, disturbed, measure.Slots)
-	if fine.planned == 0 || coarse.planned == 0 {
-		c.Value = "every second had drops"
-		return c
-	}
-	relative := maxRelative + crossing
-	bound, boundSecond := maxDisplaced+crossing, maxDisplacedSecond+crossing*auditWindow/measure.Slots
-	dispersionBound := max(maxDispersion, relative*relative*fine.planned/float64(fine.windows))
-	c.Status = passed(fine.moved <= max(fewArrivals, bound*fine.planned) && coarse.moved <= max(fewArrivals, boundSecond*coarse.planned) &&
-		fine.dispersion <= dispersionBound && early <= 0 && burst <= 0)
-	c.Value = fmt.Sprintf("%s of arrivals in another 200 ms, %s in another second, dispersion %s",
-		unit.HumanShare(fine.moved/fine.planned), unit.HumanShare(coarse.moved/coarse.planned), unit.Human(fine.dispersion))
-	if burst > 0 {
-		c.Value += ", sent in a burst"
-	}
-	if early > 0 {
-		c.Value += ", sent too early"
-	}
-	c.Bound = fmt.Sprintf("at most %s, %s and %s; none early, no burst beyond the lateness budget", unit.HumanShare(bound), unit.HumanShare(boundSecond), unit.Human(dispersionBound))
-	return c
-}
-
-// displacement is how far counts per window lie from the plan.
-type displacement struct {
-	planned, moved float64 // arrivals, and those in another window than planned
-	windows        int
-	dispersion     float64 // median over blocks of five seconds
-}
-
-// displace compares counts by windows of the given even number of slots, leaving
-// out disturbed seconds. It does so twice, with windows half a length apart, and
-// returns the better reading: uniform arrivals may all lie on the ends of
-// windows, where any lag puts them into the next one.
-func displace(planned, sent []float32, disturbed []bool, width int) displacement {
-	read := func(phase int) displacement {
-		var d displacement
-		var dispersions, s, p []float64
-		flush := func() {
-			if v := stats.Dispersion(s, p); !math.IsNaN(v) {
-				dispersions = append(dispersions, v)
-			}
-			s, p = nil, nil
-		}
-		for k := phase; k+width <= len(planned); k += width {
-			if disturbed[k/measure.Slots] || disturbed[(k+width-1)/measure.Slots] {
-				continue
-			}
-			var there, due float64
-			for j := k; j < k+width; j++ {
-				there += float64(sent[j])
-				due += float64(planned[j])
-			}
-			d.windows++
-			d.planned += due
-			d.moved += math.Abs(there-due) / 2
-			s, p = append(s, there), append(p, due)
-			if len(s) == dispersionBlock {
-				flush()
-			}
-		}
-		if len(dispersions) == 0 {
-			flush()
-		}
-		if slices.Sort(dispersions); len(dispersions) > 0 {
-			d.dispersion = dispersions[(len(dispersions)-1)/2]
-		}
-		return d
-	}
-	a, b := read(0), read(width/2)
-	if b.planned > 0 && b.moved*a.planned < a.moved*b.planned {
-		return b
-	}
-	return a
 }
 
 // share builds a check that bounds a count's share of a total.

@@ -66,7 +66,7 @@ func (r *rules) figures(rule scenarios.Threshold) map[int]float64 {
 			if q.ID != rule.Of {
 				continue
 			}
-			for _, use := range capacity.LedgerUse(q, measure.Each(r.recent)) {
+			for use := range capacity.LedgerUse(q, measure.Each(r.recent)) {
 				figures[use.Second] = float64(use.PerSecond()) / q.Limit
 			}
 		}

@@ -26,13 +26,13 @@ func BlockLength(n int) int {
 // as they do in time, so their estimates of one draw belong together.
 type Resample struct {
 	blocks int
-	times  []uint16 // of block b in draw d at d*blocks+b
+	times  []uint8 // of block b in draw d at d*blocks+b; none has a block 256 times, by far
 }
 
 // NewResample draws blocks out of so many, as often as there are, draws times
-// over. There must be from 2 to 65,535.
+// over. There must be at least 2.
 func NewResample(blocks, draws int, seed uint64) *Resample {
-	r := &Resample{blocks: blocks, times: make([]uint16, blocks*draws)}
+	r := &Resample{blocks: blocks, times: make([]uint8, blocks*draws)}
 	rng := rand.New(rand.NewPCG(seed, 0x6865616472))
 	for at := 0; at < len(r.times); at += blocks {
 		row := r.times[at : at+blocks]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -41,7 +42,7 @@ func TestReportOfADay(t *testing.T) {
 	for _, c := range []struct {
 		seconds int
 		most    int64 // MiB
-	}{{60, 60}, {24 * 3600, 110}} {
+	}{{60, 60}, {24 * 3600, 90}} {
 		dir := filepath.Join(t.TempDir(), "run")
 		longRun(t, dir, c.seconds)
 		began := time.Now()
@@ -78,7 +79,7 @@ func longRun(t *testing.T, dir string, seconds int) {
 		ID: "day", Kind: capacity.Measured, State: capacity.Running, Start: start, Sandbox: true, Target: "sandbox",
 		Scenario: capacity.Scenario{Name: "day"},
 		Loads: []capacity.Load{{
-			Name: "viewers", Arrivals: "uniform", Late: "drop", Lateness: 0.1, Timeout: 30, InFlight: 20000, Planned: int64(seconds) * rate,
+			Name: "viewers", Arrivals: "poisson", Late: "drop", Lateness: 0.1, Timeout: 30, InFlight: 20000,
 			Stages:     []capacity.Stage{{Name: "steady", From: rate, To: rate, For: float64(seconds), Measure: true}},
 			Operations: []capacity.Operation{{Name: "list", Kind: "graphql", Share: 0.9}, {Name: "get", Kind: "graphql", Share: 0.1}},
 		}},
@@ -101,7 +102,8 @@ func longRun(t *testing.T, dir string, seconds int) {
 		for op, share := range shares {
 			row := measure.Row{Second: second, Load: "viewers", Operation: op, Measured: true, InFlight: rng.Float64() * float64(share) * 50}
 			for k := range measure.Slots {
-				n := rate / 10 * share / measure.Slots
+				mean := float64(rate * share / 10 / measure.Slots)
+				n := int64(math.Round(mean + math.Sqrt(mean)*rng.NormFloat64()))
 				row.PlannedSlots[k], row.SentSlots[k] = n, n
 				row.Sent += n
 			}
@@ -118,9 +120,7 @@ func longRun(t *testing.T, dir string, seconds int) {
 		}
 		at := start.Add(time.Duration(second)*time.Second + time.Duration(rng.IntN(200_000)))
 		for i := range own {
-			if s := &own[i]; s.Statistic != "Maximum" || rng.IntN(10) > 0 {
-				s.Points.Add(measure.Point{At: at, Value: s.value(rng)})
-			}
+			own[i].Points.Add(measure.Point{At: at, Value: own[i].value(rng)})
 		}
 		if second%60 == 59 {
 			from, to := time.Duration(second-59)*time.Second, time.Duration(second+1)*time.Second
@@ -163,33 +163,36 @@ func times(rng *rand.Rand, op, kind string, from, to time.Duration, n int64) mea
 
 // ownSeries are those that a generator writes each second, with what they are.
 func ownSeries() (all []ownSeriesOf) {
-	add := func(source, metric, statistic string, value func(*rand.Rand) float64) {
-		s := measure.Series{Source: source, Metric: metric, Statistic: statistic, Unit: "count", Period: time.Second}
+	add := func(source, metric, statistic, unit string, value func(*rand.Rand) float64) {
+		s := measure.Series{Source: source, Metric: metric, Statistic: statistic, Unit: unit, Period: time.Second}
 		if source == measure.HTTPClient {
 			s.Labels = map[string]string{"load": "viewers"}
 		}
 		all = append(all, ownSeriesOf{s, value})
 	}
-	few := func(below int) func(*rand.Rand) float64 {
-		return func(rng *rand.Rand) float64 { return float64(rng.IntN(below)) }
+	none := func(*rand.Rand) float64 { return 0 }
+	about := func(n int) func(*rand.Rand) float64 {
+		return func(rng *rand.Rand) float64 { return float64(n - rng.IntN(n/10)) }
 	}
-	noise := func(high float64) func(*rand.Rand) float64 {
-		return func(rng *rand.Rand) float64 { return rng.Float64() * high }
+	upTo := func(d time.Duration) func(*rand.Rand) float64 {
+		return func(rng *rand.Rand) float64 { return time.Duration(rng.Int64N(int64(d))).Seconds() }
 	}
-	add("generator", "cpu", "Average", noise(0.3))
-	add("generator", "gc_pause", "Maximum", noise(1e-3))
-	add("generator", "sched_latency", "p99", noise(1e-3))
-	add("generator", "clock_offset", "Last", noise(1e-4))
-	add(measure.HTTPClient, measure.HTTPOpen, "Last", few(300))
+	add("generator", "cpu", "Average", "fraction", func(rng *rand.Rand) float64 { return 0.3 * rng.Float64() })
+	add("generator", "gc_pause", "Maximum", "s", upTo(time.Millisecond))
+	add("generator", "sched_latency", "p99", "s", upTo(time.Millisecond))
+	add("generator", "clock_offset", "Last", "s", upTo(10*time.Microsecond))
+	add(measure.HTTPClient, measure.HTTPOpen, "Last", "count", about(300))
+	add(measure.HTTPClient, measure.HTTPReused, "Sum", "count", about(5000))
 	for _, metric := range []string{measure.HTTPOpened, measure.HTTPClosed, measure.HTTPDead, measure.HTTPResets, measure.HTTPUnreadable, measure.HTTPResumed} {
-		add(measure.HTTPClient, metric, "Sum", few(3))
+		add(measure.HTTPClient, metric, "Sum", "count", none)
 	}
-	add(measure.HTTPClient, measure.HTTPReused, "Sum", few(5000))
-	for _, metric := range []string{measure.HTTPConnectTime, measure.HTTPHandshakeTime, measure.HTTPFirstByteTime} {
-		add(measure.HTTPClient, metric, "SampleCount", few(100))
-		add(measure.HTTPClient, metric, "Sum", noise(1))
-		add(measure.HTTPClient, metric, "Maximum", noise(0.1))
+	for _, metric := range []string{measure.HTTPConnectTime, measure.HTTPHandshakeTime} {
+		add(measure.HTTPClient, metric, "SampleCount", "count", none)
+		add(measure.HTTPClient, metric, "Sum", "seconds", none)
 	}
+	add(measure.HTTPClient, measure.HTTPFirstByteTime, "SampleCount", "count", about(80))
+	add(measure.HTTPClient, measure.HTTPFirstByteTime, "Sum", "seconds", upTo(100*time.Millisecond))
+	add(measure.HTTPClient, measure.HTTPFirstByteTime, "Maximum", "seconds", upTo(10*time.Millisecond))
 	return all
 }
 

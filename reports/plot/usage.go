@@ -107,10 +107,6 @@ func (t *timeline) highest(use []float64) (spans []span) {
 // ledger returns the tokens of each second, of a long run those of the highest
 // second in each step. A second whose answers carried no token count is a gap.
 func (t *timeline) ledger(q capacity.QuotaResult) (spans []span) {
-	use := capacity.LedgerUse(t.quota(q.ID), t.run.Rows.All())
-	if len(use) == 0 {
-		return nil
-	}
 	for i, ok := range t.ok {
 		v := 0.0
 		if ok > 0 {
@@ -118,12 +114,17 @@ func (t *timeline) ledger(q capacity.QuotaResult) (spans []span) {
 		}
 		spans = append(spans, span{float64(i) * t.step, float64(i+1) * t.step, v})
 	}
-	for _, u := range use {
+	any := false
+	for u := range capacity.LedgerUse(t.quota(q.ID), t.run.Rows.All()) {
+		any = true
 		if i := int(float64(u.Second) / t.step); u.Second >= 0 && i < len(spans) {
 			if v := float64(u.PerSecond()); !(spans[i].value >= v) {
 				spans[i].value = v
 			}
 		}
+	}
+	if !any {
+		return nil
 	}
 	return spans
 }

@@ -26,9 +26,23 @@ const blockPoints = 240
 // same instants, which are kept once.
 type pointBlock struct {
 	at     unique.Handle[string] // a column of Unix seconds and one of nanoseconds
-	whole  bool                  // values are whole numbers, and not the bits of others
+	kept   int                   // how values are kept, of valueKinds
 	values []byte
 }
+
+// valueKinds are the whole numbers by which values are kept, and back; the first that
+// gives all values of a block exactly.
+var valueKinds = [...]struct {
+	number func(v float64) int64
+	value  func(n int64) float64
+}{
+	{func(v float64) int64 { return int64(v) }, func(n int64) float64 { return float64(n) }},
+	{nanoseconds, func(n int64) float64 { return time.Duration(n).Seconds() }},
+	{func(v float64) int64 { return int64(math.Float64bits(v)) }, func(n int64) float64 { return math.Float64frombits(uint64(n)) }},
+}
+
+// nanoseconds rounds seconds to whole nanoseconds.
+func nanoseconds(v float64) int64 { return int64(math.Round(v * 1e9)) }
 
 // PointsOf returns the given points.
 func PointsOf(points ...Point) (p Points) {
@@ -53,17 +67,14 @@ func packPoints(points []Point) pointBlock {
 	n := len(points)
 	at := appendColumn(nil, n, func(i int) int64 { return points[i].At.Unix() })
 	at = appendColumn(at, n, func(i int) int64 { return int64(points[i].At.Nanosecond()) })
-	b := pointBlock{at: unique.Make(string(endColumns(at))), whole: true}
-	value := func(i int) int64 { return int64(points[i].Value) }
-	for _, p := range points {
-		const exact = 1 << 53
-		v := p.Value
-		b.whole = b.whole && v == math.Trunc(v) && math.Abs(v) < exact && (v != 0 || !math.Signbit(v))
+	b := pointBlock{at: unique.Make(string(endColumns(at)))}
+	for slices.ContainsFunc(points, func(p Point) bool {
+		kind := &valueKinds[b.kept]
+		return math.Float64bits(kind.value(kind.number(p.Value))) != math.Float64bits(p.Value)
+	}) {
+		b.kept++
 	}
-	if !b.whole {
-		value = func(i int) int64 { return int64(math.Float64bits(points[i].Value)) }
-	}
-	b.values = endColumns(appendColumn(nil, n, value))
+	b.values = endColumns(appendColumn(nil, n, func(i int) int64 { return valueKinds[b.kept].number(points[i].Value) }))
 	return b
 }
 
@@ -78,10 +89,7 @@ func (p Points) All() iter.Seq[Point] {
 			nanoseconds, _ := readColumn(rest, blockPoints)
 			values, _ := readColumn(b.values, blockPoints)
 			for i := range blockPoints {
-				v := float64(values.at(i))
-				if !b.whole {
-					v = math.Float64frombits(uint64(values.at(i)))
-				}
+				v := valueKinds[b.kept].value(values.at(i))
 				if !yield(Point{At: time.Unix(seconds.at(i), nanoseconds.at(i)).UTC(), Value: v}) {
 					return
 				}

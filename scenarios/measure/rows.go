@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"math"
@@ -9,7 +10,7 @@ import (
 )
 
 // Rows are those of a run, one for each second, load, operation and measured, in
-// the order of these. Of a long run they take some sixty bytes each instead of four
+// the order of these. Of a long run they take some fifty bytes each instead of four
 // hundred. The zero value has none. A copy shares its rows, so only one of the two
 // may be added to.
 type Rows struct {
@@ -23,8 +24,15 @@ type Rows struct {
 type rowBlock struct {
 	number int // of blocks, counted from second 0 on
 	rows   []Row
-	n      int // packed rows
-	packed []byte
+	parts  []rowPart // in the order of their operations
+}
+
+// rowPart is the packed rows of one operation, in their order: those of one operation
+// lie close together.
+type rowPart struct {
+	operation int
+	n         int
+	packed    []byte
 }
 
 const (
@@ -88,13 +96,9 @@ func (r *Rows) Edit(change func([]Row) []Row) { *r = RowsOf(change(r.Slice())...
 // those yields the rows of an operation, of all where it is nil.
 func (r Rows) those(op *Operation) iter.Seq[*Row] {
 	return func(yield func(*Row) bool) {
-		index := -1
-		if op != nil {
-			index = slices.Index(r.operations, *op)
-		}
 		var row Row
+		var parts []packedRows
 		reasons := make(map[string]int64)
-		var p packedRows
 		for _, b := range r.blocks {
 			for i := range b.rows {
 				if own := &b.rows[i]; op == nil || own.Load == op.Load && own.Operation == op.Name {
@@ -109,28 +113,34 @@ func (r Rows) those(op *Operation) iter.Seq[*Row] {
 					}
 				}
 			}
-			if b.n == 0 || op != nil && index < 0 {
-				continue
+			parts = parts[:0]
+			for i := range b.parts {
+				if of := &r.operations[b.parts[i].operation]; op == nil || *of == *op {
+					parts = slices.Grow(parts, 1)[:len(parts)+1]
+					parts[len(parts)-1].read(&b.parts[i], of)
+				}
 			}
-			p.read(b)
-			for i := range b.n {
-				n := int(p.columns[reasonColumn].at(i))
-				if at := int(p.columns[operationColumn].at(i)); op == nil || at == index {
-					row = Row{Load: r.operations[at].Load, Operation: r.operations[at].Name}
-					p.row(i, &row)
-					if n > 0 {
-						clear(reasons)
-						p.countReasons(r.reasons, n, reasons)
-						row.Reasons = reasons
-					}
+			for p := first(parts); p != nil; p = first(parts) {
+				for second := p.second(); !p.ended() && p.second() == second; {
+					p.next(&row, r.reasons, reasons)
 					if !yield(&row) {
 						return
 					}
 				}
-				p.counted += n
 			}
 		}
 	}
+}
+
+// first returns the part with the next row, nil where all have ended: of equal seconds
+// the first one.
+func first(parts []packedRows) (next *packedRows) {
+	for i := range parts {
+		if p := &parts[i]; !p.ended() && (next == nil || p.second() < next.second()) {
+			next = p
+		}
+	}
+	return next
 }
 
 // block returns the block of a number, open.
@@ -146,10 +156,9 @@ func (r *Rows) block(number int) *rowBlock {
 		r.blocks = slices.Insert(r.blocks, i, &rowBlock{number: number})
 	}
 	b := r.blocks[i]
-	if b.n > 0 {
+	if b.parts != nil {
 		one := Rows{operations: r.operations, reasons: r.reasons, blocks: []*rowBlock{b}}
-		b.rows = one.Slice()
-		b.packed, b.n = nil, 0
+		b.rows, b.parts = one.Slice(), nil
 	}
 	if len(r.open) == mostOpen {
 		last := r.open[mostOpen-1]
@@ -163,10 +172,9 @@ func (r *Rows) block(number int) *rowBlock {
 	return b
 }
 
-// What a packed block begins with: a column of each of these, of rows.
+// What a packed part begins with: a column of each of these, of rows.
 const (
-	operationColumn = iota
-	secondColumn
+	secondColumn = iota
 	measuredColumn
 	reasonColumn // how many reasons a row has
 	inFlightColumn
@@ -202,12 +210,33 @@ var counters = [...]func(*Row) *int64{
 // pack packs a block, and returns the memory of its rows.
 func (r *Rows) pack(b *rowBlock) []Row {
 	rows := b.rows
-	b.n = len(rows)
+	of := make([]*Row, len(rows))
+	for i := range rows {
+		of[i] = &rows[i]
+	}
+	slices.SortStableFunc(of, func(x, y *Row) int {
+		return cmp.Or(cmp.Compare(x.Load, y.Load), cmp.Compare(x.Operation, y.Operation))
+	})
+	for len(of) > 0 {
+		op := Operation{of[0].Load, of[0].Operation}
+		n := slices.IndexFunc(of, func(row *Row) bool { return row.Load != op.Load || row.Operation != op.Name })
+		if n < 0 {
+			n = len(of)
+		}
+		b.parts = append(b.parts, rowPart{number(&r.operations, op), n, r.columns(of[:n])})
+		of = of[n:]
+	}
+	b.rows = nil
+	clear(rows)
+	return rows
+}
+
+// columns packs rows of one operation.
+func (r *Rows) columns(rows []*Row) []byte {
 	var packed []byte
 	add := func(of func(row *Row) int64) {
-		packed = appendColumn(packed, len(rows), func(i int) int64 { return of(&rows[i]) })
+		packed = appendColumn(packed, len(rows), func(i int) int64 { return of(rows[i]) })
 	}
-	add(func(row *Row) int64 { return number(&r.operations, Operation{row.Load, row.Operation}) })
 	add(func(row *Row) int64 { return int64(row.Second) })
 	add(func(row *Row) int64 {
 		if row.Measured {
@@ -230,7 +259,7 @@ func (r *Rows) pack(b *rowBlock) []Row {
 	var names, counts []int64
 	for i := range rows {
 		for _, reason := range slices.Sorted(maps.Keys(rows[i].Reasons)) {
-			names = append(names, number(&r.reasons, reason))
+			names = append(names, int64(number(&r.reasons, reason)))
 			counts = append(counts, rows[i].Reasons[reason])
 		}
 	}
@@ -238,23 +267,23 @@ func (r *Rows) pack(b *rowBlock) []Row {
 		packed = appendColumn(packed, len(names), func(i int) int64 { return names[i] })
 		packed = appendColumn(packed, len(names), func(i int) int64 { return counts[i] })
 	}
-	b.rows, b.packed = nil, endColumns(packed)
-	clear(rows)
-	return rows
+	return endColumns(packed)
 }
 
 // number returns the index of one in all, to which it is appended where it is new.
-func number[T comparable](all *[]T, one T) int64 {
+func number[T comparable](all *[]T, one T) int {
 	i := slices.Index(*all, one)
 	if i < 0 {
 		i = len(*all)
 		*all = append(*all, one)
 	}
-	return int64(i)
+	return i
 }
 
-// packedRows reads a packed block.
+// packedRows reads a packed part row by row.
 type packedRows struct {
+	*Operation
+	at, n   int // the next row, and how many there are
 	columns [rowColumns]column
 	filled  []int // the counters that any row has
 	names   column
@@ -262,29 +291,36 @@ type packedRows struct {
 	counted int // reasons of the rows before
 }
 
-func (p *packedRows) read(b *rowBlock) {
-	rest := b.packed
-	all := 0
-	p.filled = p.filled[:0]
+// read begins with the rows of a part.
+func (p *packedRows) read(of *rowPart, op *Operation) {
+	p.Operation, p.at, p.n, p.counted, p.filled = op, 0, of.n, 0, p.filled[:0]
+	rest, all := of.packed, 0
 	for k := range p.columns {
 		c := &p.columns[k]
-		*c, rest = readColumn(rest, b.n)
+		*c, rest = readColumn(rest, of.n)
 		if k >= counterColumn && (c.width > 0 || c.least != 0) {
 			p.filled = append(p.filled, k-counterColumn)
 		}
 	}
-	for i := range b.n {
+	for i := range of.n {
 		all += int(p.columns[reasonColumn].at(i))
 	}
-	if p.counted = 0; all > 0 {
+	if all > 0 {
 		p.names, rest = readColumn(rest, all)
 		p.counts, _ = readColumn(rest, all)
 	}
 }
 
-// row sets the i-th row, but for its operation and its reasons, of an empty one.
-func (p *packedRows) row(i int, row *Row) {
-	row.Second = int(p.columns[secondColumn].at(i))
+func (p *packedRows) ended() bool { return p.at == p.n }
+
+// second returns that of the next row.
+func (p *packedRows) second() int { return int(p.columns[secondColumn].at(p.at)) }
+
+// next sets row to the next row, whose reasons it sets too, by their names.
+func (p *packedRows) next(row *Row, names []string, reasons map[string]int64) {
+	i := p.at
+	p.at++
+	*row = Row{Second: int(p.columns[secondColumn].at(i)), Load: p.Load, Operation: p.Name}
 	row.Measured = p.columns[measuredColumn].at(i) != 0
 	row.InFlight = math.Float64frombits(uint64(p.columns[inFlightColumn].at(i)))
 	for k := range Slots {
@@ -294,11 +330,12 @@ func (p *packedRows) row(i int, row *Row) {
 	for _, k := range p.filled {
 		*counters[k](row) = p.columns[counterColumn+k].at(i)
 	}
-}
-
-// countReasons sets the next n counts of reasons.
-func (p *packedRows) countReasons(names []string, n int, counts map[string]int64) {
-	for k := p.counted; k < p.counted+n; k++ {
-		counts[names[p.names.at(k)]] = p.counts.at(k)
+	if n := int(p.columns[reasonColumn].at(i)); n > 0 {
+		clear(reasons)
+		for k := p.counted; k < p.counted+n; k++ {
+			reasons[names[p.names.at(k)]] = p.counts.at(k)
+		}
+		p.counted += n
+		row.Reasons = reasons
 	}
 }
