@@ -26,6 +26,9 @@ type Calibration struct {
 	// loop).
 	Ceiling     float64 `json:"ceiling"`
 	Connections int     `json:"connections"`
+	// CeilingHTTP2 is the same over HTTP/2, with as many requests under way as fill a
+	// connection for each processor; 0 where it was not measured.
+	CeilingHTTP2 float64 `json:"ceiling_http2,omitempty"`
 	// Open is a run at a fraction of the ceiling, with every arrival due at an
 	// instant of its own plan.
 	Open OpenLoop `json:"open_loop"`
@@ -78,14 +81,29 @@ type StallQuantile struct {
 	Printed *float64 `json:"printed"`
 }
 
+// CeilingOver returns the ceiling over HTTP/2 or HTTP/1.1; 0 where it isn't known.
+func (c *Calibration) CeilingOver(http2 bool) float64 {
+	switch {
+	case c == nil:
+		return 0
+	case http2:
+		return c.CeilingHTTP2
+	}
+	return c.Ceiling
+}
+
 // String says in one line what a reader of a run wants to know of it.
 func (c *Calibration) String() string {
 	stall := "FAILED"
 	if c.Stall.Passed && c.Stall.Error != nil {
 		stall = unit.HumanShare(*c.Stall.Error)
 	}
-	s := fmt.Sprintf("ceiling %s requests/s over HTTP/1.1, lag p99 %s at %s/s, stall self-test %s (%s)",
-		unit.Human(c.Ceiling), unit.HumanSeconds(c.Open.Lag.P99), unit.Human(c.Open.Rate), stall, c.At.Format(time.DateOnly))
+	two := ""
+	if c.CeilingHTTP2 > 0 {
+		two = ", " + unit.Human(c.CeilingHTTP2) + " over HTTP/2"
+	}
+	s := fmt.Sprintf("ceiling %s requests/s over HTTP/1.1%s, lag p99 %s at %s/s, stall self-test %s (%s)",
+		unit.Human(c.Ceiling), two, unit.HumanSeconds(c.Open.Lag.P99), unit.Human(c.Open.Rate), stall, c.At.Format(time.DateOnly))
 	if c.Open.Status != Valid {
 		s += ", the open loop was " + string(c.Open.Status)
 	}

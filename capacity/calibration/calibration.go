@@ -31,8 +31,9 @@ import (
 
 // Config is what a calibration is made with.
 type Config struct {
-	// Driver makes a driver that sends a load to the null server.
-	Driver func(l scenarios.Load, inFlight int) (load.Driver, error)
+	// Driver makes a driver that sends a load to the null server, and DriverHTTP2 one
+	// that does so over HTTP/2; nil: its ceiling is not measured.
+	Driver, DriverHTTP2 func(l scenarios.Load, inFlight int) (load.Driver, error)
 	// Stall makes the null server hold its answers for so long.
 	Stall func(time.Duration) error
 	// Scratch is a folder for the records of the calibration's runs.
@@ -57,7 +58,7 @@ type Steps struct {
 	Stall       time.Duration
 }
 
-// Whole takes up to 20 s, and Quick, with coarser figures, up to 9 s.
+// Whole takes up to 23 s, and Quick, with coarser figures, up to 10 s.
 var (
 	Whole = Steps{
 		Timers: 200, Connections: 64, Ceiling: 2 * time.Second, Open: 3 * time.Second, WarmUp: time.Second,
@@ -118,6 +119,16 @@ func Measure(ctx context.Context, c Config) (*capacity.Calibration, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if two := c; c.DriverHTTP2 != nil {
+		two.Driver, two.Steps.Connections = c.DriverHTTP2, streams*res.GOMAXPROCS // a full connection for each processor
+		err = step("ceiling over HTTP/2", fmt.Sprintf(": closed loop, %d requests under way", two.Steps.Connections), func(ctx context.Context) (err error) {
+			res.CeilingHTTP2, err = Ceiling(ctx, two)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	for _, f := range fractions {
 		rate := math.Floor(res.Ceiling * f)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -60,9 +61,10 @@ var tiny = calibration.Steps{
 func TestMeasure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{began: time.Now(), after: 4 * time.Millisecond}
+		two := &server{began: time.Now(), after: 100 * time.Millisecond} // for each of 128 a processor
 		var steps []string
 		got, err := calibration.Measure(t.Context(), calibration.Config{
-			Driver: s.driver, Stall: s.stall, Scratch: t.TempDir(), Tool: capacity.Tool{Version: "v1"}, Steps: tiny,
+			Driver: s.driver, DriverHTTP2: two.driver, Stall: s.stall, Scratch: t.TempDir(), Tool: capacity.Tool{Version: "v1"}, Steps: tiny,
 			Progress: func(step string) { steps = append(steps, step) },
 		})
 		if err != nil {
@@ -71,8 +73,8 @@ func TestMeasure(t *testing.T) {
 		if got.Timer.N != 20 || got.Timer.Max != 0 {
 			t.Errorf("timers %+v", got.Timer)
 		}
-		if got.Ceiling < 1990 || got.Ceiling > 2010 {
-			t.Errorf("ceiling %g", got.Ceiling)
+		if one, two := got.CeilingOver(false), got.CeilingOver(true); one < 1990 || one > 2010 || math.Abs(two/float64(1280*got.GOMAXPROCS)-1) > 0.005 {
+			t.Errorf("ceiling %g, over HTTP/2 %g", one, two)
 		}
 		if got.Open.Status != capacity.Valid || got.Open.Rate < 990 || got.Open.Rate > 1010 || got.Open.Lag.Max > 0.001 || got.Open.Lag.N == 0 {
 			t.Errorf("open loop %+v", got.Open)
@@ -80,10 +82,10 @@ func TestMeasure(t *testing.T) {
 		if !got.Stall.Passed || got.Stall.Error == nil || *got.Stall.Error > 0.01 || len(got.Stall.Quantiles) != 3 {
 			t.Errorf("stall %+v", got.Stall)
 		}
-		if got.Tool != "v1" || got.OS != runtime.GOOS || len(steps) != 4 {
+		if got.Tool != "v1" || got.OS != runtime.GOOS || len(steps) != 5 {
 			t.Errorf("%+v after %q", got, steps)
 		}
-		if line := got.String(); !strings.Contains(line, "/s over HTTP/1.1, lag p99 ") || !strings.Contains(line, " %") || !strings.Contains(line, "(2000-01-01)") {
+		if line := got.String(); !strings.Contains(line, "/s over HTTP/1.1, ") || !strings.Contains(line, " over HTTP/2, lag p99 ") || !strings.Contains(line, " %") || !strings.Contains(line, "(2000-01-01)") {
 			t.Errorf("line %s", line)
 		}
 	})
@@ -142,8 +144,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// The null server answers what the product's driver counts as ok, with tokens,
-// and holds answers as long as it is told.
+// The null server answers what the product's driver counts as ok, with tokens, over
+// either version of HTTP, and holds answers as long as it is told.
 func TestServeNull(t *testing.T) {
 	in, orders := io.Pipe()
 	said, out := io.Pipe()
@@ -155,11 +157,16 @@ func TestServeNull(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := scenarios.Load{Name: "null", Timeout: 10 * time.Second, Operations: []scenarios.Operation{{Name: "null", Weight: 1, GraphQL: &scenarios.GraphQLOperation{Document: "{ null }"}}}}
-	d, err := graphql.New(graphql.Config{Target: scenarios.GraphQL{Endpoint: hello.URL}, Load: l, InFlight: 2})
-	if err != nil {
-		t.Fatal(err)
+	var drivers []*graphql.Driver
+	for _, two := range []bool{false, true} {
+		d, err := graphql.New(graphql.Config{Target: scenarios.GraphQL{Endpoint: hello.URL, HTTP2: two}, Load: l, InFlight: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		drivers = append(drivers, d)
 	}
-	send := func() measure.Sample {
+	send := func(d *graphql.Driver) measure.Sample {
 		r, err := d.Prepare(load.Arrival{})
 		if err != nil {
 			t.Fatal(err)
@@ -168,21 +175,25 @@ func TestServeNull(t *testing.T) {
 		r.Send(t.Context(), &s)
 		return s
 	}
-	for range 3 {
-		if s := send(); s.Outcome != measure.OK || s.Tokens != 1 || s.BytesIn != 1000 {
-			t.Errorf("sample %+v", s)
+	for _, d := range drivers {
+		for range 3 {
+			if s := send(d); s.Outcome != measure.OK || s.Tokens != 1 || s.BytesIn != 1000 {
+				t.Errorf("sample %+v", s)
+			}
 		}
 	}
 	const held = 50 * time.Millisecond
-	before := time.Now()
-	// The second order is read when the first one has been obeyed.
-	for range 2 {
-		if _, err := io.WriteString(orders, "stall 50ms\n"); err != nil {
-			t.Fatal(err)
+	for _, d := range drivers {
+		before := time.Now()
+		// The second order is read when the first one has been obeyed.
+		for range 2 {
+			if _, err := io.WriteString(orders, "stall 50ms\n"); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if s := send(); s.Outcome != measure.OK || time.Since(before) < held {
-		t.Errorf("sample %+v after %s", s, time.Since(before))
+		if s := send(d); s.Outcome != measure.OK || time.Since(before) < held {
+			t.Errorf("sample %+v after %s", s, time.Since(before))
+		}
 	}
 	// Another client's requests, with a body and without.
 	for _, body := range []string{"", strings.Repeat(" ", 10_000)} {
@@ -201,10 +212,11 @@ func TestServeNull(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if s := send(); s.Outcome == measure.OK {
-		t.Error("the server is still there")
+	for _, d := range drivers {
+		if s := send(d); s.Outcome == measure.OK {
+			t.Error("the server is still there")
+		}
 	}
-	_ = d.Close()
 
 	if err := calibration.ServeNull(strings.NewReader("fly\n"), io.Discard); err == nil {
 		t.Error("an order that is none was obeyed")
@@ -239,6 +251,16 @@ func TestKept(t *testing.T) {
 	}
 	if line := want.String(); line != "ceiling 41,000 requests/s over HTTP/1.1, lag p99 1.10 ms at 20,500/s, stall self-test 1.20 % (2026-11-21)" {
 		t.Error(line)
+	}
+	want.CeilingHTTP2 = 21000
+	if line := want.String(); !strings.HasPrefix(line, "ceiling 41,000 requests/s over HTTP/1.1, 21,000 over HTTP/2, lag p99 ") {
+		t.Error(line)
+	}
+	if err := calibration.Save(path, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := calibration.Kept(path, tool); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
 	}
 	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
 		t.Errorf("left %v, %v", entries, err)
@@ -279,15 +301,23 @@ func FuzzRead(f *testing.F) {
 
 func TestAbove(t *testing.T) {
 	c := &capacity.Calibration{Ceiling: 1000}
-	if err := calibration.Above(c, 1000); err != nil {
-		t.Error(err)
+	for _, http2 := range []bool{false, true} {
+		if err := calibration.Above(c, http2, 1000); err != nil {
+			t.Error(err)
+		}
+		if err := calibration.Above(nil, http2, 1e9); err != nil {
+			t.Error(err)
+		}
 	}
-	if err := calibration.Above(nil, 1e9); err != nil {
-		t.Error(err)
+	if err := calibration.Above(c, true, 1e9); err != nil {
+		t.Errorf("without a ceiling over HTTP/2: %v", err)
 	}
-	err := calibration.Above(c, 2500)
-	if err == nil || !strings.Contains(err.Error(), "2,500") || !strings.Contains(err.Error(), "1,000") {
-		t.Error(err)
+	c.CeilingHTTP2 = 500
+	for http2, ceiling := range map[bool]string{false: "1,000", true: "500"} {
+		err := calibration.Above(c, http2, 2500)
+		if err == nil || !strings.Contains(err.Error(), "2,500") || !strings.Contains(err.Error(), "ceiling "+ceiling+" ") {
+			t.Error(err)
+		}
 	}
 }
 

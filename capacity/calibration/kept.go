@@ -64,7 +64,7 @@ func Read(path string) (*capacity.Calibration, error) {
 	if err := json.Unmarshal(b, &f); err != nil {
 		return nil, fmt.Errorf("%s: is no calibration: %w", path, err)
 	}
-	if f.Schema != Schema || f.Calibration == nil || !(f.Ceiling > 0) {
+	if f.Schema != Schema || f.Calibration == nil || !(f.Ceiling > 0) || f.CeilingHTTP2 < 0 {
 		return nil, fmt.Errorf("%s: is no calibration", path)
 	}
 	return f.Calibration, nil
@@ -87,12 +87,14 @@ func Kept(path string, t capacity.Tool) (*capacity.Calibration, error) {
 	return c, nil
 }
 
-// Above says that a plan's peak rate is above the ceiling of the calibration,
-// or nothing. Without a calibration nothing is known to be above.
-func Above(c *capacity.Calibration, peak float64) error {
-	if c == nil || peak <= c.Ceiling {
+// Above says that the peak rate of a plan, over HTTP/2 or HTTP/1.1, is above the
+// ceiling of the calibration, or nothing. Where that isn't known, nothing is known to
+// be above.
+func Above(c *capacity.Calibration, http2 bool, peak float64) error {
+	ceiling := c.CeilingOver(http2)
+	if ceiling == 0 || peak <= ceiling {
 		return nil
 	}
 	return fmt.Errorf("the plan's peak is %s requests/s, and this machine's ceiling %s requests/s (calibrated %s)",
-		unit.Human(peak), unit.Human(c.Ceiling), c.At.Format("2006-01-02"))
+		unit.Human(peak), unit.Human(ceiling), c.At.Format("2006-01-02"))
 }

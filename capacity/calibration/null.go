@@ -18,12 +18,15 @@ import (
 // bodySize is the size in bytes of the null server's answers.
 const bodySize = 1000
 
-// answer is what the null server answers to everything.
-var answer = func() []byte {
-	const begin, end = `{"data":{"null":"`, `"}}`
-	body := begin + strings.Repeat("x", bodySize-len(begin)-len(end)) + end
-	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-amzn-appsync-TokensConsumed: 1\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-}()
+// body and answer are what the null server answers to everything, the latter over
+// HTTP/1.1.
+var (
+	body = func() []byte {
+		const begin, end = `{"data":{"null":"`, `"}}`
+		return []byte(begin + strings.Repeat("x", bodySize-len(begin)-len(end)) + end)
+	}()
+	answer = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-amzn-appsync-TokensConsumed: 1\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+)
 
 // hello is the null server's first line.
 type hello struct {
@@ -32,8 +35,9 @@ type hello struct {
 
 // ServeNull is a GraphQL server on loopback that does as little as a server
 // can: it answers every request with the same kilobyte, so that whoever asks it
-// as fast as possible measures itself. It writes its URL to out as a line of
-// JSON and ends when in does. A line "stall 1.5s" on in makes it hold every
+// as fast as possible measures itself. It speaks HTTP/1.1 and, to a client that
+// begins with it, HTTP/2. It writes its URL to out as a line of JSON and ends when
+// in does. A line "stall 1.5s" on in makes it hold every
 // answer until that time has passed.
 func ServeNull(in io.Reader, out io.Writer) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -113,16 +117,25 @@ func (n *null) serve(conn net.Conn) {
 		n.mu.Unlock()
 	}()
 	r := bufio.NewReaderSize(conn, 4<<10)
+	if begin, err := r.Peek(3); err == nil && string(begin) == preface[:3] {
+		_ = n.serve2(conn, r)
+		return
+	}
 	for {
 		if err := readRequest(r); err != nil {
 			return
 		}
-		if until := n.until.Load(); until > 0 {
-			time.Sleep(time.Duration(until) - time.Since(n.began))
-		}
+		n.hold()
 		if _, err := conn.Write(answer); err != nil {
 			return
 		}
+	}
+}
+
+// hold waits until a stall is over.
+func (n *null) hold() {
+	if until := n.until.Load(); until > 0 {
+		time.Sleep(time.Duration(until) - time.Since(n.began))
 	}
 }
 

@@ -28,12 +28,13 @@ func (a app) calibrate() *cobra.Command {
 		Use:   "calibrate",
 		Short: "Measure what this machine can send, and test its own figures",
 		Long: `Calibrate sends requests to a server on this machine that does nothing but answer:
-as many as it can (the ceiling), then a part of that at the instants of a plan, and
-then through a stall whose response times are known by a formula. It takes about 20
-seconds and all of this machine for some of them; nothing leaves it.
+as many as it can (the ceiling, over HTTP/1.1 and over HTTP/2), then a part of that at
+the instants of a plan, and then through a stall whose response times are known by a
+formula. It takes about 20 seconds and all of this machine for some of them; nothing
+leaves it.
 
 The result is kept. Every later run of this version carries it, and a plan above
-the ceiling is refused. It is that of HTTP/1.1: of HTTP/2 and Kafka it says nothing.`,
+the ceiling is refused. Of Kafka records it says nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if child {
@@ -71,13 +72,15 @@ func (a app) calibrateMachine(ctx context.Context, out string, quick bool) error
 		return err
 	}
 	defer server.close()
-	c := calibration.Config{
-		Driver: func(l scenarios.Load, inFlight int) (load.Driver, error) {
+	over := func(http2 bool) func(l scenarios.Load, inFlight int) (load.Driver, error) {
+		return func(l scenarios.Load, inFlight int) (load.Driver, error) {
 			return graphql.New(graphql.Config{
-				Target: scenarios.GraphQL{Endpoint: server.url}, Load: l, InFlight: inFlight, UserAgent: userAgent(),
+				Target: scenarios.GraphQL{Endpoint: server.url, HTTP2: http2}, Load: l, InFlight: inFlight, UserAgent: userAgent(),
 			})
-		},
-		Stall: server.stall, Scratch: scratch, Tool: tool(), Files: rehearsal.OpenFiles(), Steps: calibration.Whole,
+		}
+	}
+	c := calibration.Config{
+		Driver: over(false), DriverHTTP2: over(true), Stall: server.stall, Scratch: scratch, Tool: tool(), Files: rehearsal.OpenFiles(), Steps: calibration.Whole,
 		Progress: func(step string) { fmt.Fprintln(a.stderr, step) },
 	}
 	if quick {
@@ -109,6 +112,7 @@ func printCalibration(w io.Writer, c *capacity.Calibration) {
 	line("machine", "%s/%s, %d %s, GOMAXPROCS %d, headroom %s", c.OS, c.Arch, c.CPUs, plural(c.CPUs, "CPU", "CPUs"), c.GOMAXPROCS, c.Tool)
 	line("timers", "late by %s in the median, p99 %s, max %s", human(c.Timer.P50), human(c.Timer.P99), human(c.Timer.Max))
 	line("ceiling", "%s requests/s over HTTP/1.1, closed loop, %d connections", unit.Human(c.Ceiling), c.Connections)
+	line("", "%s requests/s over HTTP/2", unit.Human(c.CeilingHTTP2))
 	o := c.Open
 	line("open loop", "%s/s: %s, lag p50 %s, p99 %s, max %s", unit.Human(o.Rate), o.Status, human(o.Lag.P50), human(o.Lag.P99), human(o.Lag.Max))
 	if o.CPU > 0 {
@@ -171,26 +175,30 @@ func (a app) kept() *capacity.Calibration {
 	return c
 }
 
-// overHTTP1 returns the plans of a scenario that a calibration's ceiling holds
-// for. What goes over HTTP/2 or to Kafka costs something else.
-func overHTTP1(s *scenarios.Scenario, plans []load.Plan) []load.Plan {
-	two := s.Target.GraphQL != nil && s.Target.GraphQL.HTTP2
-	return slices.DeleteFunc(slices.Clone(plans), func(p load.Plan) bool { return two || p.Load.Kafka() })
+// overHTTP2 reports whether a scenario's requests go over HTTP/2.
+func overHTTP2(s *scenarios.Scenario) bool { return s.Target.GraphQL != nil && s.Target.GraphQL.HTTP2 }
+
+// requests returns the plans that a calibration's ceilings may hold for: what goes to
+// Kafka costs something else.
+func requests(plans []load.Plan) []load.Plan {
+	return slices.DeleteFunc(slices.Clone(plans), func(p load.Plan) bool { return p.Load.Kafka() })
 }
 
-// unjudged says which loads of a scenario the known ceiling says nothing of, or
-// "" where it holds for all or none is known.
+// unjudged says which loads of a scenario the known ceilings say nothing of, or
+// "" where they hold for all or none is known.
 func unjudged(known *capacity.Calibration, s *scenarios.Scenario) string {
-	_, plans, _ := rehearsal.Plan(rehearsal.Config{Scenario: s})
-	if known == nil || len(overHTTP1(s, plans)) == len(plans) {
+	if known == nil {
 		return ""
 	}
 	var what []string
-	if s.Target.GraphQL != nil && s.Target.GraphQL.HTTP2 {
+	if overHTTP2(s) && known.CeilingHTTP2 == 0 {
 		what = append(what, "requests over HTTP/2")
 	}
 	if slices.ContainsFunc(s.Loads, scenarios.Load.Kafka) {
 		what = append(what, "Kafka records")
+	}
+	if what == nil {
+		return ""
 	}
 	return fmt.Sprintf("this machine's ceiling for %s is n/a: that of %s requests/s was measured over HTTP/1.1", strings.Join(what, " and "), unit.Human(known.Ceiling))
 }
@@ -199,7 +207,7 @@ func unjudged(known *capacity.Calibration, s *scenarios.Scenario) string {
 // to be able to carry out.
 func aboveCeiling(known *capacity.Calibration, c rehearsal.Config) error {
 	_, plans, _ := rehearsal.Plan(c)
-	err := calibration.Above(known, calibration.Peak(overHTTP1(c.Scenario, plans)))
+	err := calibration.Above(known, overHTTP2(c.Scenario), calibration.Peak(requests(plans)))
 	if err == nil {
 		return nil
 	}

@@ -95,9 +95,9 @@ func (a app) findMax(ctx context.Context, x execution, o runOptions) error {
 		planned += plan.Schedule.Len()
 	}
 	c := search.Config{From: from, Floor: min(from, base*fewest/float64(max(planned, 1)))}
-	judged := calibration.Peak(overHTTP1(x.scenario, plans)) / base // share of the rate that a ceiling holds for
-	if x.calibration != nil && judged > 0 && !o.aboveCeiling {
-		c.Limit = x.calibration.Ceiling / judged
+	judged := calibration.Peak(requests(plans)) / base // share of the rate that a ceiling holds for
+	if ceiling := x.calibration.CeilingOver(overHTTP2(x.scenario)); ceiling > 0 && judged > 0 && !o.aboveCeiling {
+		c.Limit = ceiling / judged
 	}
 	if err := clearSearch(x.dir); err != nil {
 		return usage(err)
@@ -127,7 +127,7 @@ func (a app) findMax(ctx context.Context, x execution, o runOptions) error {
 			note += fmt.Sprintf("; the sandbox draws by seed %d", one.sandboxSeed)
 		}
 		one.notes = append(slices.Clone(x.notes), note)
-		if err := calibration.Above(x.calibration, rate*judged); err != nil {
+		if err := calibration.Above(x.calibration, overHTTP2(x.scenario), rate*judged); err != nil {
 			one.notes = append(one.notes, "run with --above-ceiling: "+err.Error())
 		}
 		if _, err := a.execute(ctx, abort, one); err != nil {

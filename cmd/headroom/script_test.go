@@ -272,18 +272,23 @@ func step(ts *testscript.TestScript, v any, key string) any {
 	return nil
 }
 
-// ceiling is "ceiling RATE": it keeps a calibration of this machine with that
-// ceiling where the program looks for it.
+// ceiling is "ceiling RATE [HTTP2]": it keeps a calibration of this machine with that
+// ceiling, and one over HTTP/2, where the program looks for it.
 func ceiling(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: ceiling RATE")
+	if neg || len(args) != 1 && len(args) != 2 {
+		ts.Fatalf("usage: ceiling RATE [HTTP2]")
 	}
 	rate, err := strconv.ParseFloat(args[0], 64)
 	ts.Check(err)
+	two := 0.0
+	if len(args) == 2 {
+		two, err = strconv.ParseFloat(args[1], 64)
+		ts.Check(err)
+	}
 	c := &capacity.Calibration{
 		At: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), Tool: tool().Version,
 		OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
-		Ceiling: rate, Connections: 64,
+		Ceiling: rate, Connections: 64, CeilingHTTP2: two,
 		Open:  capacity.OpenLoop{Rate: rate / 2, For: 3, Status: capacity.Valid, Lag: capacity.Spread{N: 1000, P50: 0.0005, P99: 0.0011, Max: 0.004}},
 		Stall: capacity.StallTest{Rate: 500, For: 8, Stall: 1.5, Error: new(0.012), Passed: true},
 	}
