@@ -302,6 +302,40 @@ func TestAssessOrderOfTheSystem(t *testing.T) {
 	}
 }
 
+// Where one operation of two is refused more often before it charges a quota, the sums
+// are of another mix than was planned, and the interval covers what that may hide: 4 for
+// each "list" and 1 for each "get" are 2.5 at equal parts.
+func TestAssessAnotherMixServed(t *testing.T) {
+	for _, both := range []bool{false, true} {
+		n := 0
+		w := world{
+			loads: []capacity.Load{ramp("viewers", 200, 200, 40*time.Second, capacity.Operation{Name: "list", Share: 0.5}, capacity.Operation{Name: "get", Share: 0.5})},
+			quotas: []capacity.Quota{
+				{ID: "dynamodb.T.read", Kind: capacity.RateQuota, Limit: 100, Unit: "RCU", Period: "s"},
+				{ID: "momento.operations", Kind: capacity.RateQuota, Limit: 10000, Unit: "ops", Period: "s", Behind: []string{"dynamodb.T.read"}},
+			},
+			serve: func(_ time.Duration, _, op string) answer {
+				if n++; n%2 == 0 && (both || op == "list") {
+					return answer{outcome: measure.Throttled, reason: "DynamoDB:ProvisionedThroughputExceededException", tokens: measure.NoTokens, service: time.Millisecond}
+				}
+				ops := map[string]float64{"list": 4, "get": 1}[op]
+				return answer{tokens: measure.NoTokens, service: 10 * time.Millisecond, cloud: map[string]map[capacity.Role]float64{
+					"momento.operations": {capacity.RoleUsage: ops}, "dynamodb.T.read": {capacity.RoleUsage: 1},
+				}}
+			},
+		}
+		q := quota(t, capacity.Assess(w.run()), "momento.operations")
+		c := q.UnitCost
+		if c.Low > 2.5 || c.High < 2.5 || !both && c.Value > 2.3 || (c.High > 1.2*c.Value) == both {
+			t.Errorf("both refused %v: %+v, want 2.5 inside", both, *c)
+		}
+		noted := slices.ContainsFunc(q.Notes, func(n string) bool { return strings.Contains(n, "refused more often than others") })
+		if noted == both {
+			t.Errorf("both refused %v: notes %q", both, q.Notes)
+		}
+	}
+}
+
 // Two quotas of one service refuse with one errorType: the cloud's counts tell
 // them apart. Where there are none, nothing is said.
 func TestAssessAmbiguousThrottles(t *testing.T) {

@@ -352,6 +352,10 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		c.High = max(c.High, used/fewer)
 		c.notes = append(c.notes, "some refusals can't be told apart: the interval of the unit cost covers both readings")
 	}
+	if least, most := servedMix(parts, atLeast); most > 1+maxDifference {
+		c.Low, c.High = min(c.Low, least*mean), max(c.High, most*mean)
+		c.notes = append(c.notes, "some operations were refused more often than others before they charged it, and its sums don't tell them apart: the interval of the unit cost covers any part that each had in them")
+	}
 	c.atLeastFloor()
 
 	// From one arrival that charges it to one of the loads that do.
@@ -377,6 +381,33 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		c.notes = append(c.notes, "more than 1 % of the requests failed or timed out and may not have charged the quota: its unit cost may be higher")
 	}
 	return c, true
+}
+
+// servedMix returns how many times the mean of the requests that charged a quota the
+// mean at the mix that was sent is, at least and at most, whatever each operation
+// charges: 1 where as much was refused of each. refused is which share of the throttled
+// requests never charged it.
+func servedMix(parts []part, refused float64) (least, most float64) {
+	var sent, charged float64
+	served := func(p part) float64 {
+		return max(0, float64(p.op.all.Sent-p.op.all.GeneratorErrors)-refused*float64(p.op.all.Throttled))
+	}
+	for _, p := range parts {
+		if p.charges {
+			sent += float64(p.op.all.Sent - p.op.all.GeneratorErrors)
+			charged += served(p)
+		}
+	}
+	least, most = 1, 1
+	for _, p := range parts {
+		n := float64(p.op.all.Sent - p.op.all.GeneratorErrors)
+		if !p.charges || n == 0 {
+			continue
+		}
+		times := n / sent * charged / max(served(p), 1)
+		least, most = min(least, times), max(most, times)
+	}
+	return least, most
 }
 
 // inFlight returns how long, in seconds, the requests that charge q waited for
