@@ -194,9 +194,7 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) *Outcome {
 		made++
 		if x.lambda != nil {
 			if !x.lambda.room(at, c) {
-				out.RefusedBy, out.ServiceTime, out.ResponseBytes = c.Limiter, held, 0
-				out.Charges = o.charged[:made]
-				return out
+				return b.refused(o.charged[:made], held)
 			}
 			c = &o.charged[made]
 			c.Limiter, c.Number = x.limiter, x.number
@@ -213,9 +211,7 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) *Outcome {
 				made--
 				o.charged[made-1] = *c
 			}
-			out.RefusedBy, out.ServiceTime, out.ResponseBytes = c.Limiter, held, 0
-			out.Charges = o.charged[:made]
-			return out
+			return b.refused(o.charged[:made], held)
 		}
 		if x.tokens {
 			out.Tokens += int64(c.Amount)
@@ -242,4 +238,12 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) *Outcome {
 		}
 	}
 	return out
+}
+
+// refused completes the outcome of a request whose last charge was refused, when
+// it lets go of what it holds.
+func (b *Backend) refused(charges []Charge, held time.Duration) *Outcome {
+	b.out.RefusedBy, b.out.ServiceTime, b.out.ResponseBytes = charges[len(charges)-1].Limiter, held, 0
+	b.out.Charges = charges
+	return &b.out
 }

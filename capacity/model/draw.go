@@ -194,7 +194,7 @@ func (x *amounts) varied() float64 {
 	if x.lognormal != nil {
 		return min(x.lognormal.draw(), x.most)
 	}
-	return x.mixture[x.mixed.draw(x.random)].Amount
+	return x.mixture[x.mixed.draw(uniform(x.random))].Amount
 }
 
 // Keys is how the partition keys of an operation's requests are distributed.
@@ -288,8 +288,9 @@ func newChooser(shares []float64) chooser {
 	return c
 }
 
-func (c *chooser) draw(r *rand.PCG) int {
-	u := uniform(r) * float64(len(c.cells))
+// draw returns the index that a draw from [0, 1) stands for.
+func (c *chooser) draw(u float64) int {
+	u *= float64(len(c.cells))
 	i := min(int(u), len(c.cells)-1)
 	drawn := &c.cells[i]
 	chosen := drawn.alias

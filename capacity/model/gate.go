@@ -168,7 +168,7 @@ func (p *partitions) admit(at, _ time.Duration, c *Charge) bool {
 	if p.splits != p.table.splits {
 		p.hit, p.splits = newChooser(p.places.shares(p.of)), p.table.splits
 	}
-	i := p.hit.draw(p.keys)
+	i := p.hit.draw(uniform(p.keys))
 	if p.Admit(at, i, c.Amount) {
 		return true
 	}
@@ -180,7 +180,7 @@ func (p *partitions) admit(at, _ time.Duration, c *Charge) bool {
 
 // admit makes the request wait for the server's answer.
 func (q *queues) admit(at, _ time.Duration, c *Charge) bool {
-	wait, work, ok := q.nodes[q.hit.draw(q.keys)].Admit(at, c.Amount)
+	wait, work, ok := q.nodes[q.hit.draw(uniform(q.keys))].Admit(at, c.Amount)
 	c.Wait = wait + work
 	return ok
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
-// Most is how many arrivals Simulate takes one by one. Ten million take about three
+// Most is how many arrivals Simulate takes one by one. Ten million take about two
 // seconds.
 const Most = 50_000_000
 

@@ -88,9 +88,13 @@ func (m *meters) begin(at time.Duration) {
 // until closes the period in hand where it is over at an instant.
 func (m *meters) until(at time.Duration) {
 	if at >= m.ends {
-		m.close()
-		m.begin(at)
+		m.turn(at)
 	}
+}
+
+func (m *meters) turn(at time.Duration) {
+	m.close()
+	m.begin(at)
 }
 
 func (m *meters) close() {

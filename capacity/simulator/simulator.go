@@ -218,13 +218,18 @@ func (x *simulation) drive() {
 // until closes each second that is over by an instant.
 func (x *simulation) until(at time.Duration) {
 	for x.passed+time.Second <= at {
-		x.passed += time.Second
-		for _, l := range x.all {
-			l.flying.over(x.passed)
-		}
-		x.recorder.Pass(x.passed)
-		x.meters.passed(x.passed, x.backend)
+		x.second()
 	}
+}
+
+// second closes the second in hand.
+func (x *simulation) second() {
+	x.passed += time.Second
+	for _, l := range x.all {
+		l.flying.over(x.passed)
+	}
+	x.recorder.Pass(x.passed)
+	x.meters.passed(x.passed, x.backend)
 }
 
 // send sends a load's next arrival, or drops it where no place was free in time.

@@ -235,15 +235,27 @@ func (t *tally) drain(w *window) {
 		return
 	}
 	w.open()
-	for i, count := range t.counts[:t.used] {
-		if count > 0 {
+	w.max, w.clipped = max(w.max, t.max), w.clipped+t.clipped
+	t.take(w.histogram.RecordValues)
+}
+
+// take gives each slot's lowest value and count to record, and leaves t empty.
+func (t *tally) take(record func(v, n int64) error) {
+	for i, n := range t.counts[:t.used] {
+		if n > 0 {
 			// Only a value out of range can be refused.
-			_ = w.histogram.RecordValues(valueOf(i), int64(count))
+			_ = record(valueOf(i), int64(n))
 		}
 	}
 	clear(t.counts[:t.used])
-	w.max, w.clipped = max(w.max, t.max), w.clipped+t.clipped
 	*t = tally{counts: t.counts}
+}
+
+// pack returns what t has counted and leaves t empty.
+func (t *tally) pack() *hdrhistogram.PackedHistogram {
+	p := hdrhistogram.NewPacked(1, highest, digits)
+	t.take(p.RecordValues)
+	return p
 }
 
 // window is a histogram with its exact maximum. It takes no memory before its

@@ -17,7 +17,6 @@ type Virtual struct {
 	// (k-passed)*len(ops)+i. spare has the memory of those that are.
 	responses, spare []tally
 	closed           []Interval
-	dense            window
 	// at is the step of the last request, which begins at begin.
 	at    int
 	begin time.Duration
@@ -87,14 +86,13 @@ func (v *Virtual) close(end time.Duration) {
 }
 
 func (v *Virtual) add(t *tally, op, kind int, start, end time.Duration) {
-	v.dense.reset()
-	if t.drain(&v.dense); v.dense.histogram == nil || v.dense.histogram.TotalCount() == 0 {
+	if t.used == 0 {
 		return
 	}
-	o := v.ops[op]
+	o, most := v.ops[op], t.max
 	v.closed = append(v.closed, Interval{
 		Load: o.Load, Operation: o.Name, Kind: kinds[kind],
-		Start: start, End: end, Histogram: v.dense.pack(nil), Max: v.dense.max,
+		Start: start, End: end, Histogram: t.pack(), Max: most,
 	})
 }
 

@@ -17,17 +17,17 @@ type Partitions struct {
 }
 
 // heat is since when a partition has refused charges, with no minute's pause.
-type heat struct {
-	since, last time.Duration
-	refused     bool
-}
+type heat struct{ since, last time.Duration }
+
+// cool is the heat of a partition that has refused nothing.
+var cool = heat{-time.Hour, -time.Hour}
 
 // NewPartitions returns n full partitions of the given rate per second. burst
 // is the time whose unused capacity a partition keeps; see PartitionBurst.
 func NewPartitions(n int, rate float64, burst time.Duration) *Partitions {
 	p := &Partitions{buckets: make([]TokenBucket, n), heat: make([]heat, n)}
 	for i := range p.buckets {
-		p.buckets[i] = *NewTokenBucket(rate, PartitionBurst(rate, burst))
+		p.buckets[i], p.heat[i] = *NewTokenBucket(rate, PartitionBurst(rate, burst)), cool
 	}
 	return p
 }
@@ -44,10 +44,10 @@ func (p *Partitions) Admit(at time.Duration, partition int, cost float64) bool {
 		return true
 	}
 	h := &p.heat[partition]
-	if !h.refused || at-h.last > time.Minute {
+	if at-h.last > time.Minute {
 		h.since = at
 	}
-	h.refused, h.last = true, at
+	h.last = at
 	return false
 }
 
@@ -63,9 +63,9 @@ func (p *Partitions) Split(at time.Duration, partition int) {
 	b := p.buckets[partition]
 	b.level, b.last = 0, at
 	p.buckets = append(p.buckets, b)
-	p.heat = append(p.heat, heat{})
+	p.heat = append(p.heat, cool)
 	p.Cool(partition)
 }
 
 // Cool forgets a partition's heat.
-func (p *Partitions) Cool(partition int) { p.heat[partition] = heat{} }
+func (p *Partitions) Cool(partition int) { p.heat[partition] = cool }
