@@ -1,5 +1,7 @@
 package capacity
 
+import "math"
+
 // Status is a run's own verdict, before the system under test gets one.
 type Status string
 
@@ -143,8 +145,18 @@ type OperationCost struct {
 // arithmetic and not a prediction.
 type Requirement struct {
 	Target float64 `json:"target"` // arrivals per second
-	Quota  float64 `json:"quota"`  // in the quota's unit, per second for a rate
+	Quota  float64 `json:"quota"`  // in whole ones of the quota's unit, per second for a rate
 	Grade  Grade   `json:"grade"`  // always Arithmetic
+}
+
+// WholeUnits rounds what is required of a quota up to whole units, since a part of
+// one can't be had and less would not do. The rounding of floating point, up to a
+// billionth, asks for no more.
+func WholeUnits(required float64) float64 {
+	if whole := math.Round(required); math.Abs(required-whole) <= 1e-9*whole {
+		return whole
+	}
+	return math.Ceil(required)
 }
 
 // QuotaResult is what a run says of one quota. Pointers are nil where the run

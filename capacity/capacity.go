@@ -81,6 +81,11 @@ type Quota struct {
 	// Windowed says that the limit counts in whole seconds, each from zero, and not
 	// in a bucket that refills all the time; false also where nobody says.
 	Windowed bool `json:"windowed,omitempty"`
+	// Partitions is how many partitions of a table share what it may use; the limit is
+	// that at which the one charged most is full. 0: none, or nobody says. Saved is how
+	// many seconds of unused capacity each one saves up.
+	Partitions int     `json:"partitions,omitempty"`
+	Saved      float64 `json:"saved_s,omitempty"`
 	// Each says that the limit is one for each "broker" or "partition" and not for
 	// all of them: the one that is charged most runs into it.
 	Each string `json:"each,omitempty"`

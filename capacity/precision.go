@@ -20,6 +20,25 @@ type percentile struct {
 // percentiles lists what Times prints, in rising order.
 var percentiles = [...]percentile{{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}, {"p999", 0.999}}
 
+// Percentile returns the quantile that a percentile's name stands for: 0.999 of
+// "p999".
+func Percentile(name string) (p float64, ok bool) {
+	for _, k := range percentiles {
+		if k.name == name {
+			return k.p, true
+		}
+	}
+	return 0, false
+}
+
+// Percentiles returns the names of all percentiles, in rising order.
+func Percentiles() (names []string) {
+	for _, k := range percentiles {
+		names = append(names, k.name)
+	}
+	return names
+}
+
 // resolution is how far below the value that a histogram answers with the
 // counted one may lie, as a share.
 const resolution = 1.0 / 1024

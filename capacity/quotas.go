@@ -253,7 +253,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	}
 	counts := Estimate{max(c.Value, least), max(c.Low, least), max(c.High, least)}
 	if target := a.target(r.loads, r.TestedRate); target > 0 {
-		r.Required = &Requirement{Target: target, Quota: target * max(c.cold, counts.Value), Grade: Arithmetic}
+		r.Required = &Requirement{Target: target, Quota: WholeUnits(target * max(c.cold, counts.Value)), Grade: Arithmetic}
 	}
 	if c.Value <= 0 {
 		note("the run used none of it")

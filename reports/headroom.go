@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -131,7 +130,7 @@ func (t *Table) required(q capacity.QuotaResult, same bool) Cell {
 	if !same {
 		c.Notes = append(c.Notes, t.note("for "+unit.Human(n.Target)+"/s"))
 	}
-	if cold := q.ColdCost; cold != nil && q.UnitCost != nil && math.Abs(n.Quota-n.Target**cold) <= 1e-9*n.Quota && c.Text != plot.Amount(n.Target*q.UnitCost.Value, q) {
+	if cold := q.ColdCost; cold != nil && q.UnitCost != nil && n.Quota == capacity.WholeUnits(n.Target**cold) && c.Text != plot.Amount(capacity.WholeUnits(n.Target*q.UnitCost.Value), q) {
 		c.Notes = append(c.Notes, t.note(fmt.Sprintf("the rate times %s, the unit cost in the run's dearest stretch, since a launch begins cold", costOf(*cold, q))))
 	}
 	if n.Quota > q.Limit {

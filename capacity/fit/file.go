@@ -78,12 +78,26 @@ func (q *quota) limiter(w *bytes.Buffer) {
 		fmt.Fprintf(w, "  - {id: %s, kind: item_size, largest: %s}\n", q.ID, unit.Quantity{Amount: q.Limit, Thing: unit.Bytes})
 		return
 	}
+	amount := func(v float64) string {
+		return unit.Quantity{Amount: v, Thing: q.Unit}.String()
+	}
+	switch {
+	case q.Partitions > 0:
+		// Of the run's keys nothing is kept but how many the fullest partition gets, so it
+		// stands for the table: it is full at the same use, and its savings last as long.
+		fmt.Fprintf(w, "  - {id: %s, kind: partitions, partitions: 1, rate: %s/s", q.ID, amount(q.Limit))
+		if q.Saved > 0 {
+			fmt.Fprintf(w, ", burst: %ss", strconv.FormatFloat(q.Saved, 'f', -1, 64))
+		}
+		fmt.Fprintf(w, "} # of %d partitions the one that is charged most, by what the whole table uses when it is full; beyond that, others would still serve\n", q.Partitions)
+		return
+	case q.Windowed:
+		fmt.Fprintf(w, "  - {id: %s, kind: window, rate: %s/s}\n", q.ID, amount(q.Limit))
+		return
+	}
 	burst, why := q.Burst, ""
 	if burst <= 0 {
 		burst, why = max(q.Limit, q.largest()), " # burst: one second of the limit is supposed"
-	}
-	amount := func(v float64) string {
-		return unit.Quantity{Amount: v, Thing: q.Unit}.String()
 	}
 	fmt.Fprintf(w, "  - {id: %s, kind: token_bucket, rate: %s/s, burst: %s}%s\n", q.ID, amount(q.Limit), amount(burst), why)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -172,6 +173,51 @@ operations:
 				t.Errorf("%s charges %+v", op.Name, c.Amount)
 			}
 		}
+	}
+}
+
+// A table's partitions stay what they are: full at the same use, with the same savings,
+// and no quota of AWS that one could have raised. A limit by the second stays one, too.
+func TestKindsStay(t *testing.T) {
+	sys, err := model.Parse("table.yaml", []byte(`version: 1
+name: table
+limiters:
+  - {id: momento.operations, kind: window, rate: 700 ops/s}
+  - {id: dynamodb.Episodes.read, kind: partitions, partitions: 4, rate: 100 RCU/s, burst: 30s}
+operations:
+  - {name: list, service_time: 80ms, charges: [{limiter: momento.operations, amount: 1}, {limiter: dynamodb.Episodes.read, amount: 2, key: {zipf: 500}}]}
+  - {name: get, service_time: 80ms, charges: [{limiter: momento.operations, amount: 1}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := func(run *capacity.Run) capacity.Quota {
+		return run.Manifest.Quotas[slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == "dynamodb.Episodes.read" })]
+	}
+	run := simulate(t, scenario(t, 100, 1), sys, 1)
+	f, err := fit.Runs([]*capacity.Run{run}, "again")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := f.System.Limiters; len(l) != 2 || l[0].Kind != model.Window || l[1].Kind != model.Partitions || l[1].Saved != 30*time.Second {
+		t.Fatalf("%s", f.Text)
+	}
+	was, is := found(run), found(simulate(t, scenario(t, 100, 1), f.System, 1))
+	if !within(is.Limit, was.Limit, 1e-6) || is.Limit >= 400 || is.Code != "" || is.Service != "" || is.Adjustable {
+		t.Errorf("%+v, was %+v", is, was)
+	}
+
+	// Beyond the limit, and the savings, no fewer are refused than were.
+	refused := func(sys *model.System) float64 {
+		for _, q := range capacity.Assess(simulate(t, scenario(t, 400, 2), sys, 2)).Quotas {
+			if q.ID == "dynamodb.Episodes.read" {
+				return float64(*q.Throttled)
+			}
+		}
+		return 0
+	}
+	if got, want := refused(f.System), refused(sys); want == 0 || got < want {
+		t.Errorf("%v are refused, were %v", got, want)
 	}
 }
 

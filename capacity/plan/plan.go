@@ -264,10 +264,7 @@ func (r Request) need(limit capacity.Quota, q capacity.QuotaResult, c cost, run 
 	n := newNeed(limit, q)
 	factors := func(rate float64) []Factor { return r.factors(rate, q, c, uniform(run)) }
 	n.Factors = factors(r.Rate)
-	n.Required = math.Ceil(product(n.Factors))
-	if whole := math.Round(product(n.Factors)); math.Abs(product(n.Factors)-whole) <= 1e-9*whole {
-		n.Required = whole // the factors' rounding asks for no more
-	}
+	n.Required = capacity.WholeUnits(product(n.Factors))
 	n.Carries = new(carried(r.Rate, n.Limit, factors))
 	return n
 }

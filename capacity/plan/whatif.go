@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -152,6 +153,9 @@ func (w WhatIf) remix(run *capacity.Run, a capacity.Assessment, costs map[string
 			return fmt.Errorf("--mix names %q, which is no operation of the run: it has %s", name, strings.Join(names, ", "))
 		}
 		total += weight
+	}
+	if total <= 0 {
+		return errors.New("--mix gives no operation any weight: write list=5,get=1")
 	}
 	for _, q := range a.Quotas {
 		c, ok := costs[q.ID]

@@ -371,9 +371,14 @@ func before(sys *model.System, first, second string) bool {
 func partitions(q *capacity.Quota, l model.Limiter, specs []model.ChargeSpec) {
 	one, hottest := hottest(l, specs)
 	q.Limit, q.Burst = one/hottest, 0
-	q.Notes = append(q.Notes, fmt.Sprintf(
-		"%d partitions of %s each, of which the one charged most gets %s: it is full when the table is used at this limit, while evenly spread keys could use %s",
-		l.Partitions, unit.HumanRate(one, l.Unit), unit.HumanShare(hottest), unit.HumanRate(l.Limit, l.Unit)))
+	q.Partitions, q.Saved = l.Partitions, l.Saved.Seconds()
+	if l.Partitions == 1 {
+		q.Notes = append(q.Notes, "what one partition allows, which no quota raises")
+	} else {
+		q.Notes = append(q.Notes, fmt.Sprintf(
+			"%d partitions of %s each, of which the one charged most gets %s: it is full when the table is used at this limit, while evenly spread keys could use %s",
+			l.Partitions, unit.HumanRate(one, l.Unit), unit.HumanShare(hottest), unit.HumanRate(l.Limit, l.Unit)))
+	}
 	if l.Saved > time.Second {
 		q.Notes = append(q.Notes, fmt.Sprintf("each partition saves up %s of unused capacity, so use may stand above the limit for a while", unit.FormatDuration(l.Saved)))
 	}

@@ -127,18 +127,19 @@ func (f planFlags) request(run *capacity.Run) (r plan.Request, err error) {
 		if err != nil {
 			return r, fmt.Errorf("--rate: %w", err)
 		}
-		r.Rate = v.PerSecond()
+		if r.Rate = v.PerSecond(); r.Rate == 0 {
+			return r, fmt.Errorf("--rate %s plans for no arrivals: write one above zero, such as 5000/s", f.rate)
+		}
 	}
 	if r.Rate <= 0 {
 		return r, errors.New("the scenario has no forecast: name the target with --rate, such as --rate 5000/s")
 	}
 	if f.margin != "" {
-		digits, ok := strings.CutPrefix(f.margin, "p")
-		v, err := strconv.ParseFloat("0."+digits, 64)
-		if !ok || err != nil || v < 0.5 {
-			return r, fmt.Errorf("--margin %q is none: write p90, p95, p99 or p999", f.margin)
+		p, ok := capacity.Percentile(f.margin)
+		if !ok {
+			return r, fmt.Errorf("--margin %q is none: write %s, as in thresholds", f.margin, strings.Join(capacity.Percentiles(), ", "))
 		}
-		r.Margin = v
+		r.Margin = p
 	}
 	if f.loseOneOf != "" {
 		n, err := strconv.Atoi(f.loseOneOf)
@@ -190,6 +191,9 @@ func weights(list string) (map[string]float64, error) {
 		v, err := strconv.ParseFloat(weight, 64)
 		if !ok || err != nil || !(v >= 0 && v < 1e9) {
 			return nil, fmt.Errorf("--mix %q is no list of weights: write list=5,get=1", list)
+		}
+		if _, twice := mix[name]; twice {
+			return nil, fmt.Errorf("--mix %q gives %s two weights", list, name)
 		}
 		mix[name] = v
 	}
