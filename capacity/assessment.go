@@ -180,8 +180,9 @@ type QuotaResult struct {
 	// quota; for a level, the mean time it is held, in seconds.
 	UnitCost *Estimate `json:"unit_cost"`
 	// ColdCost is the unit cost in the run's dearest ten seconds (minute, where
-	// it is known by the minute only), at least that of the whole run. What a
-	// spike requires is reckoned with it.
+	// it is known by the minute only), at least that of the whole run; of a level
+	// that of the second in which most was held, where chance doesn't explain it. What
+	// a spike requires is reckoned with it.
 	ColdCost    *float64        `json:"cold_unit_cost"`
 	ByOperation []OperationCost `json:"by_operation"`
 	BindsAt     *Prediction     `json:"binds_at"`

@@ -168,11 +168,14 @@ type Manifest struct {
 	Scenario Scenario  `json:"scenario"`
 	Target   string    `json:"target"` // for readers; no secrets
 	// Region and Account are those of AWS whose quotas the run is held against.
-	Region  string  `json:"region,omitempty"`
-	Account string  `json:"account,omitempty"`
-	Sandbox bool    `json:"sandbox"`
-	Loads   []Load  `json:"loads"`
-	Quotas  []Quota `json:"quotas"`
+	Region  string `json:"region,omitempty"`
+	Account string `json:"account,omitempty"`
+	Sandbox bool   `json:"sandbox"`
+	// Fluid says of a simulated run that rates were followed, not single requests: what
+	// didn't happen in it says nothing of how rarely it does.
+	Fluid  bool    `json:"fluid,omitempty"`
+	Loads  []Load  `json:"loads"`
+	Quotas []Quota `json:"quotas"`
 	// Expected lists the cloud series that were asked for, so that one that
 	// never came is seen as missing.
 	Expected []measure.Series `json:"expected,omitempty"`

@@ -136,7 +136,7 @@ func (a *analysis) limitedBy(v Verdict) LimitedBy {
 		who = ByUnknown
 	default:
 		text := fmt.Sprintf("%s of %s arrivals sent, %s answered ok, without growing response times", count(a.total.Sent), count(a.total.Planned), count(a.total.OK))
-		if n := a.sentSeconds(); a.total.Throttled == 0 && n > 0 {
+		if n := a.sentSeconds(); a.total.Throttled == 0 && n > 0 && !a.run.Manifest.Fluid {
 			text += fmt.Sprintf("; in none of %d seconds was a request throttled, so with 95 %% confidence at most %s of such seconds are", n, unit.HumanShare(stats.AtMostNone(n, 0.95)))
 		}
 		return LimitedBy{ByNothing, append(evidence, text)}

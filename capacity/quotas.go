@@ -252,6 +252,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		}
 	}
 	counts := Estimate{max(c.Value, least), max(c.Low, least), max(c.High, least)}
+	if q.Kind == LevelQuota {
+		c.cold = max(c.cold, a.coldHeld(q, r.QuotaResult, max(c.cold, counts.Value)))
+	}
 	if target := a.target(r.loads, r.TestedRate); target > 0 {
 		r.Required = &Requirement{Target: target, Quota: WholeUnits(target * max(c.cold, counts.Value)), Grade: Arithmetic}
 	}

@@ -136,7 +136,13 @@ func banner(run *capacity.Run, a capacity.Assessment) *Banner {
 		for _, t := range a.Thresholds {
 			if t.Passed {
 				met++
+				continue
 			}
+			was := "which the run doesn't tell"
+			if t.Value != nil {
+				was = "it was " + thresholdValue(run, t)
+			}
+			b.Lines = append(b.Lines, fmt.Sprintf("threshold missed: %s, %s", t.Expression, was))
 		}
 		b.Text += fmt.Sprintf("; %d of %s met", met, plural(n, "threshold", "thresholds"))
 		if met < n && b.Tone == Good {

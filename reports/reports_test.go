@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"flag"
 	"fmt"
+	"html"
 	"io"
 	"math"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/reports"
 	"github.com/headroom-load/headroom/reports/plot"
+	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -386,6 +388,30 @@ func TestSaturationKeepsWhatThrottled(t *testing.T) {
 	}
 	if got.Quotas[0].BindsAt == nil || got.Quotas[1].BindsAt != nil || got.FirstToBind == nil {
 		t.Errorf("throttled %+v, not throttled %+v", got.Quotas[0].BindsAt, got.Quotas[1].BindsAt)
+	}
+}
+
+// What was missed stands at the top, by name, and not only in the table at the end.
+func TestMissedThresholds(t *testing.T) {
+	run, a := premiere()
+	run.Manifest.Scenario.Thresholds = append(run.Manifest.Scenario.Thresholds, scenarios.Threshold{Text: "p99(listPrograms) < 800ms", Metric: "p99", Of: "listPrograms", Op: "<", Value: 0.8})
+	a.Thresholds = append(a.Thresholds,
+		capacity.ThresholdResult{Expression: "p99(listPrograms) < 800ms", Value: ptr(0.912)},
+		capacity.ThresholdResult{Expression: "binds_at(x) > 5/s"})
+	for name, text := range render(t, run, a) {
+		if name != "terminal" && name != "report.html" && name != "report.md" {
+			continue
+		}
+		text = html.UnescapeString(strings.ReplaceAll(text, `\`, ""))
+		top, _, _ := strings.Cut(strings.ToLower(text), " binds at ") // the headline
+		for _, want := range []string{"1 of 3 thresholds met", "threshold missed: p99(listprograms) < 800ms, it was 912 ms", "threshold missed: binds_at(x) > 5/s, which the run doesn't tell"} {
+			if !strings.Contains(top, want) {
+				t.Errorf("%s doesn't say %q at its top", name, want)
+			}
+		}
+		if strings.Contains(top, "missed: errors") {
+			t.Errorf("%s calls a threshold missed that was met", name)
+		}
 	}
 }
 

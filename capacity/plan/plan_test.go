@@ -14,6 +14,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // simulated is a run of 60 s of uniform arrivals at a rate on a System with the
@@ -330,6 +331,43 @@ func TestSlip(t *testing.T) {
 	} {
 		if got := plan.Slip(c.ratio, c.bytes); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%v: %q, want %q", c.ratio, got, c.want)
+		}
+	}
+}
+
+// A limit in bytes is held against what it would be without the scenario's word, and
+// against the use that was seen: bits for bytes, KiB for bytes. That an eighth of a limit
+// is used is no slip.
+func TestDoubtsOfBytes(t *testing.T) {
+	const throughput = "momento.throughput"
+	over := []capacity.Overridden{{Origin: capacity.FromCatalogue, Limit: 1e8}}
+	used := func(v float64) []plan.Seen {
+		return []plan.Seen{{Rate: v, Quota: throughput, Where: "the last 14 days"}}
+	}
+	for _, c := range []struct {
+		limit     float64
+		thing     string
+		overrides []capacity.Overridden
+		seen      []plan.Seen
+		want      string
+	}{
+		{8e8, unit.Bytes, over, nil, "is 8.00x what it is by its catalogue, 100 MB/s: bits taken for bytes?"},
+		{1.25e7, unit.Bytes, over, nil, "bytes taken for bits"},
+		{1024e8, unit.Bytes, over, nil, "KiB taken for bytes"},
+		{1000e8, unit.Bytes, over, nil, "thousands taken for ones"},
+		{1e8 / 1024, unit.Bytes, over, nil, "bytes taken for KiB"},
+		{2e8, unit.Bytes, over, nil, ""},
+		{8e8, unit.Operations, over, nil, ""},
+		{60e8, unit.Operations, over, nil, "per minute"},
+		{1e8, unit.Bytes, nil, used(8e8), "is 0.125x the highest use of the last 14 days, 800 MB/s: bytes taken for bits?"},
+		{1e8, unit.Bytes, nil, used(1e8 / 1024), "KiB taken for bytes"},
+		{1e8, unit.Bytes, nil, used(1.25e7), ""},
+		{1e8, unit.Bytes, nil, used(9e7), ""},
+	} {
+		q := capacity.Quota{ID: throughput, Kind: capacity.RateQuota, Period: "s", Limit: c.limit, Unit: c.thing, Origin: capacity.FromScenario, Overrides: c.overrides}
+		got := strings.Join(plan.Doubts(&scenarios.Scenario{}, []capacity.Quota{q}, c.seen), "\n")
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%g %s over %v, seen %v: %q, want %q", c.limit, c.thing, c.overrides, c.seen, got, c.want)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
@@ -21,6 +22,7 @@ var slips = []struct {
 	{1000, "thousands taken for ones, or milliseconds for seconds", false},
 	{1.0 / 1000, "ones taken for thousands, or seconds for milliseconds", false},
 	{1024, "KiB taken for bytes", true},
+	{1.0 / 1024, "bytes taken for KiB", true},
 	{8, "bits taken for bytes", true},
 	{1.0 / 8, "bytes taken for bits", true},
 }
@@ -61,18 +63,19 @@ func units(target, tested, forecast float64) string {
 // at: 3 %, a 33rd.
 const overProvisioned = 1.0 / 33
 
-// Seen is a rate that was observed before: the highest of a record or of a
-// service's own metrics.
+// Seen is what was observed before: the highest rate of a record or of a service's
+// own metrics, or the highest use of a quota.
 type Seen struct {
 	Rate  float64 // per second
+	Quota string  // whose use it is; "" of arrivals
 	Where string  // "the record runs/before", "CloudWatch, 14 days"
 }
 
-// Doubts compares the rates of a scenario with each other, with its quota
-// overrides and with what was seen before, and says which wrong unit would
-// explain what doesn't fit. A team once prepared for 5,000 a second where 5,000 a
-// minute came.
-func Doubts(s *scenarios.Scenario, seen []Seen) []string {
+// Doubts compares the rates of a scenario with each other, with its quotas and with
+// what was seen before, and says which wrong unit would explain what doesn't fit. A
+// team once prepared for 5,000 a second where 5,000 a minute came. limits are the
+// quotas that the scenario's load can run into.
+func Doubts(s *scenarios.Scenario, limits []capacity.Quota, seen []Seen) []string {
 	var out []string
 	var peak float64
 	for _, l := range s.Loads {
@@ -88,6 +91,9 @@ func Doubts(s *scenarios.Scenario, seen []Seen) []string {
 	}
 	say(s.Forecast, "the forecast", peak, "the highest planned rate")
 	for _, x := range seen {
+		if x.Quota != "" {
+			continue
+		}
 		say(max(s.Forecast, peak), "the target", x.Rate, "the highest rate of "+x.Where)
 	}
 	for _, q := range s.Quotas {
@@ -98,6 +104,36 @@ func Doubts(s *scenarios.Scenario, seen []Seen) []string {
 		say(q.PerSecond(), "the quota "+q.ID, target, "the target")
 		if used := target / q.PerSecond(); target > 0 && used < overProvisioned {
 			out = append(out, fmt.Sprintf("the quota %s is %sx the target's arrivals: enough for %s of it each", q.ID, unit.Human(1/used), unit.HumanQuantity(math.Floor(1/used), q.Thing)))
+		}
+	}
+	return append(out, limitDoubts(limits, seen)...)
+}
+
+// limitDoubts compares each limit that the scenario states with what it would be
+// otherwise, and each limit of bytes with the highest use that was seen of it. Other
+// use has no unit to confuse that arrivals don't have.
+func limitDoubts(limits []capacity.Quota, seen []Seen) (out []string) {
+	for _, q := range limits {
+		bytes := q.Unit == unit.Bytes
+		amount := func(v float64) string {
+			if q.PerSecond() {
+				return unit.HumanRate(v, q.Unit)
+			}
+			return unit.HumanQuantity(v, q.Unit)
+		}
+		say := func(than float64, what string) {
+			if slip := Slip(q.Limit/than, bytes); slip != "" {
+				out = append(out, fmt.Sprintf("the limit of %s, %s, is %sx %s, %s: %s?", q.ID, amount(q.Limit), unit.Human(q.Limit/than), what, amount(than), slip))
+			}
+		}
+		if q.Origin == capacity.FromScenario && len(q.Overrides) > 0 {
+			say(q.Overrides[0].Limit, "what it is by its "+string(q.Overrides[0].Origin))
+		}
+		for _, x := range seen {
+			// A limit of eight times the use is one that an eighth of is used.
+			if x.Quota == q.ID && bytes && (q.Limit < x.Rate || q.Limit > 100*x.Rate) {
+				say(x.Rate, "the highest use of "+x.Where)
+			}
 		}
 	}
 	return out

@@ -72,6 +72,7 @@ func Fluid(s *scenarios.Scenario, sys *model.System, o Options) (*capacity.Run, 
 			}
 		}
 	}
+	f.run.Manifest.Fluid = true
 	f.run.Manifest.Notes = append(f.run.Manifest.Notes,
 		"fluid: rates were followed, not single requests, so what chance refuses below a limit is not in it, and response times are quantiles of the service times")
 	f.finish()

@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -96,6 +97,22 @@ func TestFluidRun(t *testing.T) {
 }
 
 // What rates can't show is refused.
+// Where nothing is by chance, that nothing was refused is no sample of anything.
+func TestFluidHasNoConfidence(t *testing.T) {
+	s, sys := written(t, 20_000, "[{stage: steady, rate: 500/s, for: 30s}]")
+	sys.Limiters[1].Init = 0
+	for _, fluid := range []bool{false, true} {
+		run, err := simulator.Simulate(s, sys, simulator.Options{ID: "run", Seed: 1, Fluid: fluid})
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := capacity.Assess(run).LimitedBy
+		if text := strings.Join(by.Evidence, " "); by.Who != capacity.ByNothing || strings.Contains(text, "confidence") == fluid {
+			t.Errorf("fluid %v: limited by %s: %s", fluid, by.Who, text)
+		}
+	}
+}
+
 func TestFluidRefuses(t *testing.T) {
 	s, sys := written(t, 20_000, "[{stage: premiere, rate: 3000/s, for: 10s}]")
 	s.Loads[0].Timeout = 300 * time.Millisecond

@@ -55,6 +55,9 @@ func NewResample(blocks, draws int, seed uint64) *Resample {
 // standard errors of its own, has quantiles that hold for skewed charges too, where
 // plain percentiles miss the truth above (Efron and Tibshirani, "An Introduction to
 // the Bootstrap", 12.5). The standard error is that of the ratios' linear parts.
+//
+// Where more than one draw in forty shows no variation, of which it has no standard
+// error, the interval is that of the draws' own percentiles.
 func (r *Resample) Ratios(series []Ratio, weights []float64) (value float64, draws []float64, iv Interval) {
 	n := len(r.times) / r.blocks
 	draws = make([]float64, n)
@@ -94,13 +97,15 @@ func (r *Resample) Ratios(series []Ratio, weights []float64) (value float64, dra
 		for b, k := range times {
 			squares += float64(k) * parts[b] * parts[b]
 		}
-		if squares > 0 {
-			away = append(away, (draws[d]-value)/math.Sqrt(squares))
+		if se := math.Sqrt(squares); se > dust*math.Abs(value) {
+			away = append(away, (draws[d]-value)/se)
 		}
 	}
-	iv = Interval{value, value}
-	if len(away) < n/2 { // the charges don't vary
-		return value, draws, iv
+	if n-len(away) > n/40 {
+		// Draws that don't vary themselves have no such distance: those of charges that
+		// don't vary at all, or but in a stretch that a draw may well miss.
+		sorted := slices.Sorted(slices.Values(draws))
+		return value, draws, Interval{min(value, quantile(sorted, 0.025)), max(value, quantile(sorted, 0.975))}
 	}
 	var squares float64
 	for _, p := range linear {
@@ -110,6 +115,9 @@ func (r *Resample) Ratios(series []Ratio, weights []float64) (value float64, dra
 	slices.Sort(away)
 	return value, draws, Interval{value - quantile(away, 0.975)*se, value - quantile(away, 0.025)*se}
 }
+
+// dust is the variation, as a share of the value, that floating point makes by itself.
+const dust = 1e-9
 
 // quantile interpolates between the order statistics of a sorted sample.
 func quantile(sorted []float64, p float64) float64 {

@@ -148,6 +148,17 @@ func TestRatioOfSums(t *testing.T) {
 	if math.Abs(v-300) > 1e-9 || math.Abs(iv.Low-300) > 1e-9 || math.Abs(iv.High-300) > 1e-9 {
 		t.Errorf("joint: %g %v, want 300", v, iv)
 	}
+	// One block unlike all others, to the last digit but one: many draws miss it and
+	// don't vary, which gives no interval without an end.
+	cold := Ratio{}
+	for b := range 24 {
+		cold.Num, cold.Den = append(cold.Num, 500*0.2+float64(b%3)*1e-14), append(cold.Den, 500)
+	}
+	cold.Num[0] = 500 * 0.5
+	v, iv = ratioOfSums([]Ratio{cold}, []float64{1}, 500, 1)
+	if math.Abs(v-0.2125) > 1e-9 || math.Abs(iv.Low-0.2) > 1e-9 || iv.High < 0.225 || iv.High > 0.275 {
+		t.Errorf("one block in 24 is dearer: %g %v, want 0.2125 and an interval from 0.2 to some draws of it", v, iv)
+	}
 	a, ia := ratioOfSums([]Ratio{first}, []float64{1}, 500, 7)
 	b, ib := ratioOfSums([]Ratio{first}, []float64{1}, 500, 7)
 	if a != b || ia != ib {

@@ -57,7 +57,7 @@ quota or that could not be sent in time, unless --above-quota is given.`,
 				c.Target = targetName(p.scenario.Target)
 			}
 			fmt.Fprintln(a.stdout, rehearsal.Summary(c))
-			for _, w := range plan.Doubts(p.scenario, nil) {
+			for _, w := range plan.Doubts(p.scenario, resolved.Quotas, nil) {
 				fmt.Fprintf(a.stdout, "note: %s\n", w)
 			}
 			known := a.kept()

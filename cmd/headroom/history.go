@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
@@ -11,6 +13,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // How far back the service's own metrics are asked for the highest rate that was
@@ -20,38 +23,44 @@ const (
 	historyTime = 20 * time.Second
 )
 
-// history returns the rates that are known of a target: the highest of earlier
-// records in the folder that the run's own record goes to, and the highest minute
-// of its requests in the last 14 days, where a source can tell. What can't be read
-// is an event.
+// history returns what is known of a target: the highest rate of earlier records in
+// the folder that the run's own record goes to, and the highest minute of its requests,
+// and of the bytes that are charged to a quota, in the last 14 days, where a source can
+// tell. What can't be read is an event.
 func history(ctx context.Context, target, dir string, source observe.Source, want []measure.Series) (seen []plan.Seen, events []capacity.Event) {
 	if s, ok := recorded(target, dir); ok {
 		seen = append(seen, s)
 	}
-	var requests []measure.Series
+	var asked []measure.Series
 	for _, w := range want {
-		if w.Role == capacity.RoleRequests && w.Quota == capacity.RequestTokens {
-			requests = append(requests, w)
+		if w.Role == capacity.RoleRequests && w.Quota == capacity.RequestTokens || w.Role == capacity.RoleUsage && w.Unit == unit.Bytes && w.Statistic == "Sum" {
+			asked = append(asked, w)
 		}
 	}
-	if source == nil || len(requests) == 0 {
+	if source == nil || len(asked) == 0 {
 		return seen, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, historyTime)
 	defer cancel()
 	now := time.Now().UTC().Truncate(time.Minute)
-	series, err := source.Read(ctx, requests, now.AddDate(0, 0, -historyDays), now)
+	series, err := source.Read(ctx, asked, now.AddDate(0, 0, -historyDays), now)
 	if err != nil {
-		events = append(events, capacity.Event{Kind: "source-error", Text: "history of requests: " + err.Error()})
+		events = append(events, capacity.Event{Kind: "source-error", Text: "history of requests and bytes: " + err.Error()})
 	}
-	var highest float64
+	highest := make(map[string]float64) // by quota; "" of requests
 	for _, s := range series {
+		of := s.Quota
+		if s.Role == capacity.RoleRequests {
+			of = ""
+		}
 		for p := range s.Points.All() {
-			highest = max(highest, p.Value/s.Period.Seconds())
+			highest[of] = max(highest[of], p.Value/s.Period.Seconds())
 		}
 	}
-	if highest > 0 {
-		seen = append(seen, plan.Seen{Rate: highest, Where: "the last 14 days by CloudWatch, as a minute's mean"})
+	for _, of := range slices.Sorted(maps.Keys(highest)) {
+		if highest[of] > 0 {
+			seen = append(seen, plan.Seen{Rate: highest[of], Quota: of, Where: "the last 14 days by CloudWatch, as a minute's mean"})
+		}
 	}
 	return seen, events
 }

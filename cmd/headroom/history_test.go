@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +14,11 @@ import (
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
-// past is a source that remembers one busy minute.
+// past is a source that remembers one busy minute of each series; of the second a
+// thousand times as much as of the first.
 type past struct {
 	from, to time.Time
 	err      error
@@ -23,29 +26,38 @@ type past struct {
 
 func (p *past) Read(_ context.Context, want []measure.Series, from, to time.Time) ([]measure.Series, error) {
 	p.from, p.to = from, to
-	s := want[0]
-	s.Period = time.Minute
-	for i, n := range []float64{600, 4980, 1200} {
-		s.Points.Add(measure.Point{At: from.Add(time.Duration(i) * time.Minute), Value: n})
+	out := slices.Clone(want)
+	for k := range out {
+		out[k].Period = time.Minute
+		for i, n := range []float64{600, 4980, 1200} {
+			out[k].Points.Add(measure.Point{At: from.Add(time.Duration(i) * time.Minute), Value: n * float64(1+k*999)})
+		}
 	}
-	return []measure.Series{s}, p.err
+	return out, p.err
 }
 
-// Fourteen days of requests are asked for, and the busiest minute, 83 a second, is
+// Fourteen days of requests, and of the bytes of quotas, are asked for, and the busiest minute, 83 a second, is
 // what a target of 5,000/s is held against: 60 times that.
 func TestHistory(t *testing.T) {
 	want := []measure.Series{
 		{Quota: capacity.RequestTokens, Role: capacity.RoleRequests, Statistic: "Sum"},
 		{Quota: "lambda.concurrency", Role: capacity.RoleRequests, Statistic: "Sum"},
+		{Quota: "momento.operations", Role: capacity.RoleUsage, Statistic: "Sum", Unit: unit.Operations},
+		{Quota: "momento.throughput", Role: capacity.RoleUsage, Statistic: "Sum", Unit: unit.Bytes},
 	}
 	source := &past{}
 	seen, events := history(t.Context(), "target", filepath.Join(t.TempDir(), "run"), source, want)
-	if len(events) != 0 || len(seen) != 1 || seen[0].Rate != 83 || source.to.Sub(source.from) != 14*24*time.Hour {
+	if len(events) != 0 || len(seen) != 2 || seen[0].Rate != 83 || seen[0].Quota != "" || seen[1].Rate != 83_000 || seen[1].Quota != "momento.throughput" || source.to.Sub(source.from) != 14*24*time.Hour {
 		t.Fatalf("seen %+v, events %v, asked for %v", seen, events, source.to.Sub(source.from))
 	}
 	s := &scenarios.Scenario{Forecast: 5000, Loads: []scenarios.Load{{Profile: []scenarios.Stage{{From: 50, To: 50, For: time.Minute}}}}}
-	doubts := strings.Join(plan.Doubts(s, seen), "\n")
+	throughput := capacity.Quota{ID: "momento.throughput", Unit: unit.Bytes, Period: "s", Limit: 83_000 * 1024}
+	doubts := strings.Join(plan.Doubts(s, []capacity.Quota{throughput}, seen), "\n")
 	if !strings.Contains(doubts, "60.2x the highest rate of the last 14 days") || !strings.Contains(doubts, "per minute taken for per second?") {
+		t.Errorf("doubts %q", doubts)
+	}
+
+	if !strings.Contains(doubts, "KiB taken for bytes?") {
 		t.Errorf("doubts %q", doubts)
 	}
 

@@ -160,7 +160,7 @@ func (a app) execute(ctx context.Context, abort <-chan struct{}, x execution) (c
 	if !x.brief {
 		seen, events := history(ctx, c.Target, x.dir, t.remembers(), c.Want)
 		c.Events = append(c.Events, events...)
-		for _, doubt := range plan.Doubts(x.scenario, seen) {
+		for _, doubt := range plan.Doubts(x.scenario, resolved.Quotas, seen) {
 			fmt.Fprintf(a.stderr, "note: %s\n", doubt)
 			c.Notes = append(c.Notes, "pointed at before the first byte: "+doubt)
 		}
