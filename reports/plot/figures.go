@@ -136,6 +136,9 @@ func use(t *timeline, q capacity.QuotaResult) Figure {
 	} else {
 		f.Caption = fmt.Sprintf("The limit is %s; how close the run came is not known at a resolution that carries a peak.", Amount(q.Limit, q))
 	}
+	if u.ledger && slices.ContainsFunc(u.coarse, func(s span) bool { return s.from < 0 || s.to > t.end }) {
+		f.Caption += " A mean of a minute that reaches beyond the run counts the idle seconds before it or after it, so it lies below what the run used."
+	}
 	if t.step > 1 && len(u.fine) > 0 {
 		f.Caption += fmt.Sprintf(" The line joins the highest second of each %g s.", t.step)
 	}
@@ -163,7 +166,13 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 	u := usage(t, q)
 	offered := t.offered(q)
 	var top, far float64
-	seen := func(d *dots, x, y float64) {
+	// Seconds with refusals show what the limit let through, out of a bucket that had
+	// saved some perhaps, and not what a request costs.
+	refusing := dots{role: muted, radius: 1.6, hollow: true, name: "with refusals"}
+	seen := func(d *dots, s span, x, y float64) {
+		if t.refused(s.from, s.to) {
+			d = &refusing
+		}
 		if x > 0 && !math.IsNaN(y) {
 			d.xs, d.ys = append(d.xs, x), append(d.ys, y)
 			top, far = max(top, y), max(far, x)
@@ -176,12 +185,13 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 	switch {
 	case u.ledger:
 		for _, s := range u.fine {
-			seen(&points, offered(s.from, s.to), s.value)
+			seen(&points, s, offered(s.from, s.to), s.value)
 		}
 	case q.Kind == capacity.LevelQuota:
 		points.name = "the client's requests in flight, one second"
 		for i, at := range t.at {
-			seen(&points, offered(at-t.step/2, at+t.step/2), t.inFlight[i])
+			second := span{at - t.step/2, at + t.step/2, t.inFlight[i]}
+			seen(&points, second, offered(second.from, second.to), second.value)
 		}
 		for _, s := range u.coarse {
 			x := 0.0
@@ -190,12 +200,12 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 					x = max(x, offered(at-t.step/2, at+t.step/2))
 				}
 			}
-			seen(&minutes, x, s.value)
+			seen(&minutes, s, x, s.value)
 		}
 		f.Caption = " A maximum of a minute stands at the minute's highest rate."
 	default:
 		for _, s := range u.coarse {
-			seen(&minutes, offered(s.from, s.to), s.value)
+			seen(&minutes, s, offered(s.from, s.to), s.value)
 		}
 	}
 	switch {
@@ -217,14 +227,14 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 	if far > q.TestedRate {
 		marks = append(marks, line{role: green, dash: dashed, weight: 1.4, xs: []float64{q.TestedRate, far}, ys: []float64{slope * q.TestedRate, slope * far}})
 	}
-	for _, d := range []dots{points, minutes} {
+	for _, d := range []dots{refusing, points, minutes} {
 		if len(d.xs) > 0 {
 			marks = append(marks, d)
 		}
 	}
 	f.Caption = fmt.Sprintf("The slope is the unit cost, %s for one arrival.", UnitCost(q)) + f.Caption
-	if t.total(func(r *measure.Row) int64 { return r.Throttled }) > 0 {
-		f.Caption += " Refused requests charge less or nothing, so seconds with refusals lie below it."
+	if len(refusing.xs) > 0 {
+		f.Caption += " Where requests were refused, points stand faint: they show what the limit let through, not what a request costs."
 	}
 	if binds {
 		marks = append(marks, flag{role: red, value: *q.BindsAt.Rate, label: "binds at " + unit.Human(*q.BindsAt.Rate) + "/s"})

@@ -153,6 +153,53 @@ func TestLedgerGap(t *testing.T) {
 	}
 }
 
+// Seconds with refusals show what a limit let through: they stand apart from those that
+// the slope goes through.
+func TestSecondsWithRefusals(t *testing.T) {
+	run := &capacity.Run{Manifest: capacity.Manifest{State: capacity.Complete, Start: time.Unix(0, 0), Loads: []capacity.Load{{Name: "l", Stages: []capacity.Stage{{To: 40, For: 40}}}}}}
+	for s := range 40 {
+		n := int64(s + 1)
+		ok := min(n, 20)
+		run.Rows.Add(&measure.Row{Second: s, Load: "l", Operation: "o", Planned: n, Sent: n, OK: ok, Throttled: n - ok, TokensN: ok, TokensNSent: ok, TokensDone: 5 * ok, TokensSent: 5 * ok})
+	}
+	q := capacity.QuotaResult{ID: capacity.RequestTokens, Kind: capacity.RateQuota, Unit: "tokens", Limit: 100, TestedRate: 40, UnitCost: &capacity.Estimate{Value: 5}, Resolution: "1s ledger"}
+	f := cost(newTimeline(run), q)
+	seen := map[string]int{}
+	for _, m := range f.chart.marks {
+		d, ok := m.(dots)
+		if !ok {
+			continue
+		}
+		seen[d.name] = len(d.xs)
+		for _, x := range d.xs {
+			if (x > 20) != (d.name == "with refusals") {
+				t.Errorf("the second of %g/s stands under %q", x, d.name)
+			}
+		}
+	}
+	if seen["one second"] != 20 || seen["with refusals"] != 20 || !strings.Contains(f.Caption, "Where requests were refused, points stand faint") {
+		t.Errorf("%v: %s", seen, f.Caption)
+	}
+}
+
+// The mean of a minute of which the run was a part lies below what the run used, and
+// the caption says why.
+func TestIdlePartOfAMinute(t *testing.T) {
+	for _, start := range []int64{0, 30} {
+		run := &capacity.Run{Manifest: capacity.Manifest{State: capacity.Complete, Start: time.Unix(start, 0), Loads: []capacity.Load{{Name: "l", Stages: []capacity.Stage{{To: 1, For: 60}}}}}}
+		sums := measure.Series{Source: "cloudwatch", Quota: capacity.RequestTokens, Role: capacity.RoleUsage, Statistic: "Sum", Unit: "tokens", Period: time.Minute}
+		for s := range 60 {
+			run.Rows.Add(&measure.Row{Second: s, Load: "l", Operation: "o", Planned: 1, OK: 1, TokensN: 1, TokensNSent: 1, TokensDone: 5, TokensSent: 5})
+		}
+		sums.Points.Add(measure.Point{At: time.Unix(0, 0), Value: 150})
+		run.Series = []measure.Series{sums}
+		f := use(newTimeline(run), capacity.QuotaResult{ID: capacity.RequestTokens, Kind: capacity.RateQuota, Unit: "tokens", Limit: 100, Resolution: "1s ledger"})
+		if got := strings.Contains(f.Caption, "idle seconds"); got != (start == 30) {
+			t.Errorf("a run from second %d of a minute: %s", start, f.Caption)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	quotas := []capacity.QuotaResult{{ID: "a/b"}, {ID: "a b"}, {ID: "../../x"}}
 	seen := map[string]bool{}

@@ -99,6 +99,16 @@ func (t *timeline) offered(q capacity.QuotaResult) func(from, to float64) float6
 	}
 }
 
+// refused reports whether requests were refused between two instants.
+func (t *timeline) refused(from, to float64) bool {
+	for i, n := range t.throttled {
+		if n > 0 && t.at[i] > from && t.at[i] < to {
+			return true
+		}
+	}
+	return false
+}
+
 // quota returns the run's quota with the given id; the zero Quota, which all
 // loads charge, where the manifest has none.
 func (t *timeline) quota(id string) capacity.Quota {
