@@ -132,6 +132,8 @@ func (t *Table) required(q capacity.QuotaResult, same bool) Cell {
 	}
 	if cold := q.ColdCost; cold != nil && q.UnitCost != nil && n.Quota == capacity.WholeUnits(n.Target**cold) && c.Text != plot.Amount(capacity.WholeUnits(n.Target*q.UnitCost.Value), q) {
 		c.Notes = append(c.Notes, t.note(fmt.Sprintf("the rate times %s, the unit cost in the run's dearest stretch, since a launch begins cold", costOf(*cold, q))))
+	} else if q.Kind == capacity.LevelQuota && strings.HasPrefix(q.Resolution, "60s") {
+		c.Notes = append(c.Notes, t.note("how long a unit is held is known by the minute: where requests begin cold for seconds, and those in flight don't stand out in any, they are averaged with the others"))
 	}
 	if n.Quota > q.Limit {
 		c.Tone = Bad

@@ -250,6 +250,25 @@ func TestColdRequirement(t *testing.T) {
 	}
 }
 
+// A level that is known by the minute may hide a cold beginning, and says so beside what
+// it requires, unless the requirement is of the cold stretch.
+func TestColdIsHiddenByMinutes(t *testing.T) {
+	const note = "how long a unit is held is known by the minute"
+	for _, c := range []struct {
+		resolution string
+		cold       float64
+		want       bool
+	}{{"60s maximum", 0.1, true}, {"1s maximum", 0.1, false}, {"60s maximum", 0.3, false}} {
+		run, a := premiere()
+		q := &a.Quotas[slices.IndexFunc(a.Quotas, func(q capacity.QuotaResult) bool { return q.ID == "lambda.concurrency" })]
+		q.Resolution, q.UnitCost, q.ColdCost = c.resolution, &capacity.Estimate{Value: 0.1, Low: 0.1, High: 0.1}, &c.cold
+		q.Required = &capacity.Requirement{Target: 5000, Quota: 5000 * c.cold, Grade: capacity.Arithmetic}
+		if text := strings.Join(strings.Fields(render(t, run, a)["report.md"]), " "); strings.Contains(text, note) != c.want {
+			t.Errorf("%+v: %s", c, text)
+		}
+	}
+}
+
 // Names come from files and answers that others wrote.
 func TestHostileNames(t *testing.T) {
 	const evil = "<script>alert(1)</script>\"'&|`*_\x1b[31m\u202e]]>\n# "
