@@ -3,6 +3,7 @@ package capacity_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -12,6 +13,47 @@ import (
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/scenarios"
 )
+
+// How much a cost stands on is said in words that fit the number.
+func TestFewSums(t *testing.T) {
+	sys, err := model.Parse("system.yaml", []byte(`version: 1
+name: x
+limiters: [{id: lambda.concurrency, kind: concurrency, limit: 5000}]
+operations: [{name: list, service_time: 200ms, charges: [{limiter: lambda.concurrency, hold: service_time}]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		by    time.Duration
+		lasts string
+		want  string
+	}{
+		{time.Minute, "120s", "unit cost from 2 60s sums, too few"},
+		{time.Minute, "30s", "unit cost from a single 60s sum, too few"},
+		{time.Second, "3s", "unit cost from few seconds, too few"},
+	} {
+		s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
+name: s
+target: {sandbox: premiere}
+loads:
+  - name: users
+    arrivals: uniform
+    profile: [{stage: hold, rate: 500/s, for: %s}]
+    operations: [{name: list, graphql: {query: "query list { list }"}}]
+`, c.lasts)}}, "s.yaml", func(string) (string, bool) { return "", false })
+		if faults != nil {
+			t.Fatal(faults)
+		}
+		run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1, Resolution: c.by})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if notes := strings.Join(quota(t, capacity.Assess(run), "lambda.concurrency").Notes, "; "); !strings.Contains(notes, c.want) {
+			t.Errorf("%s by %v: %s, want %q", c.lasts, c.by, notes, c.want)
+		}
+	}
+}
 
 // While environments start, 500 requests a second hold one for 1.4 s each: nearly 700
 // in the second second, as 200 ms of a warm one would never. A launch at twice the rate

@@ -319,6 +319,12 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		}
 	}
 	minutes := fmt.Sprintf("%d %s sums", len(sums.Num), short(series.period))
+	switch len(sums.Num) {
+	case 0:
+		minutes = "few seconds"
+	case 1:
+		minutes = "a single " + short(series.period) + " sum"
+	}
 	mean := used / requests
 	c.Estimate = Estimate{mean, mean, mean}
 	c.cold = mean
