@@ -186,6 +186,9 @@ type QuotaResult struct {
 	ColdCost    *float64        `json:"cold_unit_cost"`
 	ByOperation []OperationCost `json:"by_operation"`
 	BindsAt     *Prediction     `json:"binds_at"`
+	// BindsAtMost is the rate above which the quota binds for certain, where what it
+	// refused hides what a request charges: BindsAt and UnitCost are nil then.
+	BindsAtMost *float64 `json:"binds_at_most,omitempty"`
 	// BindsFirst is the probability that the quota binds before all others whose
 	// cost is known, by the same draws as the intervals; nil where no binding rate
 	// may be predicted.

@@ -87,9 +87,13 @@ func draw(n int) (drawn, error) {
 		sigma = math.Log(tail) / 2.3263478740408408
 		costs["momento.throughput"] += share * kb * 1000 * math.Exp(sigma*sigma/2)
 	}
-	// Limits bind between 0.9 and 3 times the load; the one of the token bucket
-	// holds at least a second.
-	limit := func(id string) float64 { return costs[id] * rate * in(0.9, 3) }
+	// Limits bind between 0.9 and 3 times the load, those of one System in four from
+	// a third of it on; the one of the token bucket holds at least a second.
+	least := 0.9
+	if n%4 == 0 {
+		least = 0.33
+	}
+	limit := func(id string) float64 { return costs[id] * rate * in(least, 3) }
 	fmt.Fprintf(&system, "version: 1\nname: drawn\nlimiters:\n")
 	tokens, operations, bytes, units := math.Ceil(limit("appsync.request-tokens")), math.Ceil(limit("momento.operations")), math.Ceil(limit("momento.throughput")), math.Ceil(limit("dynamodb.T.read"))
 	environments := math.Ceil(limit("lambda.concurrency"))
@@ -146,6 +150,9 @@ func safely(t *testing.T, d drawn, a capacity.Assessment, n int) (refused, tried
 	safe := a.Quotas[i].SafeRate
 	if safe == nil || safe.Rate == nil || *safe.Rate <= 0 {
 		return 0, 0
+	}
+	if *safe.Rate < 1 {
+		return 0, 0 // one environment, which is free when the next request comes
 	}
 	run, err := simulator.Run(d.at(*safe.Rate, int(20_000 / *safe.Rate)), d.system, simulator.Options{ID: "x", Seed: uint64(n)})
 	if err != nil {
@@ -233,6 +240,10 @@ func TestHonesty(t *testing.T) {
 						all.bindsHeld++
 					}
 					if p := q.BindsAt; p != nil && (p.Grade == capacity.Tested || p.Grade == capacity.Supported) {
+						if p.High == nil {
+							all.widths = append(all.widths, math.Inf(1))
+							continue
+						}
 						all.widths = append(all.widths, (*p.High-*p.Low) / *p.Rate)
 					}
 				}
@@ -241,6 +252,8 @@ func TestHonesty(t *testing.T) {
 					all.firstAsked++
 					if a.FirstToBind != nil && *a.FirstToBind == nearest {
 						all.firstRight++
+					} else {
+						t.Logf("System %d: %s binds first, and not what is said: %s", n, nearest, a.FirstToBindReason)
 					}
 				}
 				mu.Unlock()
@@ -279,7 +292,7 @@ func TestHonesty(t *testing.T) {
 	if median > 0.1 {
 		t.Errorf("intervals are %.1f %% wide in the median", 100*median)
 	}
-	if s := share(all.firstRight, all.firstAsked); s < 0.95 {
+	if s := share(all.firstRight, all.firstAsked); s < 0.95-slack {
 		t.Errorf("the first to bind is right in %.1f %%", 100*s)
 	}
 	if all.notValid > *systems/100 {

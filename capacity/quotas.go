@@ -55,10 +55,11 @@ func finite(v float64) *float64 {
 // assessed is a quota's result with what orders it.
 type assessed struct {
 	QuotaResult
-	binds float64   // whether it is printed or not; NaN where unknown
-	draws []float64 // of the unit cost; nil where there are none
-	loads []Load
-	early string // why it refused requests although the rate is none to refuse at, or ""
+	binds  float64   // whether it is printed or not; NaN where unknown
+	draws  []float64 // of the unit cost; nil where there are none
+	loads  []Load
+	hidden bool   // what was refused hides what a request charges
+	early  string // why it refused requests although the rate is none to refuse at, or ""
 	// exceeded says of a fixed quota that the run was above it, which is so at any rate;
 	// "" where it wasn't.
 	exceeded string
@@ -114,6 +115,9 @@ func (a *analysis) quotas(v Verdict) (results []QuotaResult, first *string, reas
 // elsewhere draws from a normal distribution as wide.
 func bindsFirst(all []assessed) {
 	var known []*assessed
+	if slices.ContainsFunc(all, func(q assessed) bool { return q.hidden }) {
+		return // it may be that one, as likely as nobody knows
+	}
 	for i := range all {
 		if all[i].BindsAt != nil && all[i].TestedRate > 0 {
 			known = append(known, &all[i])
@@ -170,6 +174,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	var use peak
 	var c cost
 	var used, known bool
+	var again func(calm []bool) (cost, bool) // the cost, of some seconds alone
 	kafka := (*kafkaUse)(nil)
 	if q.inKafka() {
 		kafka = a.kafka(q.Loads)
@@ -186,15 +191,31 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		}
 	} else if q.ID == RequestTokens && a.ledgerHas(q) {
 		use, used = a.ledgerPeak(q)
-		c, known = a.ledgerCost(parts)
+		again = func(calm []bool) (cost, bool) { return a.ledgerCost(parts, calm) }
+		c, known = again(nil)
 		if missing := a.withoutTokens(q); missing > 0 {
 			note("%s ok answers carried no token count: the ledger is that much too low", count(missing))
 		}
 	} else {
 		use, used = a.cloudPeak(q)
 		if q.Kind != FixedQuota {
-			c, known = a.cloudCost(q, parts, usageRole(q))
+			again = func(calm []bool) (cost, bool) { return a.cloudCost(q, parts, usageRole(q), calm) }
+			c, known = again(nil)
 		}
+	}
+	if known && again != nil {
+		all, hidden, atLeast := a.whole(q, c, throttled, again)
+		if hidden != "" {
+			note("%s", hidden)
+			if atLeast {
+				r.binds = q.Limit / c.Value
+			}
+			if atLeast && predictable {
+				r.BindsAtMost = new(r.binds)
+			}
+			known, r.hidden, all.notes = false, true, nil
+		}
+		c = all
 	}
 	r.Resolution, r.Coverage = use.resolution, use.coverage
 	if !used {
@@ -232,11 +253,6 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	}
 	if !known {
 		return r
-	}
-	if refused := a.refusedShare(q, throttled); refused > 0 && q.Kind == RateQuota && c.dear > c.Value*(1+maxDifference) {
-		// What was refused told no charge, and a limit refuses dear requests first.
-		c.High = max(c.High, c.High*(1-refused)+refused*c.dear)
-		note("a limit refuses dear requests first, and these told no charge: the interval covers refused ones that cost %s", unit.HumanQuantity(c.dear, q.Unit))
 	}
 	r.UnitCost, r.ColdCost = &c.Estimate, &c.cold
 	if c.byOperation != nil {
@@ -457,7 +473,7 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 		return nil, "no prediction and no requirement: " + torn
 	}
 	var first *assessed
-	var unknown, withheld []string
+	var unknown, hidden, withheld []string
 	fixed := 0
 	bound := slices.IndexFunc(sorted, func(q assessed) bool { return q.Bound })
 	for i := range sorted {
@@ -467,6 +483,12 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 			first = q
 		case q.Kind == FixedQuota:
 			fixed++
+		case q.BindsAtMost != nil: // above which it binds for certain
+			if first == nil && bound < 0 {
+				first = q
+			}
+		case q.hidden:
+			hidden = append(hidden, q.ID)
 		case math.IsNaN(q.binds) && (q.UnitCost == nil || q.Throttled != nil && *q.Throttled > 0):
 			unknown = append(unknown, q.ID)
 		case math.IsNaN(q.binds): // none of it was used
@@ -488,6 +510,9 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 			fmt.Fprintf(&b, "; it binds at %s", a.rate(*first.BindsAt.Rate))
 		}
 		b.WriteString(requires(first, ""))
+	case first != nil && first.BindsAtMost != nil:
+		id = &first.ID
+		fmt.Fprintf(&b, "%s binds at %s at most: it refused %s of the requests, dear ones first, which told no charge", first.ID, a.rate(*first.BindsAtMost), unit.HumanShare(a.refusedShare(quotaOf(a.run, first.ID), first.Throttled)))
 	case first != nil:
 		id = &first.ID
 		fmt.Fprintf(&b, "%s binds at %s", first.ID, a.rate(*first.BindsAt.Rate))
@@ -509,7 +534,7 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 		}
 	case fixed == len(sorted):
 		return nil, "no quota is known that grows with the rate"
-	case len(unknown) > 0 && len(unknown) == len(sorted)-fixed:
+	case len(unknown)+len(hidden) > 0 && len(unknown)+len(hidden) == len(sorted)-fixed:
 		return nil, "no prediction: the run shows no quota's cost per request"
 	default:
 		q := tightest(sorted)
@@ -534,6 +559,9 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 	}
 	if first != nil && len(withheld) > 0 {
 		fmt.Fprintf(&b, "; withheld: %s", strings.Join(withheld, ", "))
+	}
+	if len(hidden) > 0 {
+		fmt.Fprintf(&b, "; not known, since refusals hide what a request charges: %s", strings.Join(hidden, ", "))
 	}
 	if len(unknown) > 0 {
 		fmt.Fprintf(&b, "; not measured: %s", strings.Join(unknown, ", "))

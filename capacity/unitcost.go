@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -16,6 +17,8 @@ const (
 	seed  = 1    // of every random stream here, so that equal runs give equal bytes
 	// minBlocks is how many blocks of time an interval is resampled from.
 	minBlocks = 5
+	// fewBlocks is below how many blocks an interval is at least that of independent answers.
+	fewBlocks = 20
 	// floor is the least relative width of an interval to either side: costs are
 	// known to no more digits than their service states.
 	floor = 1e-6
@@ -77,8 +80,11 @@ type cost struct {
 	draws       []float64
 	cold        float64
 	byOperation []OperationCost
-	// dear is what a single request may charge, as far as is known.
-	dear float64
+	// above is by how much the mean may be too low, at most, if all that was refused
+	// charged as much as the dearest of its operation, and unlike by which part of
+	// itself the mean may differ from the planned mix's: as operations were refused
+	// unequally.
+	above, unlike float64
 	// values is the distribution of single charges where answers told them; nil:
 	// every charge counts as the mean.
 	values []weighted
@@ -91,9 +97,9 @@ type weighted struct{ value, weight float64 }
 // ledgerCost returns the mean tokens of one arrival at the planned mix: for
 // each operation the ratio of its tokens to the answers that told them, with a
 // bootstrap over blocks of seconds. Where an operation has answers in measured
-// stages, those alone count. ok is false where an operation of the mix never
-// told its cost; the notes say which.
-func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
+// stages, those alone count; and where calm says so of seconds, these. ok is false
+// where an operation of the mix never told its cost; the notes say which.
+func (a *analysis) ledgerCost(parts []part, calm []bool) (c cost, ok bool) {
 	var series []stats.Ratio // one value per second
 	var weights []float64
 	var independent float64 // variance, were single answers independent
@@ -102,11 +108,22 @@ func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
 		if !p.charges || p.weight == 0 {
 			continue
 		}
-		totals, measured := &p.op.all, p.op.measured.TokensN > 0
-		if measured {
-			totals = &p.op.measured
+		// In calm seconds all count: those before the measured stages are most of them.
+		measured := p.op.measured.TokensN > 0 && calm == nil
+		r := stats.Ratio{Num: make([]float64, a.seconds), Den: make([]float64, a.seconds)}
+		var tokens, answers float64
+		for row := range p.op.rows {
+			if row.TokensN > 0 && (row.Measured || !measured) && (calm == nil || calm[row.Second]) {
+				r.Num[row.Second] += float64(row.TokensDone)
+				r.Den[row.Second] += float64(row.TokensN)
+				tokens, answers = tokens+float64(row.TokensDone), answers+float64(row.TokensN)
+				answered[row.Second] = true
+			}
 		}
-		if totals.TokensN == 0 {
+		if calm != nil && answers < coldAnswers {
+			return c, false
+		}
+		if answers == 0 {
 			if p.op.all.Planned == 0 {
 				c.notes = append(c.notes, fmt.Sprintf("%s never had its turn and is left out of the unit cost", p.op.Name))
 				continue
@@ -114,21 +131,17 @@ func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
 			c.notes = append(c.notes, fmt.Sprintf("no answer of %s told its tokens, so the unit cost of the mix is not known", p.op.Name))
 			return c, false
 		}
-		r := stats.Ratio{Num: make([]float64, a.seconds), Den: make([]float64, a.seconds)}
-		for row := range p.op.rows {
-			if row.TokensN > 0 && (row.Measured || !measured) {
-				r.Num[row.Second] += float64(row.TokensDone)
-				r.Den[row.Second] += float64(row.TokensN)
-				answered[row.Second] = true
-			}
-		}
-		mean := float64(totals.TokensDone) / float64(totals.TokensN)
+		mean := tokens / answers
 		values, sd := singleCharges(p.op.times[measure.TokenCounts], mean, p.weight)
 		c.values = append(c.values, values...)
+		if all := &p.op.all; all.Sent > 0 {
+			dearest := slices.MaxFunc(values, func(x, y weighted) int { return cmp.Compare(x.value, y.value) }).value
+			c.above += p.weight * float64(all.Throttled) / float64(all.Sent) * (dearest - mean)
+		}
 		c.byOperation = append(c.byOperation, OperationCost{Load: p.op.Load, Name: p.op.Name, UnitCost: mean})
 		c.cold += p.weight * p.op.cold(mean)
 		series, weights = append(series, r), append(weights, p.weight)
-		independent += p.weight * p.weight * sd * sd / float64(totals.TokensN)
+		independent += p.weight * p.weight * sd * sd / answers
 	}
 	if len(series) == 0 {
 		return c, false
@@ -137,6 +150,10 @@ func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
 		r := a.resample(len(blocks[0].Num))
 		value, draws, iv := r.Ratios(blocks, weights)
 		c.Value, c.draws, c.Low, c.High = value, draws, max(0, iv.Low), iv.High
+		if half := 1.96 * math.Sqrt(independent); len(blocks[0].Num) < fewBlocks {
+			// Few blocks show less than they vary by.
+			c.Low, c.High = min(c.Low, max(0, value-half)), max(c.High, value+half)
+		}
 	} else {
 		for i, o := range c.byOperation {
 			c.Value += weights[i] * o.UnitCost
@@ -144,9 +161,6 @@ func (a *analysis) ledgerCost(parts []part) (c cost, ok bool) {
 		half := 1.96 * math.Sqrt(independent)
 		c.Low, c.High = max(0, c.Value-half), c.Value+half
 		c.notes = append(c.notes, "answers came in too few seconds for an interval of their own: that of the unit cost takes them as independent of each other")
-	}
-	for _, v := range c.values {
-		c.dear = max(c.dear, v.value)
 	}
 	c.atLeastFloor()
 	c.cold = max(c.cold, c.Value)
@@ -205,16 +219,23 @@ func (a *analysis) resample(blocks int) *stats.Resample {
 	return r
 }
 
-// singleCharges returns the distribution of an operation's single charges, scaled to
+// singleCharges returns the distribution of an operation's single charges, fitted to
 // its exact mean, and their standard deviation; without a histogram every
 // charge is the mean, with a deviation as large.
 func singleCharges(d *measure.Distribution, mean, weight float64) (values []weighted, sd float64) {
 	if d == nil || d.N() == 0 || d.Mean() == 0 {
 		return []weighted{{mean, weight}}, mean
 	}
-	scale := mean / d.Mean()
 	for value, count := range d.Values() {
-		values = append(values, weighted{scale * value, weight * float64(count) / float64(d.N())})
+		values = append(values, weighted{value, weight * float64(count) / float64(d.N())})
+	}
+	scale := mean / d.Mean()
+	if math.Abs(scale-1) > maxDifference { // which is no rounding: they are of other requests
+		values = tilt(values, mean)
+	} else {
+		for i := range values {
+			values[i].value *= scale
+		}
 	}
 	return values, scale * d.Deviation()
 }
@@ -269,8 +290,9 @@ func (op *operation) cold(mean float64) float64 {
 // held. Sums are set against the client's requests in the same periods, without
 // those that never charged the quota: rejected ones, and those that this quota
 // or one before it refused. A series of requests would not do instead: it
-// counts calls, of which one arrival may make several.
-func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool) {
+// counts calls, of which one arrival may make several. Where calm says so of
+// seconds, the sums of these alone count.
+func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c cost, ok bool) {
 	series, ok := a.series(q.ID, role)
 	if !ok || series.statistic != "Sum" {
 		return c, false
@@ -288,6 +310,9 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		if !there && !a.run.Manifest.Sandbox {
 			continue // what others did before and after
 		}
+		if calm != nil && !a.within(calm, at, series.period) {
+			continue
+		}
 		n := served(f, atLeast)
 		used += series.values[at]
 		requests += n
@@ -304,7 +329,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 			sums.Num, sums.Den = append(sums.Num, series.values[at]), append(sums.Den, n)
 		}
 	}
-	if requests == 0 {
+	if requests == 0 || calm != nil && requests < coldAnswers {
 		return c, false
 	}
 	if series.period <= time.Second {
@@ -358,8 +383,8 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 		c.High = max(c.High, used/fewer)
 		c.notes = append(c.notes, "some refusals can't be told apart: the interval of the unit cost covers both readings")
 	}
-	if least, most := servedMix(parts, atLeast); most > 1+maxDifference {
-		c.Low, c.High = min(c.Low, least*mean), max(c.High, most*mean)
+	if least, most := servedMix(parts, atLeast); most > 1+maxDifference && calm == nil {
+		c.Low, c.High, c.unlike = c.Low*least, c.High*most, most-least
 		c.notes = append(c.notes, "some operations were refused more often than others before they charged it, and its sums don't tell them apart: the interval of the unit cost covers any part that each had in them")
 	}
 	c.atLeastFloor()
@@ -378,7 +403,17 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role) (c cost, ok bool)
 	if count == 1 {
 		c.byOperation = []OperationCost{{Load: only.Load, Name: only.Name, UnitCost: c.Value}}
 	}
-	c.values, c.dear = twoPoints(c.Value, sums, charging)
+	values, dear := twoPoints(c.Value, sums, charging)
+	c.values = values
+	if q.Kind == RateQuota { // a level refuses whatever comes
+		var sent, throttled float64
+		for _, p := range parts {
+			if p.charges {
+				sent, throttled = sent+float64(p.op.all.Sent), throttled+float64(p.op.all.Throttled)
+			}
+		}
+		c.above = throttled / max(sent, 1) * (dear - c.Value) * charging
+	}
 	c.Value, c.Low, c.High, c.cold = c.Value*charging, c.Low*charging, c.High*charging, c.cold*charging
 	for d := range c.draws {
 		c.draws[d] *= charging

@@ -74,7 +74,12 @@ func headroomSection(a capacity.Assessment) Section {
 				row = append(row, c, c)
 			}
 		}
-		row = append(row, t.throttled(q), t.cost(q), t.prediction(a, q, q.BindsAt), t.prediction(a, q, q.SafeRate), t.required(q, same))
+		row = append(row, t.throttled(q), t.cost(q))
+		binds := t.prediction(a, q, q.BindsAt)
+		if q.BindsAtMost != nil {
+			binds = Cell{Text: "at most " + unit.Human(*q.BindsAtMost) + "/s"}
+		}
+		row = append(row, binds, t.prediction(a, q, q.SafeRate), t.required(q, same))
 		t.Rows = append(t.Rows, row)
 	}
 	s.Blocks = []Block{t, Text("Rates are arrivals per second of the loads that charge the quota. \"Binds at\" and \"safe rate\" are predictions with their grade and 95 % interval; what a rate requires is arithmetic: rate times unit cost.")}

@@ -42,7 +42,7 @@ func withhold(run *capacity.Run, a capacity.Assessment) capacity.Assessment {
 		q := &a.Quotas[i]
 		carries[q.ID] = predictable(a.Verdict, *q)
 		bound[q.ID] = q.Bound
-		prune(&q.Peak, &q.PeakAt, &q.Utilization, &q.Headroom, &q.Coverage, &q.ColdCost)
+		prune(&q.Peak, &q.PeakAt, &q.Utilization, &q.Headroom, &q.Coverage, &q.ColdCost, &q.BindsAtMost)
 		if c := q.UnitCost; c != nil && !finite(c.Value, c.Low, c.High) {
 			q.UnitCost = nil
 		}

@@ -143,7 +143,14 @@ func (f *fitter) write(w *bytes.Buffer, op *operation, limiters []*quota) {
 			}
 			charges.WriteByte('\n')
 		case q.ID == capacity.RequestTokens:
-			if amount, comment, ok := op.tokenAmount(); ok {
+			mean := 0.0
+			switch v, ok := q.own(op.name); {
+			case ok && q.refused:
+				mean = v
+			case q.hidden:
+				f.warn("%s refused so many requests, dear ones first, that what they charge isn't known: the charges of those admitted stand in their place, which is too little", q.ID)
+			}
+			if amount, comment, ok := op.tokenAmount(q.refused, mean); ok {
 				fmt.Fprintf(&charges, "      - {limiter: %s, amount: %s} # %s\n", q.ID, amount, comment)
 			} else {
 				f.warn("no answer of %s told its tokens", op.name)

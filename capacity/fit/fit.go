@@ -16,6 +16,7 @@ import (
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
+	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
@@ -94,6 +95,8 @@ type quota struct {
 	weights []float64              // arrivals of each of these
 	charges map[string]bool        // operations that charge it
 	sizes   sizes                  // of a limit of sizes, which no rate has a cost of
+	refused bool                   // that it refused requests, which told no charge
+	hidden  bool                   // that so many were that no cost is known
 }
 
 func (f *fitter) warn(format string, args ...any) {
@@ -178,7 +181,15 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 		if q.OfSize() {
 			q.sizes.add(run, of, res)
 		}
+		q.refused = q.refused || res.Throttled != nil && *res.Throttled > 0
+		q.hidden = q.hidden || res.BindsAtMost != nil
 		if res.UnitCost != nil {
+			res.ByOperation = slices.Clone(res.ByOperation)
+			for i, o := range res.ByOperation {
+				if name := served[measure.Operation{Load: o.Load, Name: o.Name}]; name != "" {
+					res.ByOperation[i].Name = name
+				}
+			}
 			q.costs = append(q.costs, res)
 			q.weights = append(q.weights, arrivals)
 		}
@@ -284,8 +295,9 @@ func (op *operation) serviceTime() (text, comment string, ok bool) {
 
 // change looks for the instant at which the operation's tokens fell for good: the
 // cut that leaves the least squares on its two sides, where the mean behind it is
-// lower by a tenth or more and both sides have answers enough.
-func (op *operation) change() (cold, warm, after float64, ok bool) {
+// lower by a tenth or more and both sides have answers enough. Where requests were
+// refused, dear ones first, tokens fall by that alone: both sides must be constant.
+func (op *operation) change(refused bool) (cold, warm, after float64, ok bool) {
 	type window struct{ tokens, n float64 }
 	const width = 5 // seconds
 	var w []window
@@ -325,23 +337,36 @@ func (op *operation) change() (cold, warm, after float64, ok bool) {
 		}
 	}
 	whole, _ := mean(w)
-	return cold, warm, after, ok && best < 0.5*squares(w, whole)
+	left := 0.5
+	if refused {
+		left = 1e-6
+	}
+	return cold, warm, after, ok && best < left*squares(w, whole)
 }
 
 // tokenAmount prints what the operation charges of whole tokens: one amount, or a
-// mixture of at most eight.
-func (op *operation) tokenAmount() (text, comment string, ok bool) {
+// mixture of at most eight. Where requests were refused and hid their charges, mean is
+// that of all, if it is known (above 0): the shares are those that give it and differ
+// least from the ones seen.
+func (op *operation) tokenAmount(refused bool, mean float64) (text, comment string, ok bool) {
 	n := float64(op.tokens.N())
 	if n == 0 {
 		return "", "", false
 	}
-	if cold, warm, after, changed := op.change(); changed {
+	if cold, warm, after, changed := op.change(refused); changed {
 		return fmt.Sprintf("{cold: %.0f, warm: %.0f, after: %.0fs}", cold, warm, after), "tokens fell for good so long after the first answer", true
 	}
 	type bar struct{ value, count float64 }
 	var bars []bar
+	var values, counts []float64
 	for value, count := range op.tokens.Values() {
-		bars = append(bars, bar{math.Round(value), float64(count)})
+		values, counts = append(values, math.Round(value)), append(counts, float64(count))
+	}
+	if tilted, ok := stats.Tilt(values, counts, mean); ok {
+		counts = tilted
+	}
+	for i, value := range values {
+		bars = append(bars, bar{value, counts[i]})
 	}
 	comment = fmt.Sprintf("of %.0f answers", n)
 	const most = 8

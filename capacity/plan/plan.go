@@ -133,6 +133,10 @@ type Step struct {
 // ErrNoCosts is returned for a run that tells no quota's cost.
 var ErrNoCosts = errors.New("the run tells no quota's cost per request, so nothing can be planned from it")
 
+// ErrCostHidden is returned for a run in which a quota refused so much that what a
+// request charges of it isn't known. That quota binds first, and is in no plan without it.
+var ErrCostHidden = errors.New("the run doesn't tell what a request charges of a quota that it ran into, so nothing can be planned from it")
+
 // New plans for the target from a run and its assessment. The run may have any
 // verdict, since a requirement is arithmetic; that it isn't VALID is a warning.
 // Its errors say what of the request can't be answered from this run.
@@ -164,6 +168,13 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 			continue
 		}
 		c, ok := costs[q.ID]
+		if !ok && q.BindsAtMost != nil {
+			instead := ""
+			if q.ID == capacity.RequestTokens {
+				instead = ", or suppose what one charges (--tokens)"
+			}
+			return nil, fmt.Errorf("%w: %s refused so many requests, dear ones first, that those it admitted don't speak for all; rehearse with a stage below it%s", ErrCostHidden, q.ID, instead)
+		}
 		if !ok {
 			p.Unknown = append(p.Unknown, q.ID)
 			continue

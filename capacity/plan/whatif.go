@@ -45,10 +45,14 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	costs := make(map[string]cost)
 	parts := shares(run)
 	for _, q := range a.Quotas {
+		share := parts.of(quotaOf(run, q.ID))
 		if q.UnitCost == nil {
+			if q.BindsAtMost != nil && q.ID == capacity.RequestTokens && w.Tokens != nil {
+				costs[q.ID] = cost{share: share} // which --tokens fills in
+			}
 			continue
 		}
-		c := cost{value: q.UnitCost.Value, mean: q.UnitCost.Value, why: "mean of the run", share: parts.of(quotaOf(run, q.ID))}
+		c := cost{value: q.UnitCost.Value, mean: q.UnitCost.Value, why: "mean of the run", share: share}
 		if q.ColdCost != nil && *q.ColdCost > c.value*(1+1e-9) {
 			c.value, c.why = *q.ColdCost, fmt.Sprintf("of the run's dearest stretch, since a launch begins cold; its mean is %s", amount(q.UnitCost.Value, q))
 		}

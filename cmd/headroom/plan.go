@@ -108,7 +108,7 @@ func (f planFlags) plan(dir string) (*plan.Plan, *capacity.Run, capacity.Assessm
 	assessment := capacity.Assess(run)
 	p, err := plan.New(run, assessment, r)
 	switch {
-	case errors.Is(err, plan.ErrNoCosts):
+	case errors.Is(err, plan.ErrNoCosts), errors.Is(err, plan.ErrCostHidden):
 		return fail(&exitError{code: exitInconclusive, err: err})
 	case err != nil:
 		return fail(usage(err))

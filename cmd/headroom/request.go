@@ -69,7 +69,7 @@ have answered yes. Service Quotas takes no text; request.md is for the support c
 				return &exitError{code: code, err: err}
 			case errors.Is(err, pack.ErrNotAPack):
 				return usage(err)
-			case errors.Is(err, plan.ErrNoCosts):
+			case errors.Is(err, plan.ErrNoCosts), errors.Is(err, plan.ErrCostHidden):
 				return &exitError{code: exitInconclusive, err: err}
 			case errors.Is(err, pack.ErrEnough):
 				return usage(err)
