@@ -251,11 +251,11 @@ func (t *tally) take(record func(v, n int64) error) {
 	*t = tally{counts: t.counts}
 }
 
-// pack returns what t has counted and leaves t empty.
-func (t *tally) pack() *hdrhistogram.PackedHistogram {
-	p := hdrhistogram.NewPacked(1, highest, digits)
+// pack returns what t has counted, put together in p's memory, and leaves t empty.
+func (t *tally) pack(p *hdrhistogram.PackedHistogram) *hdrhistogram.PackedHistogram {
+	p.Reset()
 	t.take(p.RecordValues)
-	return p
+	return p.Clone()
 }
 
 // window is a histogram with its exact maximum. It takes no memory before its

@@ -1,6 +1,10 @@
 package measure
 
-import "time"
+import (
+	"time"
+
+	hdrhistogram "github.com/HdrHistogram/hdrhistogram-go"
+)
 
 // Virtual records a run in virtual time. It is of one goroutine, and takes a request
 // as soon as its end is known, which may lie ahead. Response times are told apart by
@@ -17,6 +21,7 @@ type Virtual struct {
 	// (k-passed)*len(ops)+i. spare has the memory of those that are.
 	responses, spare []tally
 	closed           []Interval
+	packed           *hdrhistogram.PackedHistogram
 	// at is the step of the last request, which begins at begin.
 	at    int
 	begin time.Duration
@@ -26,7 +31,7 @@ type Virtual struct {
 // index. Each takes 94 kB for each kind of histogram that has values, and for every
 // step that has answers and isn't over.
 func NewVirtual(ops []Operation, step time.Duration) *Virtual {
-	return &Virtual{ops: ops, step: step, book: newBook(len(ops))}
+	return &Virtual{ops: ops, step: step, book: newBook(len(ops)), packed: hdrhistogram.NewPacked(1, highest, digits)}
 }
 
 // Drop counts an arrival that was not sent because it would have been too late.
@@ -92,7 +97,7 @@ func (v *Virtual) add(t *tally, op, kind int, start, end time.Duration) {
 	o, most := v.ops[op], t.max
 	v.closed = append(v.closed, Interval{
 		Load: o.Load, Operation: o.Name, Kind: kinds[kind],
-		Start: start, End: end, Histogram: t.pack(), Max: most,
+		Start: start, End: end, Histogram: t.pack(v.packed), Max: most,
 	})
 }
 
