@@ -89,7 +89,11 @@ func (q *quota) limiter(w *bytes.Buffer) {
 		if q.Saved > 0 {
 			fmt.Fprintf(w, ", burst: %ss", strconv.FormatFloat(q.Saved, 'f', -1, 64))
 		}
-		fmt.Fprintf(w, "} # of %d partitions the one that is charged most, by what the whole table uses when it is full; beyond that, others would still serve\n", q.Partitions)
+		w.WriteString("}")
+		if q.Partitions > 1 {
+			fmt.Fprintf(w, " # of %d partitions the one that is charged most, by what the whole table uses when it is full; beyond that, others would still serve", q.Partitions)
+		}
+		w.WriteByte('\n')
 		return
 	case q.Windowed:
 		fmt.Fprintf(w, "  - {id: %s, kind: window, rate: %s/s}\n", q.ID, amount(q.Limit))

@@ -202,8 +202,12 @@ operations:
 	if l := f.System.Limiters; len(l) != 2 || l[0].Kind != model.Window || l[1].Kind != model.Partitions || l[1].Saved != 30*time.Second {
 		t.Fatalf("%s", f.Text)
 	}
-	was, is := found(run), found(simulate(t, scenario(t, 100, 1), f.System, 1))
-	if !within(is.Limit, was.Limit, 1e-6) || is.Limit >= 400 || is.Code != "" || is.Service != "" || is.Adjustable {
+	again := simulate(t, scenario(t, 100, 1), f.System, 1)
+	if twice, err := fit.Runs([]*capacity.Run{again}, "twice"); err != nil || !strings.Contains(string(f.Text), "of 4 partitions") || strings.Contains(string(twice.Text), "of 1 partitions") {
+		t.Errorf("%v: %s, and fitted again %s", err, f.Text, twice.Text)
+	}
+	was, is := found(run), found(again)
+	if !within(is.Limit, was.Limit, 1e-6) || is.Limit >= 400 || is.Code != "" || is.Service != "" || is.Adjustable || !slices.Contains(is.Notes, "what one partition allows, which no quota raises") {
 		t.Errorf("%+v, was %+v", is, was)
 	}
 
