@@ -215,7 +215,7 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 	if lacking.environments > 0 {
 		p.Warnings = append(p.Warnings, lacking.String())
 	}
-	if b := price.Of(run).PerHour(r.Rate, r.WhatIf.use(run, costs), lacking.environments); len(b.Lines) > 0 {
+	if b := price.Of(run).PerHour(r.Rate, r.WhatIf.use(run, a, costs), lacking.environments); len(b.Lines) > 0 {
 		if r.WhatIf.HitRatio != nil {
 			b.SupposeCache()
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/plan"
+	"github.com/headroom-load/headroom/capacity/price"
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
@@ -433,5 +434,29 @@ loads:
 	p = planned(t, run, plan.Request{Rate: 40_000})
 	if text := strings.Join(p.Warnings, " "); !strings.Contains(text, "600 environments are missing") {
 		t.Errorf("warnings %q", p.Warnings)
+	}
+}
+
+// Of a quota whose cost the run doesn't tell, an hour's use isn't told either.
+func TestHourOfUnknownCosts(t *testing.T) {
+	run := simulated(t, 50, "  - {id: appsync.request-tokens, kind: token_bucket, rate: 2000 tokens/s}\n  - {id: lambda.concurrency, kind: concurrency, limit: 1000}\n",
+		"      - {limiter: appsync.request-tokens, amount: 1}\n      - {limiter: lambda.concurrency, hold: service_time}\n")
+	a := capacity.Assess(run)
+	for i := range a.Quotas {
+		if a.Quotas[i].ID == "lambda.concurrency" {
+			a.Quotas[i].UnitCost = nil
+		}
+	}
+	p, err := plan.New(run, a, plan.Request{Rate: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range p.PerHour.Lines {
+		if l.What == "Lambda duration" {
+			t.Errorf("%+v", l)
+		}
+	}
+	if !slices.ContainsFunc(p.PerHour.Missing, func(m price.Missing) bool { return m.What == "Lambda duration" }) {
+		t.Errorf("missing %v", p.PerHour.Missing)
 	}
 }

@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -129,11 +130,17 @@ func herd(r Request, costs map[string]cost) string {
 }
 
 // use returns what an arrival is supposed to use, on average, of each quota of which
-// it doesn't cost what it did in the run, and of what another mix changes.
-func (w WhatIf) use(run *capacity.Run, costs map[string]cost) map[string]float64 {
+// it doesn't cost what it did in the run, and of what another mix changes. It is NaN of
+// a quota whose cost the run doesn't tell.
+func (w WhatIf) use(run *capacity.Run, a capacity.Assessment, costs map[string]cost) map[string]float64 {
 	use := make(map[string]float64)
 	if w.Mix != nil {
 		use = price.Mix(run, w.Mix)
+	}
+	for _, q := range a.Quotas {
+		if q.UnitCost == nil && q.Kind != capacity.FixedQuota {
+			use[q.ID] = math.NaN()
+		}
 	}
 	for id, c := range costs {
 		if c.supposed {

@@ -80,18 +80,23 @@ func Of(run *capacity.Run) Bill {
 	b := newBill(&run.Manifest)
 	b.ordered = run.Manifest.SaysOrder()
 	appsync := slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == capacity.RequestTokens })
-	var requests, refused, bytes float64 // to AppSync, or all where it isn't the target
+	var requests, bytes float64 // to AppSync, or all where it isn't the target
+	answers := make(map[string]*answersOf)
 	for r := range run.Rows.All() {
 		n := float64(r.Sent - r.GeneratorErrors)
 		b.arrivals += n
 		if appsync < 0 || run.Manifest.Quotas[appsync].Charges(r.Load, r.Operation) {
 			requests += n
-			refused += float64(r.Throttled)
 			bytes += float64(r.BytesIn)
+			op := answers[r.Operation]
+			if op == nil {
+				op = new(answersOf)
+				answers[r.Operation] = op
+			}
+			op.sent, op.served, op.bytes = op.sent+n, op.served+n-float64(r.Throttled), op.bytes+float64(r.BytesIn)
 		}
 	}
 	seconds := run.Manifest.End.Sub(run.Manifest.Start).Seconds()
-	served := 1 - refused/max(requests, 1)
 	admitted := capacity.Admitted(run)
 	// use adds what the series of a quota's role say was used.
 	use := func(id string, q capacity.Quota, role capacity.Role, l Line) {
@@ -129,7 +134,7 @@ func Of(run *capacity.Run) Bill {
 	}
 	b.unlisted(seconds/time.Hour.Seconds(), run.Manifest.Quotas)
 	if appsync >= 0 {
-		b.add("data.out", Line{What: "data out", Amount: bytes, Unit: unit.Bytes, of: capacity.Range{Low: served, High: served}, by: "data.out"})
+		b.add("data.out", Line{What: "data out", Amount: bytes, Unit: unit.Bytes, of: cameBack(answers), by: "data.out"})
 	}
 	if !run.Manifest.Sandbox {
 		b.add("cloudwatch.metrics", Line{What: "CloudWatch reads", Amount: float64(reads * len(run.Manifest.Expected)), Unit: "metrics", once: true})
@@ -185,6 +190,29 @@ func (b *Bill) unlisted(hours float64, quotas []capacity.Quota) {
 // the run.
 func (b *Bill) SupposeCache() {
 	b.Missing = append(b.Missing, Missing{"the supposed cache", "it was not in the run, which so doesn't tell how much goes through it"})
+}
+
+// answersOf counts what came back of an operation.
+type answersOf struct{ sent, served, bytes float64 }
+
+// cameBack returns which share of the data came back that had, had no request been
+// refused: each operation's answers are of a size of their own, and one of which all
+// were refused tells none.
+func cameBack(operations map[string]*answersOf) capacity.Range {
+	var came, all float64
+	for _, op := range operations {
+		if op.served <= 0 && op.sent > 0 {
+			return capacity.Range{}
+		}
+		came += op.bytes
+		if op.bytes > 0 {
+			all += op.bytes * op.sent / op.served
+		}
+	}
+	if all == 0 {
+		return capacity.Range{}
+	}
+	return capacity.Range{Low: came / all, High: came / all}
 }
 
 // newBill returns an empty bill by the list prices, and the scenario's own in their place.
@@ -266,7 +294,7 @@ func (b Bill) PerHour(rate float64, use map[string]float64, environments float64
 		each, supposed := use[l.by]
 		switch {
 		case math.IsNaN(each):
-			out.Missing = append(out.Missing, Missing{l.What, "the run doesn't tell how much of it each operation uses"})
+			out.Missing = append(out.Missing, Missing{l.What, "the run doesn't tell how much of it each operation, or a request of the mix, uses"})
 			continue
 		case !supposed && (l.of.High <= 0 || b.arrivals <= 0):
 			out.Missing = append(out.Missing, Missing{l.What, "the run doesn't tell how many requests used it"})
@@ -279,7 +307,10 @@ func (b Bill) PerHour(rate float64, use map[string]float64, environments float64
 			if steps *= meteredStep; !ok {
 				steps = (l.AtMost - l.Amount) / b.arrivals / l.of.High
 			}
-			l.AtMost = arrivals * (each + steps)
+			if l.AtMost = arrivals * (each + steps); math.IsNaN(l.AtMost) {
+				l.AtMost = 0
+				l.note("the run tells no number of them")
+			}
 		}
 		l.Amount = arrivals * each
 		if !supposed && l.of.Low < l.of.High {

@@ -231,7 +231,7 @@ func TestMixOfCallers(t *testing.T) {
 			t.Errorf("%v of %s, want %v", l.Amount, l.What, want)
 		}
 	}
-	if !slices.Contains(hour.Missing, price.Missing{What: "Lambda requests", Why: "the run doesn't tell how much of it each operation uses"}) {
+	if !slices.Contains(hour.Missing, price.Missing{What: "Lambda requests", Why: "the run doesn't tell how much of it each operation, or a request of the mix, uses"}) {
 		t.Errorf("missing %v", hour.Missing)
 	}
 	// Where only a calls it, it does so eleven times in nine.
@@ -280,4 +280,19 @@ func TestProvisioned(t *testing.T) {
 		"Lambda requests": 0.072, "Lambda duration": 36_000 * spilled * 0.0000166667,
 		"Lambda duration in provisioned environments": 36_000 * (1 - spilled) * 0.0000097222, "10.0 environments provisioned": 36_000 * 0.0000041667,
 	})
+}
+
+// Half of the large answers are missing, and come back where nothing is refused.
+func TestDataOfOperations(t *testing.T) {
+	run := &capacity.Run{
+		Manifest: capacity.Manifest{Sandbox: true, Quotas: []capacity.Quota{{ID: "appsync.request-tokens"}}},
+		Rows: measure.RowsOf(
+			measure.Row{Operation: "small", Sent: 1000, BytesIn: 1e6}, measure.Row{Operation: "large", Sent: 1000, Throttled: 500, BytesIn: 2e6},
+		),
+	}
+	for _, l := range price.Of(run).PerHour(1, nil, 0).Lines {
+		if l.What == "data out" && math.Abs(l.Amount-3600*2500) > 1e-3 {
+			t.Errorf("%v B an hour, want 2,500 for each", l.Amount)
+		}
+	}
 }
