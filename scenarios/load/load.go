@@ -7,6 +7,12 @@
 // and counted with its cause, never sent in a burst to catch up. What a slow
 // target holds up is charged to the target: response times count from the
 // intended instant.
+//
+// Arrival, Request and measure.Sample stand where vegeta has Pacer, Targeter and
+// Result. A Pacer is asked how long to wait and never told which instant it was
+// for, and a Result has one time where a request here has three: of what a late
+// generator does to the figures neither can tell. What is sent is still a
+// vegeta.Target (package graphql).
 package load
 
 import (
