@@ -82,7 +82,7 @@ func (op *operation) result(withheld, grows bool) OperationResult {
 		Reasons:      maps.Clone(m.Reasons),
 	}
 	if op.all.TokensN > 0 {
-		r.Tokens = TokenUse{Total: &op.all.TokensDone, N: op.all.TokensN}
+		r.Tokens = TokenUse{Total: new(op.all.TokensDone), N: op.all.TokensN}
 	}
 	if m.TokensN > 0 {
 		r.Tokens.Mean = new(float64(m.TokensDone) / float64(m.TokensN))

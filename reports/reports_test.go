@@ -53,8 +53,8 @@ func render(t *testing.T, run *capacity.Run, a capacity.Assessment) map[string]s
 	r := reports.New(run, a)
 	out := map[string]string{}
 	for name, f := range map[string]func(io.Writer) error{
-		"terminal":    func(w io.Writer) error { return reports.Terminal(w, run, a, reports.Options{}) },
-		"color":       func(w io.Writer) error { return reports.Terminal(w, run, a, reports.Options{Color: true, Width: 80}) },
+		"terminal":    func(w io.Writer) error { return reports.New(run, a).Text(w, reports.Options{}) },
+		"color":       func(w io.Writer) error { return reports.New(run, a).Text(w, reports.Options{Color: true, Width: 80}) },
 		"report.md":   r.Markdown,
 		"report.html": r.HTML,
 		"report.json": func(w io.Writer) error { return reports.JSON(w, run, a) },
@@ -93,7 +93,7 @@ func TestGolden(t *testing.T) {
 	run, a := premiere()
 	r := reports.New(run, a)
 	for name, f := range map[string]func(io.Writer) error{
-		"terminal":    func(w io.Writer) error { return reports.Terminal(w, run, a, reports.Options{Dir: "runs/before"}) },
+		"terminal":    func(w io.Writer) error { return reports.New(run, a).Text(w, reports.Options{Dir: "runs/before"}) },
 		"report.md":   r.Markdown,
 		"report.json": func(w io.Writer) error { return reports.JSON(w, run, a) },
 		"junit.xml":   func(w io.Writer) error { return reports.JUnit(w, run, a) },
@@ -544,7 +544,7 @@ func TestTerminalFits(t *testing.T) {
 		b.FirstToBindReason = name.Draw(rt, "sentence")
 		width := rapid.IntRange(60, 140).Draw(rt, "width")
 		var out bytes.Buffer
-		if err := reports.Terminal(&out, &m, b, reports.Options{Width: width, Dir: name.Draw(rt, "dir")}); err != nil {
+		if err := reports.New(&m, b).Text(&out, reports.Options{Width: width, Dir: name.Draw(rt, "dir")}); err != nil {
 			rt.Fatal(err)
 		}
 		for line := range strings.Lines(out.String()) {
@@ -572,7 +572,7 @@ func BenchmarkWrite(b *testing.B) {
 	run, a := premiere()
 	dir := b.TempDir()
 	for b.Loop() {
-		if err := reports.Write(dir, run, a); err != nil {
+		if _, err := reports.Write(dir, run, a); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -581,7 +581,7 @@ func BenchmarkWrite(b *testing.B) {
 func BenchmarkTerminal(b *testing.B) {
 	run, a := premiere()
 	for b.Loop() {
-		if err := reports.Terminal(io.Discard, run, a, reports.Options{}); err != nil {
+		if err := reports.New(run, a).Text(io.Discard, reports.Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode"
-
-	"github.com/headroom-load/headroom/capacity"
 )
 
 // Options says how terminal text looks.
@@ -19,14 +17,9 @@ type Options struct {
 	Dir string
 }
 
-// Terminal writes a run's report as text: the verdict, the first quota to bind
-// and the headroom table first. What only the files hold is named at the end.
-func Terminal(w io.Writer, run *capacity.Run, a capacity.Assessment, o Options) error {
-	return New(run, a).Text(w, o)
-}
-
-// Text writes the report for a terminal. Control characters in names that came
-// from elsewhere are replaced.
+// Text writes the report for a terminal: the verdict, the first quota to bind and the
+// headroom table first. What only the files hold is named at the end. Control
+// characters in names that came from elsewhere are replaced.
 func (r *Report) Text(w io.Writer, o Options) error {
 	p := &printer{color: o.Color, width: 100}
 	if o.Width > 0 {

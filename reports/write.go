@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,37 +17,36 @@ import (
 // Write writes report.html, report.md, report.json, junit.xml and the figures,
 // plots/NAME.svg and plots/NAME.png, into dir. Everything is rendered before
 // the first file is touched, and each file appears whole or not at all. Figures
-// of an earlier report that this one doesn't have are removed.
-func Write(dir string, run *capacity.Run, a capacity.Assessment) error {
+// of an earlier report that this one doesn't have are removed. It returns the report
+// that it has written.
+//
+// The run is let go before figures are painted: a long one and its pictures don't
+// need memory at once.
+func Write(dir string, run *capacity.Run, a capacity.Assessment) (*Report, error) {
 	r := New(run, a)
+	var json, junit bytes.Buffer
+	if err := errors.Join(JSON(&json, run, a), JUnit(&junit, run, a)); err != nil {
+		return nil, err
+	}
 	files, err := r.Pictures()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, f := range []struct {
-		name   string
-		render func(io.Writer) error
-	}{
-		{"report.html", r.HTML},
-		{"report.md", r.Markdown},
-		{"report.json", func(w io.Writer) error { return JSON(w, run, a) }},
-		{"junit.xml", func(w io.Writer) error { return JUnit(w, run, a) }},
-	} {
-		var b bytes.Buffer
-		if err := f.render(&b); err != nil {
-			return err
-		}
-		files[f.name] = b.Bytes()
+	var html, markdown bytes.Buffer
+	if err := errors.Join(r.HTML(&html), r.Markdown(&markdown)); err != nil {
+		return nil, err
 	}
+	files["report.json"], files["junit.xml"] = json.Bytes(), junit.Bytes()
+	files["report.html"], files["report.md"] = html.Bytes(), markdown.Bytes()
 	if err := os.MkdirAll(filepath.Join(dir, "plots"), 0o755); err != nil {
-		return fmt.Errorf("write the reports: %w", err)
+		return nil, fmt.Errorf("write the reports: %w", err)
 	}
 	for name, content := range files {
 		if err := replace(filepath.Join(dir, name), content); err != nil {
-			return fmt.Errorf("write the reports: %w", err)
+			return nil, fmt.Errorf("write the reports: %w", err)
 		}
 	}
-	return removeOthers(dir, files)
+	return r, removeOthers(dir, files)
 }
 
 // painters is how many figures are painted at once: each takes some megabytes.

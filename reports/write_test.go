@@ -18,7 +18,7 @@ import (
 func TestWrite(t *testing.T) {
 	run, a := premiere()
 	dir := filepath.Join(t.TempDir(), "runs", "before")
-	if err := reports.Write(dir, run, a); err != nil {
+	if _, err := reports.Write(dir, run, a); err != nil {
 		t.Fatal(err)
 	}
 	first := files(t, dir)
@@ -44,14 +44,14 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The same run gives the same bytes, and figures that are gone go.
-	if err := reports.Write(dir, run, a); err != nil {
+	if _, err := reports.Write(dir, run, a); err != nil {
 		t.Fatal(err)
 	}
 	if now, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !bytes.Equal(now, again) {
 		t.Errorf("a second report differs (%v)", err)
 	}
 	a.Quotas = a.Quotas[:1]
-	if err := reports.Write(dir, run, a); err != nil {
+	if _, err := reports.Write(dir, run, a); err != nil {
 		t.Fatal(err)
 	}
 	if got := files(t, dir); slices.Contains(got, "plots/use-lambda.concurrency.png") || len(got) != len(first)-4 {
@@ -65,7 +65,7 @@ func TestWriteFails(t *testing.T) {
 	if err := os.WriteFile(blocked, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := reports.Write(blocked, run, a); err == nil {
+	if _, err := reports.Write(blocked, run, a); err == nil {
 		t.Error("no error where the folder is a file")
 	}
 }

@@ -33,8 +33,9 @@ func peak() {
 	fmt.Println(c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10)
 }
 
-// TestReportOfADay: the report of a day at 5,000/s takes little more memory than that
-// of a minute, which is nearly all of the program itself.
+// TestReportOfADay: the report of a day at 5,000/s takes half as much memory again as
+// that of a minute, as the README says, here with the tests in the program. With rows
+// and points as structs it took 266 MB.
 func TestReportOfADay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it writes the record of a day")
@@ -42,7 +43,7 @@ func TestReportOfADay(t *testing.T) {
 	for _, c := range []struct {
 		seconds int
 		most    int64 // MiB
-	}{{60, 60}, {24 * 3600, 90}} {
+	}{{60, 60}, {24 * 3600, 80}} {
 		dir := filepath.Join(t.TempDir(), "run")
 		longRun(t, dir, c.seconds)
 		began := time.Now()

@@ -197,14 +197,15 @@ func (a app) conclude(dir string) error {
 	if err != nil {
 		return &exitError{code: exitInput, err: err}
 	}
-	assessment := capacity.Assess(run)
-	if err := reports.Write(dir, run, assessment); err != nil {
+	assessment, manifest := capacity.Assess(run), run.Manifest
+	report, err := reports.Write(dir, run, assessment)
+	if err != nil {
 		return failure(err)
 	}
-	if err := reports.Terminal(a.stdout, run, assessment, reports.Options{Color: a.color(), Dir: dir}); err != nil {
+	if err := report.Text(a.stdout, reports.Options{Color: a.color(), Dir: dir}); err != nil {
 		return failure(err)
 	}
-	return outcome(run.Manifest, assessment)
+	return outcome(manifest, assessment)
 }
 
 // interruptible returns a context that the first interrupt ends and a channel
