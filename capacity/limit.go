@@ -170,20 +170,19 @@ func texts(losses ...loss) (s []string) {
 
 // loss adds up a count over the rows.
 func (a *analysis) loss(what string, of int64, n func(r *measure.Row) int64) loss {
-	var total int64
+	total := n(&a.total)
+	if total == 0 || of == 0 {
+		return loss{}
+	}
 	perSecond := make([]int64, a.seconds)
 	first, most := -1, 0
 	for r := range a.run.Rows.All() {
 		if k := n(r); k > 0 {
-			total += k
 			perSecond[r.Second] += k
 			if first < 0 || r.Second < first {
 				first = r.Second
 			}
 		}
-	}
-	if total == 0 || of == 0 {
-		return loss{}
 	}
 	for s, k := range perSecond {
 		if k > perSecond[most] {

@@ -121,7 +121,7 @@ func (r Rows) those(op *Operation) iter.Seq[*Row] {
 				}
 			}
 			for p := first(parts); p != nil; p = first(parts) {
-				for second := p.second(); !p.ended() && p.second() == second; {
+				for second := p.second; !p.ended() && p.second == second; {
 					p.next(&row, r.reasons, reasons)
 					if !yield(&row) {
 						return
@@ -136,7 +136,7 @@ func (r Rows) those(op *Operation) iter.Seq[*Row] {
 // the first one.
 func first(parts []packedRows) (next *packedRows) {
 	for i := range parts {
-		if p := &parts[i]; !p.ended() && (next == nil || p.second() < next.second()) {
+		if p := &parts[i]; !p.ended() && (next == nil || p.second < next.second) {
 			next = p
 		}
 	}
@@ -284,6 +284,7 @@ func number[T comparable](all *[]T, one T) int {
 type packedRows struct {
 	*Operation
 	at, n   int // the next row, and how many there are
+	second  int // of the next row
 	columns [rowColumns]column
 	filled  []int // the counters that any row has
 	names   column
@@ -309,18 +310,18 @@ func (p *packedRows) read(of *rowPart, op *Operation) {
 		p.names, rest = readColumn(rest, all)
 		p.counts, _ = readColumn(rest, all)
 	}
+	p.second = int(p.columns[secondColumn].at(0))
 }
 
 func (p *packedRows) ended() bool { return p.at == p.n }
 
-// second returns that of the next row.
-func (p *packedRows) second() int { return int(p.columns[secondColumn].at(p.at)) }
-
 // next sets row to the next row, whose reasons it sets too, by their names.
 func (p *packedRows) next(row *Row, names []string, reasons map[string]int64) {
 	i := p.at
-	p.at++
-	*row = Row{Second: int(p.columns[secondColumn].at(i)), Load: p.Load, Operation: p.Name}
+	*row = Row{Second: p.second, Load: p.Load, Operation: p.Name}
+	if p.at++; !p.ended() {
+		p.second = int(p.columns[secondColumn].at(p.at))
+	}
 	row.Measured = p.columns[measuredColumn].at(i) != 0
 	row.InFlight = math.Float64frombits(uint64(p.columns[inFlightColumn].at(i)))
 	for k := range Slots {
