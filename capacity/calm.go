@@ -88,7 +88,7 @@ func (a *analysis) whole(q Quota, c cost, throttled *int64, again func(calm []bo
 // raised returns the cost with an interval that covers that its mean is too low by a
 // part of itself.
 func (c cost) raised(by float64) cost {
-	if by > 0 {
+	if by > floor {
 		c.High *= 1 + by
 		c.notes = append(slices.Clone(c.notes), fmt.Sprintf("a limit refuses dear requests first, and these told no charge: the interval covers that they cost %s more in the mean of all", unit.HumanShare(by)))
 	}
