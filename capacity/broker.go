@@ -33,7 +33,7 @@ func (a *analysis) offsets() (all []offsets, why string) {
 	type key struct {
 		topic, partition string
 	}
-	m := &a.run.Manifest
+	m, end := &a.run.Manifest, a.run.Until()
 	acknowledged := map[key]float64{}
 	before, after := map[key]float64{}, map[key]float64{}
 	seen := false
@@ -46,7 +46,7 @@ func (a *analysis) offsets() (all []offsets, why string) {
 			case s.Source != measure.KafkaBroker || s.Metric != measure.KafkaEnd:
 			case !p.At.After(m.Start): // the last one counts
 				before[k], seen = p.Value, true
-			case !p.At.Before(m.End):
+			case !p.At.Before(end):
 				after[k], seen = p.Value, true
 			default:
 				seen = true

@@ -155,6 +155,22 @@ type Run struct {
 	Damage []string
 }
 
+// Until returns the instant up to which the run is known: its end, or of a
+// record that was cut off before it, the end of the last second with a row.
+func (r *Run) Until() time.Time {
+	if !r.Manifest.End.IsZero() {
+		return r.Manifest.End
+	}
+	seconds := 0
+	for row := range r.Rows.All() {
+		seconds = max(seconds, row.Second+1)
+	}
+	return r.Manifest.Start.Add(time.Duration(seconds) * time.Second)
+}
+
+// Length is how many seconds of the run are known.
+func (r *Run) Length() float64 { return r.Until().Sub(r.Manifest.Start).Seconds() }
+
 // Manifest describes a run: everything that was settled before its first byte,
 // and how it ended.
 type Manifest struct {
@@ -163,7 +179,7 @@ type Manifest struct {
 	Kind     Kind      `json:"kind"`
 	State    State     `json:"state"`
 	Start    time.Time `json:"start"`            // the instant that all durations of the run count from
-	End      time.Time `json:"end"`              // the last answer, or the instant of giving up
+	End      time.Time `json:"end,omitzero"`     // the last answer, or the instant of giving up; not known while Running
 	Reason   string    `json:"reason,omitempty"` // why State is Interrupted or Stopped
 	Scenario Scenario  `json:"scenario"`
 	Target   string    `json:"target"` // for readers; no secrets

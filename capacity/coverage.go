@@ -55,7 +55,7 @@ func Reconcile(run *Run) []Reconciliation {
 		ledger := minuteSums(run, q, func(r *measure.Row) float64 { return float64(r.TokensSent) })
 		x := Reconciliation{Quota: s.Quota}
 		for _, p := range minutes(s.Points) {
-			if !run.Manifest.Sandbox && (p.At.Before(run.Manifest.Start) || p.At.Add(time.Minute).After(run.Manifest.End)) {
+			if !run.Manifest.Sandbox && (p.At.Before(run.Manifest.Start) || p.At.Add(time.Minute).After(run.Until())) {
 				continue
 			}
 			if i := slices.IndexFunc(ledger, func(l measure.Point) bool { return l.At.Equal(p.At) }); i >= 0 {

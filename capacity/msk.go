@@ -176,7 +176,7 @@ func (a *analysis) taken(parts []clusterMinutes, own map[string]map[int64]float6
 		}
 	}
 	records, counted := 0.0, true
-	start, end := a.run.Manifest.Start, a.run.Manifest.End
+	start, end := a.run.Manifest.Start, a.run.Until()
 	for from := start.Truncate(time.Minute); from.Before(end) && len(parts) > 0; from = from.Add(time.Minute) {
 		at := from.UnixNano()
 		if !a.run.Manifest.Sandbox && (from.Before(start) || from.Add(time.Minute).After(end)) ||

@@ -40,7 +40,7 @@ type jsonRun struct {
 	ID       string           `json:"id"`
 	Kind     capacity.Kind    `json:"kind"`
 	Start    time.Time        `json:"start"`
-	End      time.Time        `json:"end"`
+	End      *time.Time       `json:"end"` // null where the record was cut off
 	Scenario string           `json:"scenario"`
 	Digest   string           `json:"digest"`
 	State    capacity.State   `json:"state"`
@@ -62,13 +62,16 @@ func JSON(w io.Writer, run *capacity.Run, a capacity.Assessment) error {
 	r := jsonReport{
 		Schema: schema,
 		Run: jsonRun{
-			ID: m.ID, Kind: m.Kind, Start: m.Start.UTC(), End: m.End.UTC(), Scenario: m.Scenario.Name, Digest: m.Scenario.Digest,
+			ID: m.ID, Kind: m.Kind, Start: m.Start.UTC(), Scenario: m.Scenario.Name, Digest: m.Scenario.Digest,
 			State: m.State, Reason: m.Reason, Target: m.Target, Settle: m.Settle, Tool: m.Tool, Machine: m.Machine,
 			Notes: orEmpty(m.Notes), Damage: orEmpty(run.Damage),
 		},
 		Verdict: a.Verdict, Withheld: a.Withheld, LimitedBy: a.LimitedBy, Operations: a.Operations, Quotas: a.Quotas,
 		FirstToBind: a.FirstToBind, FirstToBindReason: a.FirstToBindReason, Thresholds: a.Thresholds,
 		ConsumerLag: capacity.Lags(run), Consumers: a.Consumers, MSK: capacity.ClusterOf(run),
+	}
+	if !m.End.IsZero() {
+		r.Run.End = new(m.End.UTC())
 	}
 	if m.Scenario.Forecast > 0 {
 		r.Run.Forecast = &m.Scenario.Forecast

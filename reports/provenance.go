@@ -27,7 +27,11 @@ func provenanceSection(run *capacity.Run) Section {
 	add := func(name, text string) { facts.Rows = append(facts.Rows, []Cell{{Text: name}, {Text: text}}) }
 	add("run", m.ID+" ("+string(m.Kind)+", "+string(m.State)+")")
 	add("from", m.Start.UTC().Format(time.RFC3339Nano))
-	add("to", m.End.UTC().Format(time.RFC3339Nano))
+	end := "n/a: the record was cut off, its last row ends at " + run.Until().UTC().Format(time.RFC3339Nano)
+	if !m.End.IsZero() {
+		end = m.End.UTC().Format(time.RFC3339Nano)
+	}
+	add("to", end)
 	add("scenario digest (SHA-256)", m.Scenario.Digest)
 	add("target", m.Target)
 	add("headroom", tool)

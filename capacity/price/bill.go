@@ -96,7 +96,7 @@ func Of(run *capacity.Run) Bill {
 			op.sent, op.served, op.bytes = op.sent+n, op.served+n-float64(r.Throttled), op.bytes+float64(r.BytesIn)
 		}
 	}
-	seconds := run.Manifest.End.Sub(run.Manifest.Start).Seconds()
+	seconds := run.Length()
 	admitted := capacity.Admitted(run)
 	// use adds what the series of a quota's role say was used.
 	use := func(id string, q capacity.Quota, role capacity.Role, l Line) {

@@ -9,8 +9,9 @@
 //
 // Files are only appended to, in whole lines, and each line stands for itself,
 // so a record that was cut off anywhere can be read up to the cut. A finished
-// manifest carries every file's length and SHA-256; Read compares them and says
-// in Run.Damage what does not fit.
+// manifest carries every file's length and SHA-256, and every manifest its own
+// SHA-256, taken while zeros stand in its place; Read compares them and says in
+// Run.Damage what does not fit. Records of before have no sum of the manifest.
 package record
 
 import (
@@ -25,6 +26,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,9 +71,18 @@ type manifest struct {
 	Files map[string]sum `json:"files,omitempty"`
 }
 
+// sum is of one file; of the manifest there is no length.
 type sum struct {
-	Bytes  int64  `json:"bytes"`
+	Bytes  int64  `json:"bytes,omitempty"`
 	SHA256 string `json:"sha256"`
+}
+
+// unsummed stands in a manifest for its own sum while that is taken.
+var unsummed = strings.Repeat("0", 2*sha256.Size)
+
+func sumOf(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
 }
 
 // Writer appends to the record of a run that goes on. It is not safe for
@@ -106,7 +117,7 @@ func Check(dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := readManifest(dir); err != nil {
+	if _, _, err := readManifest(dir); err != nil {
 		return fmt.Errorf("%s: %w", dir, ErrNotARecord)
 	}
 	return nil
@@ -159,7 +170,7 @@ func Save(dir string, run *capacity.Run) error {
 // Manifest replaces the manifest of a run that goes on.
 func (w *Writer) Manifest(m capacity.Manifest) error {
 	m.Schema = Schema
-	return w.writeManifest(manifest{Manifest: m})
+	return w.writeManifest(manifest{Manifest: m, Files: map[string]sum{}})
 }
 
 // Window appends what a Recorder flushed.
@@ -208,12 +219,15 @@ func (w *Writer) close() error {
 }
 
 func (w *Writer) writeManifest(m manifest) error {
+	m.Files[manifestFile] = sum{SHA256: unsummed}
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return err
 	}
+	b = append(b, '\n')
+	copy(b[bytes.LastIndex(b, []byte(unsummed)):], sumOf(b)) // sums stand at the end
 	path := filepath.Join(w.dir, manifestFile)
-	if err := os.WriteFile(path+".new", append(b, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(path+".new", b, 0o644); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)
@@ -243,11 +257,12 @@ func appendLines[T any](w io.Writer, values iter.Seq[T]) error {
 // Its error says that there is no record, or one of another schema; anything
 // else that is wrong with it stands in Run.Damage.
 func Read(dir string) (*capacity.Run, error) {
-	m, err := readManifest(dir)
+	m, raw, err := readManifest(dir)
 	if err != nil {
 		return nil, err
 	}
 	r := reader{dir: dir, run: &capacity.Run{Manifest: m.Manifest}, sums: m.Files}
+	r.manifest(raw)
 	r.rows()
 	r.series()
 	lines(&r, eventsFile, func(e capacity.Event) { r.run.Events = append(r.run.Events, e) })
@@ -260,27 +275,27 @@ func Read(dir string) (*capacity.Run, error) {
 
 // Manifest reads only the manifest of the record in dir.
 func Manifest(dir string) (capacity.Manifest, error) {
-	m, err := readManifest(dir)
+	m, _, err := readManifest(dir)
 	return m.Manifest, err
 }
 
-func readManifest(dir string) (manifest, error) {
+// readManifest returns the manifest and the bytes that it was read from.
+func readManifest(dir string) (m manifest, raw []byte, err error) {
 	path := filepath.Join(dir, manifestFile)
-	b, err := os.ReadFile(path)
+	raw, err = os.ReadFile(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%s: no headroom record there (no %s)", dir, manifestFile)
 		}
-		return manifest{}, err
+		return manifest{}, nil, err
 	}
-	var m manifest
-	if err := json.Unmarshal(b, &m); err != nil {
-		return manifest{}, fmt.Errorf("%s: not a manifest: %w", path, err)
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return manifest{}, nil, fmt.Errorf("%s: not a manifest: %w", path, err)
 	}
 	if m.Schema != Schema {
-		return manifest{}, fmt.Errorf("%s: schema %q is not %q", path, m.Schema, Schema)
+		return manifest{}, nil, fmt.Errorf("%s: schema %q is not %q", path, m.Schema, Schema)
 	}
-	return m, nil
+	return m, raw, nil
 }
 
 // reader collects a record's parts and what is wrong with them.
@@ -292,6 +307,29 @@ type reader struct {
 
 func (r *reader) damaged(format string, args ...any) {
 	r.run.Damage = append(r.run.Damage, fmt.Sprintf(format, args...))
+}
+
+// manifest compares the manifest with its own sum. A name of a file that no record
+// of this program has is of a later one's, or was changed.
+func (r *reader) manifest(raw []byte) {
+	if own, ok := r.sums[manifestFile]; ok {
+		at := bytes.LastIndex(raw, []byte(own.SHA256))
+		zeroed := bytes.Clone(raw)
+		copy(zeroed[max(at, 0):], unsummed)
+		if len(own.SHA256) != len(unsummed) || sumOf(zeroed) != own.SHA256 {
+			r.damaged("%s is not as it was written: its SHA-256 differs from its own", manifestFile)
+		}
+	}
+	for _, name := range Files()[1:] {
+		if _, ok := r.sums[name]; !ok && r.run.Manifest.State != capacity.Running {
+			r.damaged("%s has no sum of %s", manifestFile, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.sums)) {
+		if !slices.Contains(Files(), name) {
+			r.read(name, func(io.Reader) (int, error) { return 0, nil })
+		}
+	}
 }
 
 // read hands the file to parse, which returns how many lines it could not use.

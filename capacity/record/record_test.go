@@ -1,9 +1,11 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +182,65 @@ func TestChangedByte(t *testing.T) {
 	run, err := Read(dir)
 	if err != nil || len(run.Damage) != 1 || !strings.Contains(run.Damage[0], "SHA-256") {
 		t.Errorf("damage %v, error %v", run.Damage, err)
+	}
+}
+
+// Any changed bit of the manifest is found: in what it says, in the sums and in
+// their names. One without a sum of itself, as records of before have it, is read.
+func TestChangedManifest(t *testing.T) {
+	dir := write(t)
+	path := filepath.Join(dir, manifestFile)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range content {
+		for _, bit := range []byte{1, 32} {
+			changed := bytes.Clone(content)
+			changed[at] ^= bit
+			if err := os.WriteFile(path, changed, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if run, err := Read(dir); err == nil && len(run.Damage) == 0 {
+				t.Fatalf("byte %d changed, and the record is called whole:\n%s", at, changed)
+			}
+		}
+	}
+	own := regexp.MustCompile(`(?s)\s*"manifest.json": \{[^}]*\},`)
+	before := own.ReplaceAll(content, nil)
+	if bytes.Equal(before, content) {
+		t.Fatal("the manifest has no sum of itself")
+	}
+	if err := os.WriteFile(path, before, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if run, err := Read(dir); err != nil || len(run.Damage) > 0 || run.Manifest.ID != "launch-1" {
+		t.Errorf("a record without a sum of its manifest: %v, %+v", err, run)
+	}
+}
+
+// The manifest of a run that goes on has a sum too, and no end.
+func TestCutOff(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Create(dir, capacity.Manifest{State: capacity.Running, Start: start})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := measure.NewRecorder([]measure.Operation{{Load: "viewers", Name: "list"}}, 1)
+	rec.Plan(0, 2500*time.Millisecond, true)
+	if err := errors.Join(w.Window(rec.Flush(3*time.Second)), w.close()); err != nil {
+		t.Fatal(err)
+	}
+	run, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(run.Damage) != 1 || !run.Manifest.End.IsZero() || run.Length() != 3 {
+		t.Errorf("damage %v, end %s, %g s long", run.Damage, run.Manifest.End, run.Length())
+	}
+	content, err := os.ReadFile(filepath.Join(dir, manifestFile))
+	if err != nil || bytes.Contains(content, []byte(`"end"`)) || !bytes.Contains(content, []byte(manifestFile)) {
+		t.Errorf("%v: %s", err, content)
 	}
 }
 

@@ -16,9 +16,9 @@ const (
 	exitThreshold    = 99  // a threshold was missed
 	exitInput        = 104 // a scenario or another input file is wrong
 	exitInterrupted  = 105 // interrupted; the record is complete and marked
-	exitStopped      = 119 // stopped by a stop rule
+	exitStopped      = 119 // stopped by a stop rule; the record is complete and marked
 	exitInvalid      = 120 // the run is INVALID
-	exitInconclusive = 121 // the run is INCONCLUSIVE
+	exitInconclusive = 121 // the run is INCONCLUSIVE, as one whose record isn't whole
 	exitRefused      = 122 // refused by the plan check or by the target guard
 )
 
@@ -61,12 +61,14 @@ func plural(n int, one, many string) string {
 }
 
 // outcome is the exit code that a run earns. Where several hold, the one that
-// says most about the others' worth comes first.
-func outcome(m capacity.Manifest, a capacity.Assessment) error {
+// says most about the others' worth comes first. A record that isn't whole has
+// that of its verdict, however the run ended.
+func outcome(run *capacity.Run, a capacity.Assessment) error {
+	whole := len(run.Damage) == 0
 	switch {
-	case m.State == capacity.Interrupted, m.State == capacity.Running:
+	case whole && run.Manifest.State == capacity.Interrupted:
 		return &exitError{code: exitInterrupted}
-	case m.State == capacity.Stopped:
+	case whole && run.Manifest.State == capacity.Stopped:
 		return &exitError{code: exitStopped}
 	case a.Verdict.Status == capacity.Invalid:
 		return &exitError{code: exitInvalid}

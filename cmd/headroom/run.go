@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -54,6 +55,11 @@ Ctrl-C ends the sending and lets what is in flight finish; a second one gives it
 up. Either way the record is complete and marked.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, name := range []string{"find-max", "find-from"} {
+				if f := cmd.Flags().Lookup(name); f.Changed && strings.TrimSpace(f.Value.String()) == "" {
+					return usage(fmt.Errorf("--%s is empty: write %s", name, map[string]string{"find-max": "thresholds, such as 'p99 < 500ms and throttled < 0.1%'", "find-from": "a rate, such as 100/s"}[name]))
+				}
+			}
 			if o.findMax == "" && o.findFrom != "" {
 				return usage(errors.New("--find-from is the first rate of --find-max"))
 			}
@@ -197,7 +203,8 @@ func (a app) conclude(dir string) error {
 	if err != nil {
 		return &exitError{code: exitInput, err: err}
 	}
-	assessment, manifest := capacity.Assess(run), run.Manifest
+	assessment := capacity.Assess(run)
+	earned := outcome(run, assessment) // before Write lets go of the run
 	report, err := reports.Write(dir, run, assessment)
 	if err != nil {
 		return failure(err)
@@ -205,7 +212,7 @@ func (a app) conclude(dir string) error {
 	if err := report.Text(a.stdout, reports.Options{Color: a.color(), Dir: dir}); err != nil {
 		return failure(err)
 	}
-	return outcome(manifest, assessment)
+	return earned
 }
 
 // interruptible returns a context that the first interrupt ends and a channel
