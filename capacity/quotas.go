@@ -325,7 +325,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		}
 		safe = trial(uniformArrivals(r.loads)).safeRate(fresh, r.binds, c.values)
 		if safe == 0 {
-			note("single requests charge more than a bucket of %s holds", unit.HumanQuantity(burst, q.Unit))
+			note("single requests charge more than a bucket of %s holds", unit.HumanCount(burst, q.Unit))
 		}
 	}
 	// The bucket fills and empties with the charges, so the safe rate moves with
@@ -554,7 +554,7 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 	}
 	for i := range sorted {
 		if q := &sorted[i]; q.early != "" {
-			fmt.Fprintf(&b, "; %s refused %s all the same: %s", q.ID, unit.HumanQuantity(float64(*q.Throttled), unit.Requests), q.early)
+			fmt.Fprintf(&b, "; %s refused %s all the same: %s", q.ID, unit.HumanCount(float64(*q.Throttled), unit.Requests), q.early)
 		}
 	}
 	if first != nil && len(withheld) > 0 {
@@ -611,7 +611,7 @@ func requires(q *assessed, named string) string {
 	}
 	amount := unit.HumanRate(q.Required.Quota, q.Unit)
 	if q.Kind == LevelQuota {
-		amount = unit.HumanQuantity(q.Required.Quota, q.Unit)
+		amount = unit.HumanCount(q.Required.Quota, q.Unit)
 	}
 	times := q.Required.Quota / q.Limit
 	of := strings.TrimSuffix(unit.Human(times), ".00") + "x the quota"

@@ -66,7 +66,7 @@ func (a *analysis) cloudPeak(q Quota) (p peak, ok bool) {
 				}
 			}
 			if p.value > executing {
-				p.notes = append(p.notes, fmt.Sprintf("the limit counts what is claimed, reserved and provisioned parts included: %s were executing at most", unit.HumanQuantity(executing, q.Unit)))
+				p.notes = append(p.notes, fmt.Sprintf("the limit counts what is claimed, reserved and provisioned parts included: %s were executing at most", unit.HumanCount(executing, q.Unit)))
 			}
 		}
 		return p, ok

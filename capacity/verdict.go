@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -104,12 +103,7 @@ func passed(ok bool) CheckStatus {
 }
 
 // count prints a whole number.
-func count(n int64) string {
-	if n < 100 {
-		return strconv.FormatInt(n, 10)
-	}
-	return unit.Human(float64(n))
-}
+func count(n int64) string { return unit.HumanCount(float64(n), "") }
 
 // readable reports whether the record holds all that it was given.
 func (a *analysis) readable() bool {
@@ -133,6 +127,9 @@ func (a *analysis) complete() Check {
 		Name: CheckComplete, Status: passed(m.State == Complete && len(a.run.Damage) == 0), Blames: Inconclusive,
 		Value: string(m.State), Bound: "the whole plan was carried out and the record is whole",
 		Hint: "repeat the run and let it end by itself",
+	}
+	if m.State == Stopped && len(a.run.Damage) == 0 {
+		c.Hint = "repeat the run with less load, or with a stop rule that lets it end by itself"
 	}
 	switch {
 	case len(a.run.Damage) > 0:
@@ -503,7 +500,7 @@ func (a *analysis) reconciliation() Check {
 			continue
 		}
 		ok := math.Abs(r.Difference) <= maxDifference
-		c.Value = fmt.Sprintf("cloud %s, client %s (%s)", unit.HumanQuantity(r.Cloud, unit.Tokens), unit.HumanQuantity(r.Ledger, unit.Tokens), signedShare(r.Difference))
+		c.Value = fmt.Sprintf("cloud %s, client %s (%s)", unit.HumanCount(r.Cloud, unit.Tokens), unit.HumanCount(r.Ledger, unit.Tokens), signedShare(r.Difference))
 		if r.Difference > maxDifference {
 			if r.Difference <= maxDifference+a.uncounted() {
 				ok = true

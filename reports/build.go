@@ -25,7 +25,7 @@ func New(run *capacity.Run, a capacity.Assessment) *Report {
 		Facts: []string{
 			string(m.Kind) + " run " + m.ID,
 			m.Start.UTC().Format("2006-01-02 15:04:05 UTC"),
-			unit.HumanSeconds(m.End.Sub(m.Start).Seconds()),
+			length(run),
 			"target " + m.Target,
 		},
 		Banner: banner(run, a),
@@ -46,6 +46,15 @@ func New(run *capacity.Run, a capacity.Assessment) *Report {
 	}
 	r.Sections = slices.DeleteFunc(r.Sections, func(s Section) bool { return len(s.Blocks) == 0 })
 	return r
+}
+
+// length says how long the run lasted, as far as its record tells.
+func length(run *capacity.Run) string {
+	s := unit.HumanSeconds(run.Length())
+	if run.Manifest.End.IsZero() {
+		s += " to its last row"
+	}
+	return s
 }
 
 // under tells the prediction in the lead from the arithmetic.
@@ -78,6 +87,9 @@ func limitedBy(a capacity.Assessment) []string {
 	}[l.Who]
 	if l.Who == capacity.ByNothing && slices.ContainsFunc(a.Consumers, func(c capacity.Consumer) bool { return c.Service != nil }) {
 		who = "Nothing limited the answers"
+	}
+	if l.Who == capacity.ByNothing && len(l.Evidence) > 1 { // what was lost stands before the rest
+		who += " by more than a thousandth of the requests"
 	}
 	switch {
 	case who == "", l.Who == capacity.ByUnknown && len(l.Evidence) == 0:
@@ -343,7 +355,7 @@ func tokensSection(run *capacity.Run, a capacity.Assessment) Section {
 			who = "The System charged"
 		}
 		text := fmt.Sprintf(who+" %s for %s in %s, the ledger counted %s in them: a difference of %.1f %%.",
-			unit.HumanQuantity(x.Cloud, unit.Tokens), x.Quota, plural(x.Minutes, "minute", "minutes"), unit.HumanQuantity(x.Ledger, unit.Tokens), 100*x.Difference)
+			unit.HumanCount(x.Cloud, unit.Tokens), x.Quota, plural(x.Minutes, "minute", "minutes"), unit.HumanCount(x.Ledger, unit.Tokens), math.Round(1000*x.Difference)/10+0) // never -0.0
 		if x.Unmeasured > 0 {
 			text += fmt.Sprintf(" %s, refused ones among them, got no count.", plural(int(x.Unmeasured), "request", "requests"))
 		}
@@ -497,12 +509,7 @@ func interval(low, high float64, print func(float64) string) string {
 func whole(n int64) string { return number(float64(n)) }
 
 // number prints a value that is often a whole number as one: "2", "2.50".
-func number(v float64) string {
-	if v == math.Trunc(v) && math.Abs(v) < 100 {
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	}
-	return unit.Human(v)
-}
+func number(v float64) string { return unit.HumanCount(v, "") }
 
 // lasting prints a planned time in seconds as a scenario file would: "2m30s".
 func lasting(s float64) string { return unit.FormatDuration(time.Duration(math.Round(s * 1e9))) }

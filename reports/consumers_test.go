@@ -60,6 +60,16 @@ func TestGroupThatFallsBehind(t *testing.T) {
 	if got := limitedBy(nothing); got[0] != "Nothing limited the run." {
 		t.Errorf("said %q", got)
 	}
+	nothing.LimitedBy.Evidence = []string{"all answered ok"}
+	if got := limitedBy(nothing); got[0] != "Nothing limited the run: all answered ok." {
+		t.Errorf("said %q", got)
+	}
+	// A few refusals are not denied.
+	nothing.LimitedBy.Evidence = []string{"throttled: 5 of 11,620", "all but 5 answered ok"}
+	if got := limitedBy(nothing); got[0] != "Nothing limited the run by more than a thousandth of the requests: throttled: 5 of 11,620." {
+		t.Errorf("said %q", got)
+	}
+	nothing.LimitedBy.Evidence = nil
 	nothing.Consumers = []capacity.Consumer{{Service: &capacity.Estimate{Value: 90}}}
 	if got := limitedBy(nothing); got[0] != "Nothing limited the answers." {
 		t.Errorf("said %q", got)

@@ -110,7 +110,7 @@ func taken(run *capacity.Run, c *capacity.Cluster) string {
 	text := fmt.Sprintf("In %s the cluster took %s from its clients by CloudWatch, while this run's producers sent %s, requests and all",
 		minutes, unit.HumanBytes(k.Bytes), unit.HumanBytes(k.OwnBytes))
 	if k.Records != nil {
-		text += fmt.Sprintf("; it took %s, and acknowledged %s to this run", unit.HumanQuantity(*k.Records, unit.Records), unit.HumanQuantity(k.OwnRecords, unit.Records))
+		text += fmt.Sprintf("; it took %s, and acknowledged %s to this run", unit.HumanCount(*k.Records, unit.Records), unit.HumanCount(k.OwnRecords, unit.Records))
 	}
 	switch {
 	case k.Fewer():

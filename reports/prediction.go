@@ -35,7 +35,7 @@ func Prediction(run *capacity.Run, a capacity.Assessment) *Report {
 		case refused == 0:
 			row = append(row, Cell{Text: "0"}, Cell{})
 		default:
-			c := Cell{Text: unit.Human(refused), Tone: Bad}
+			c := Cell{Text: unit.HumanCount(refused, ""), Tone: Bad}
 			if q.Kind == capacity.LevelQuota && q.Utilization != nil && *q.Utilization < 0.99 {
 				c.Notes = []int{t.note("the level fits, but it is needed faster than units are created: provision some before the load, or ramp more slowly")}
 			}
@@ -80,17 +80,17 @@ func foreseen(run *capacity.Run, a capacity.Assessment) string {
 				first, by = second, q.ID
 			}
 		}
-		part := fmt.Sprintf("%s of %s requests (%s) would be refused", unit.Human(throttled), unit.Human(planned), unit.HumanShare(throttled/planned))
+		part := fmt.Sprintf("%s of %s requests (%s) would be refused", unit.HumanCount(throttled, ""), unit.HumanCount(planned, ""), unit.HumanShare(throttled/planned))
 		if by != "" {
 			part += fmt.Sprintf(", first by %s in second %d", by, first)
 		}
 		parts = append(parts, part)
 	}
 	if dropped > 0 {
-		parts = append(parts, fmt.Sprintf("%s would not be sent in time, since in_flight allows no more requests at once", unit.Human(dropped)))
+		parts = append(parts, fmt.Sprintf("%s would not be sent in time, since in_flight allows no more requests at once", unit.HumanCount(dropped, "")))
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("No request of %s would be refused.", unit.Human(planned))
+		return fmt.Sprintf("No request of %s would be refused.", unit.HumanCount(planned, ""))
 	}
 	return sentence(strings.Join(parts, "; "))
 }
@@ -118,7 +118,7 @@ func wire(run *capacity.Run) *Section {
 	t := &Table{Columns: []Column{{"what", false}, {"at most", true}, {"in second", true}, {"limit", true}}}
 	if second, most := busiest(waiting); most > 0 {
 		c := Cell{Text: "connections", Notes: []int{t.note("one for each request that waits for its answer, as the mean of a second; the limit is in_flight of all loads together")}}
-		t.Rows = append(t.Rows, []Cell{c, {Text: unit.Human(math.Ceil(most))}, {Text: fmt.Sprint(second)}, {Text: unit.Human(float64(limit))}})
+		t.Rows = append(t.Rows, []Cell{c, {Text: unit.HumanCount(math.Ceil(most), "")}, {Text: fmt.Sprint(second)}, {Text: unit.HumanCount(float64(limit), "")}})
 	}
 	if second, most := busiest(back); most > 0 {
 		c := Cell{Text: "bandwidth", Notes: []int{t.note("of the answers' bodies, as the System says")}}
@@ -140,18 +140,24 @@ func Cost(b price.Bill, what string) *Section {
 	}
 	t := &Table{Columns: []Column{{"what", false}, {"amount", true}, {"USD", true}}}
 	for _, l := range b.Lines {
+		amount := func(v float64) string {
+			if l.Unit == unit.Requests {
+				return unit.HumanCount(v, l.Unit)
+			}
+			return unit.HumanQuantity(v, l.Unit)
+		}
 		c := Cell{Text: l.What}
 		note := l.Note
 		if l.Own {
 			note = strings.TrimSuffix(fmt.Sprintf("%s by %s, as of %s; %s", l.Price, l.Price.Source, l.Price.AsOf, note), "; ")
 		}
 		if l.AtMost > 1.005*l.Amount {
-			note += ": it may be up to " + unit.HumanQuantity(l.AtMost, l.Unit)
+			note += ": it may be up to " + amount(l.AtMost)
 		}
 		if note != "" {
 			c.Notes = []int{t.note(note)}
 		}
-		t.Rows = append(t.Rows, []Cell{c, {Text: unit.HumanQuantity(l.Amount, l.Unit)}, {Text: money(l.USD)}})
+		t.Rows = append(t.Rows, []Cell{c, {Text: amount(l.Amount)}, {Text: money(l.USD)}})
 	}
 	for _, m := range b.Missing {
 		t.Rows = append(t.Rows, []Cell{{Text: m.What}, {}, t.missing(m.Why)})

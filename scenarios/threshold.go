@@ -130,7 +130,10 @@ var exampleOf = map[subject]string{anOperation: "listPrograms", aQuota: "appsync
 var quotaID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // costForm is the rule that ends a run which has cost too much.
-var costForm = regexp.MustCompile(`^cost *(>=?) *([0-9]+(?:\.[0-9]+)?) *USD$`)
+var (
+	costForm  = regexp.MustCompile(`^cost *(>=?) *([0-9]+(?:\.[0-9]+)?) *USD$`)
+	costBegin = regexp.MustCompile(`^cost\b`)
+)
 
 type (
 	thresholdText Threshold
@@ -159,6 +162,9 @@ func (t *stopText) UnmarshalText(b []byte) error {
 		}
 		*t = stopText{Text: string(b), Metric: "cost", Op: parts[1], Value: v}
 		return nil
+	}
+	if costBegin.Match(b) {
+		return &fault{fmt.Sprintf("%.60q isn't a cost in USD that may be exceeded", b), "write one, such as cost > 5 USD"}
 	}
 	parsed, err := parseThreshold(string(b))
 	if err != nil {

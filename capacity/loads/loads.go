@@ -4,6 +4,8 @@
 package loads
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -13,6 +15,8 @@ import (
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/load"
 	"github.com/headroom-load/headroom/scenarios/measure"
+	"github.com/headroom-load/headroom/scenarios/strict"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // Plan returns what each load of the scenario will do, without drivers, as a
@@ -53,6 +57,26 @@ func Plan(s *scenarios.Scenario, files int) (kept []capacity.Load, plans []load.
 	return kept, plans, operations
 }
 
+// few bounds the arrivals of a load of which it is drawn whether there are any: of
+// more there always are.
+const few = 100
+
+// Check returns the loads that send nothing, although their rates are above zero.
+func Check(s *scenarios.Scenario) (faults strict.Faults) {
+	for i, l := range s.Loads {
+		var expected float64
+		for _, st := range l.Profile {
+			expected += st.Arrivals()
+		}
+		if l.Arrivals == scenarios.Replay || expected > few || load.NewSchedule(l).Len() > 0 {
+			continue
+		}
+		faults = append(faults, s.Fault(fmt.Sprintf("loads[%d].profile", i),
+			fmt.Sprintf("plans no request: its rates make %s in %s", unit.HumanCount(expected, unit.Requests), unit.FormatDuration(l.Duration())), "raise the rates or lengthen the stages"))
+	}
+	return faults
+}
+
 // producer returns how records are produced, as records of runs keep it.
 func producer(o *scenarios.KafkaOperation) *capacity.Producer {
 	p := o.Producer
@@ -81,7 +105,7 @@ func Scenario(s *scenarios.Scenario) capacity.Scenario {
 	}
 }
 
-// Stages returns the beginning of each stage as an event.
+// Stages returns the beginning of each stage as an event, in the order of time.
 func Stages(s *scenarios.Scenario) []capacity.Event {
 	var events []capacity.Event
 	for _, l := range s.Loads {
@@ -91,6 +115,7 @@ func Stages(s *scenarios.Scenario) []capacity.Event {
 			at += st.For
 		}
 	}
+	slices.SortStableFunc(events, func(a, b capacity.Event) int { return cmp.Compare(a.At, b.At) })
 	return events
 }
 

@@ -246,7 +246,7 @@ func (p *Plan) fixed(limit capacity.Quota, q capacity.QuotaResult) {
 	}
 	if q.Peak == nil && refused {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("%s refused %s at any rate, and no metric shows how large they were: %s",
-			q.ID, unit.HumanQuantity(float64(*q.Throttled), unit.Requests), redesign(limit, 0)))
+			q.ID, unit.HumanCount(float64(*q.Throttled), unit.Requests), redesign(limit, 0)))
 		return
 	}
 	if q.Peak == nil {

@@ -34,7 +34,7 @@ func redesign(q capacity.Quota, cost float64) string {
 			return "" // less than a token a request doesn't cost
 		}
 		return fmt.Sprintf("use less memory for a shorter time, since %s stand for at most %s KB-seconds of both: resolve the query in one Lambda function that answers from a cache, and a request costs one token",
-			unit.HumanQuantity(math.Ceil(cost), unit.Tokens), unit.Human(math.Ceil(cost)*kbsOfToken))
+			unit.HumanCount(math.Ceil(cost), unit.Tokens), unit.HumanCount(math.Ceil(cost)*kbsOfToken, ""))
 	}
 	if q.OfSize() {
 		return capacity.SmallerItems

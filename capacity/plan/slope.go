@@ -29,10 +29,10 @@ type lack struct {
 func (l lack) String() string {
 	advice := "Provision at least so many before the launch"
 	if l.provisioned > 0 {
-		advice = fmt.Sprintf("Provision at least so many more before the launch, beside the %s that are", unit.Human(l.provisioned))
+		advice = fmt.Sprintf("Provision at least so many more before the launch, beside the %s that are", unit.HumanCount(l.provisioned, ""))
 	}
 	return fmt.Sprintf("with the run's profile, scaled to %s, environments are needed faster than Lambda creates them (1,000 at once, then 100 a second, per function), whatever lambda.concurrency allows: in second %.0f, %s are missing. %s, or ramp more slowly",
-		rate(l.rate), l.second, unit.HumanQuantity(l.environments, unit.Environments), advice)
+		rate(l.rate), l.second, unit.HumanCount(l.environments, unit.Environments), advice)
 }
 
 // slope returns what the run's profile, scaled to the target, lacks of the

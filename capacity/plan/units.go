@@ -103,7 +103,7 @@ func Doubts(s *scenarios.Scenario, limits []capacity.Quota, seen []Seen) []strin
 		target := max(s.Forecast, peak)
 		say(q.PerSecond(), "the quota "+q.ID, target, "the target")
 		if used := target / q.PerSecond(); target > 0 && used < overProvisioned {
-			out = append(out, fmt.Sprintf("the quota %s is %sx the target's arrivals: enough for %s of it each", q.ID, unit.Human(1/used), unit.HumanQuantity(math.Floor(1/used), q.Thing)))
+			out = append(out, fmt.Sprintf("the quota %s is %sx the target's arrivals: enough for %s of it each", q.ID, unit.Human(1/used), unit.HumanCount(math.Floor(1/used), q.Thing)))
 		}
 	}
 	return append(out, limitDoubts(limits, seen)...)

@@ -94,7 +94,7 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 		}); err != nil {
 			return nil, err
 		}
-		suppose("a request costs %s, as after a redesign that was not measured", unit.HumanQuantity(*w.Tokens, unit.Tokens))
+		suppose("a request costs %s, as after a redesign that was not measured", unit.HumanCount(*w.Tokens, unit.Tokens))
 	}
 	if w.HitRatio != nil {
 		if err := change("--hit-ratio", func(q capacity.QuotaResult) bool { return strings.HasPrefix(q.ID, "dynamodb.") }, func(q capacity.QuotaResult, c cost) cost {

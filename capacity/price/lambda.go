@@ -57,6 +57,6 @@ func (b *Bill) duration(l Line, share float64, how string) {
 // provision adds so many environments that are there for so many seconds.
 func (b *Bill) provision(environments, seconds float64) {
 	b.add("lambda.provisioned", Line{
-		What: fmt.Sprintf("%s provisioned", unit.HumanQuantity(environments, unit.Environments)), Amount: environments * seconds, Unit: "GB-s", Note: forEachGB, once: true,
+		What: fmt.Sprintf("%s provisioned", unit.HumanCount(environments, unit.Environments)), Amount: environments * seconds, Unit: "GB-s", Note: forEachGB, once: true,
 	})
 }

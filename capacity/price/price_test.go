@@ -274,11 +274,11 @@ func TestProvisioned(t *testing.T) {
 	const spilled = 0.2145823
 	is(price.Of(run), map[string]float64{
 		"Lambda requests": 0.0002, "Lambda duration": 20 * 0.0000166667, "Lambda duration in provisioned environments": 80 * 0.0000097222,
-		"5.00 environments provisioned": 50 * 0.0000041667,
+		"5 environments provisioned": 50 * 0.0000041667,
 	})
 	is(price.Of(run).PerHour(100, nil, 5), map[string]float64{
 		"Lambda requests": 0.072, "Lambda duration": 36_000 * spilled * 0.0000166667,
-		"Lambda duration in provisioned environments": 36_000 * (1 - spilled) * 0.0000097222, "10.0 environments provisioned": 36_000 * 0.0000041667,
+		"Lambda duration in provisioned environments": 36_000 * (1 - spilled) * 0.0000097222, "10 environments provisioned": 36_000 * 0.0000041667,
 	})
 }
 

@@ -135,6 +135,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 		strain:   strainMeter{wall: c.wall},
 		watchers: map[string]load.Watcher{},
 		faults:   map[string]bool{},
+		stages:   loads.Stages(c.Scenario),
 	}
 	for _, p := range plans {
 		if d, ok := p.Driver.(load.Watcher); ok {
@@ -143,7 +144,7 @@ func Run(ctx context.Context, abort <-chan struct{}, c Config, dir string) (capa
 	}
 	// What was opened ahead stands in the record before the start.
 	opened, events := x.watch(warming.UTC().Round(0), time.Since(warming))
-	err = errors.Join(w.Series(opened...), w.Event(slices.Concat(c.Events, events, loads.Stages(c.Scenario))...))
+	err = errors.Join(w.Series(opened...), w.Event(slices.Concat(c.Events, events)...))
 	if err == nil && c.Live != nil {
 		following, stop := context.WithCancel(context.WithoutCancel(ctx))
 		x.readings = follow(following, c.Live)
@@ -210,6 +211,7 @@ type execution struct {
 	watchers map[string]load.Watcher // of the loads that have one
 	readings <-chan reading          // of Live; nil without
 	faults   map[string]bool         // of Live that were noted
+	stages   []capacity.Event        // that have not begun
 }
 
 // drive sends the load and writes each second until every request has its
@@ -260,8 +262,21 @@ func (x *execution) end(state capacity.State, reason, kind string) {
 		return
 	}
 	x.manifest.State, x.manifest.Reason = state, reason
+	now := time.Since(x.start)
+	events := append(x.begun(now), capacity.Event{At: now.Seconds(), Kind: kind, Text: reason})
+	x.stages = nil // nothing is sent any more
 	// A failed write shows at the next window.
-	_ = x.writer.Event(capacity.Event{At: time.Since(x.start).Seconds(), Kind: kind, Text: reason})
+	_ = x.writer.Event(events...)
+}
+
+// begun returns the stages that have begun since the last call.
+func (x *execution) begun(now time.Duration) (events []capacity.Event) {
+	n := 0
+	for n < len(x.stages) && x.stages[n].At <= now.Seconds() {
+		n++
+	}
+	events, x.stages = slices.Clone(x.stages[:n]), x.stages[n:]
+	return events
 }
 
 // second writes what was recorded since the last call and asks the stop rules.
@@ -271,7 +286,7 @@ func (x *execution) second(stop context.CancelFunc) error {
 		return nil
 	}
 	win := x.recorder.Flush(now)
-	err := x.writer.Window(win)
+	err := errors.Join(x.writer.Window(win), x.writer.Event(x.begun(now)...))
 	if now > x.flushed {
 		at := x.start.Add(x.flushed).UTC().Round(0)
 		series := x.strain.read(x.start, at)

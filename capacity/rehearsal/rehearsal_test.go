@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -121,6 +122,37 @@ func TestInterrupted(t *testing.T) {
 	}
 	if last := run.Events[len(run.Events)-1]; last.Kind != "interrupt" {
 		t.Errorf("events: %+v", run.Events)
+	}
+}
+
+// Stages stand in the record in their order, once they have begun: one that would
+// have begun while the last answers of an interrupted run came has not.
+func TestStagesThatBegan(t *testing.T) {
+	c := config(50, 2*time.Second, backend{500 * time.Millisecond})
+	l := &c.Scenario.Loads[0]
+	steady := l.Profile[0]
+	rush, calm := steady, steady
+	rush.Name, rush.For = "rush", 1200*time.Millisecond // to 200 ms after the interrupt and lead
+	calm.Name = "calm"
+	l.Profile = []scenarios.Stage{steady, rush, calm}
+	run := rehearse(t, c, func(cancel context.CancelFunc, _ func()) {
+		time.Sleep(3*time.Second + lead)
+		cancel()
+	})
+	var got []string
+	for _, e := range run.Events {
+		got = append(got, fmt.Sprintf("%g %s %s", e.At, e.Kind, e.Text))
+	}
+	if want := []string{"0 stage viewers: steady", "2 stage viewers: rush", "3 interrupt interrupted by the user"}; !slices.Equal(got, want) {
+		t.Errorf("events %q, want %q", got, want)
+	}
+	if end := run.Manifest.End.Sub(run.Manifest.Start); end < 3300*time.Millisecond {
+		t.Errorf("it ended after %s, before calm would have begun", end)
+	}
+
+	run = rehearse(t, c, nil)
+	if n := len(run.Events); n != 3 || run.Events[2].Text != "viewers: calm" {
+		t.Errorf("events of a whole run: %+v", run.Events)
 	}
 }
 

@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
@@ -19,8 +20,8 @@ func Summary(c Config) string {
 	fmt.Fprintf(&b, "%s -> %s, %s\n", m.Scenario.Name, m.Target, unit.FormatDuration(total(c.Scenario)))
 	for i, l := range m.Loads {
 		peak := plans[i].Load.PeakRate()
-		fmt.Fprintf(&b, "  %s: up to %s/s = %s/min, %s requests in all, %s arrivals, at most %s in flight\n",
-			l.Name, unit.Human(peak), unit.Human(peak*60), unit.Human(float64(l.Planned)), l.Arrivals, unit.Human(float64(l.InFlight)))
+		fmt.Fprintf(&b, "  %s: up to %s/s = %s/min, %s in all, %s arrivals, at most %s in flight\n",
+			l.Name, unit.Human(peak), unit.Human(peak*60), unit.HumanCount(float64(l.Planned), unit.Requests), l.Arrivals, unit.HumanCount(float64(l.InFlight), ""))
 		if peak > 0 { // by Little's law
 			b.WriteString("    which is room for answers of " + unit.HumanSeconds(float64(l.InFlight)/peak) + " on average at the peak")
 			if !plans[i].Load.Kafka() {
@@ -36,9 +37,9 @@ func Summary(c Config) string {
 		}
 	}
 	for _, q := range m.Quotas {
-		limit := unit.HumanQuantity(q.Limit, q.Unit)
+		limit := unit.HumanCount(q.Limit, q.Unit)
 		if q.PerSecond() {
-			limit = unit.HumanRate(q.Limit, q.Unit)
+			limit += "/s"
 		}
 		fmt.Fprintf(&b, "  held against %s: %s (%s)\n", q.ID, limit, q.Origin)
 	}
@@ -55,7 +56,7 @@ func stageRate(stage scenarios.Stage) string {
 	s := unit.Human(stage.To) + "/s"
 	switch {
 	case stage.Curve != nil:
-		s = "up to " + unit.Human(stage.PeakRate()) + "/s, " + unit.Human(stage.Arrivals()) + " in all"
+		s = "up to " + unit.Human(stage.PeakRate()) + "/s, " + unit.HumanCount(math.Round(stage.Arrivals()), "") + " in all"
 	case stage.Ramp:
 		s = unit.Human(stage.From) + "/s to " + s
 	}

@@ -78,8 +78,8 @@ func (r *retries) notes(sys *model.System) []string {
 	if r.policy.Attempts < 2 {
 		return nil
 	}
-	notes := []string{fmt.Sprintf("clients make up to %d attempts: %s attempts for %s requests, and quotas saw all of them",
-		r.policy.Attempts, unit.Human(float64(r.requests+r.failed)), unit.Human(float64(r.requests)))}
+	notes := []string{fmt.Sprintf("clients make up to %d attempts: %s attempts for %s, and quotas saw all of them",
+		r.policy.Attempts, unit.HumanCount(float64(r.requests+r.failed), ""), unit.HumanCount(float64(r.requests), unit.Requests))}
 	for _, l := range sys.Limiters {
 		if l.Kind == model.Queue || l.Kind == model.Tasks {
 			hidden := retry.HiddenCapacity(l.Limit, r.policy.Attempts)

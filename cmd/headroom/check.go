@@ -101,9 +101,9 @@ func (a app) predict(s *scenarios.Scenario, sys *model.System) (refused string, 
 	throttled, dropped := reports.Unserved(run)
 	switch {
 	case throttled > 0:
-		refused = fmt.Sprintf("%s of the plan would be refused by a quota", unit.HumanQuantity(throttled, unit.Requests))
+		refused = fmt.Sprintf("%s of the plan would be refused by a quota", unit.HumanCount(throttled, unit.Requests))
 	case dropped > 0:
-		refused = fmt.Sprintf("%s of the plan could not be sent in time", unit.HumanQuantity(dropped, unit.Requests))
+		refused = fmt.Sprintf("%s of the plan could not be sent in time", unit.HumanCount(dropped, unit.Requests))
 	}
 	return refused, nil
 }

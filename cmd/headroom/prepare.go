@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/headroom-load/headroom/capacity/loads"
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/price"
 	"github.com/headroom-load/headroom/capacity/quotas"
@@ -70,7 +71,7 @@ func (a app) prepareAgainst(ref string, sys *model.System) (*prepared, error) {
 			}
 		}
 	}
-	faults = append(graphql.Check(s, schema), slices.Concat(quotas.Check(s, p.system), price.Check(s))...)
+	faults = append(graphql.Check(s, schema), slices.Concat(quotas.Check(s, p.system), price.Check(s), loads.Check(s))...)
 	if len(faults) > 0 {
 		return nil, inputFaults(strict.Merge(faults))
 	}

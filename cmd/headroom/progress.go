@@ -51,18 +51,18 @@ func (a app) newProgress() *progress {
 func (p *progress) show(now rehearsal.Progress) {
 	line := fmt.Sprintf("%4.0fs/%.0fs  %-12s", now.Elapsed.Seconds(), now.Total.Seconds(), now.Stage)
 	if now.Sent+now.OK+now.Dropped > 0 {
-		line += fmt.Sprintf("  sent %s/s  ok %s/s", unit.Human(float64(now.Sent)), unit.Human(float64(now.OK)))
+		line += fmt.Sprintf("  sent %s/s  ok %s/s", unit.HumanCount(float64(now.Sent), ""), unit.HumanCount(float64(now.OK), ""))
 	}
 	for _, part := range []struct {
 		name  string
 		count int64
 	}{{"throttled", now.Throttled}, {"errors", now.Errors}, {"dropped", now.Dropped}} {
 		if part.count > 0 {
-			line += fmt.Sprintf("  %s %s/s", part.name, unit.Human(float64(part.count)))
+			line += fmt.Sprintf("  %s %s/s", part.name, unit.HumanCount(float64(part.count), ""))
 		}
 	}
 	if now.Tokens > 0 {
-		line += fmt.Sprintf("  %s tokens/s", unit.Human(float64(now.Tokens)))
+		line += fmt.Sprintf("  %s/s", unit.HumanCount(float64(now.Tokens), unit.Tokens))
 	}
 	switch {
 	case p.repaint:

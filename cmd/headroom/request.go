@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/spf13/cobra"
 
+	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/capacity/quotas"
 	"github.com/headroom-load/headroom/capacity/quotas/servicequotas"
@@ -34,7 +35,8 @@ Service Quotas calls), the figures, and the record's rows behind them. A run tha
 not VALID is refused. The pack holds the whole record, with its target's address.
 
 Nothing is sent, unless --submit is given: then each call is shown and made once you
-have answered yes. Service Quotas takes no text; request.md is for the support case.`,
+have answered yes, unless the run was simulated or went to a sandbox, which is no
+evidence. Service Quotas takes no text; request.md is for the support case.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			run, err := record.Read(args[0])
@@ -90,7 +92,7 @@ have answered yes. Service Quotas takes no text; request.md is for the support c
 			if !submit {
 				return nil
 			}
-			return a.submit(cmd.Context(), request)
+			return a.submit(cmd.Context(), request, run.Manifest.Sandbox)
 		},
 	}
 	f.add(cmd)
@@ -104,10 +106,15 @@ have answered yes. Service Quotas takes no text; request.md is for the support c
 	return cmd
 }
 
-// submit makes each call that is confirmed.
-func (a app) submit(ctx context.Context, r *pack.Request) error {
-	if r.Kind != "measured" {
-		return &exitError{code: exitRefused, err: errors.New("a simulated run is no evidence: nothing is submitted")}
+// submit makes each call that is confirmed, unless the run was simulated or went to
+// a sandbox.
+func (a app) submit(ctx context.Context, r *pack.Request, sandbox bool) error {
+	what := string(r.Kind) + " run"
+	if sandbox && r.Kind == capacity.Measured {
+		what = "run against a sandbox"
+	}
+	if r.Kind != capacity.Measured || sandbox {
+		return &exitError{code: exitRefused, err: fmt.Errorf("a %s is no evidence: nothing is submitted", what), hint: "rehearse against the real service, and request from that run"}
 	}
 	c, err := config.LoadDefaultConfig(ctx, config.WithRegion(r.Asked.Region))
 	if err != nil {

@@ -395,6 +395,9 @@ func TestUsage(t *testing.T) {
 		"run":               exitUsage,
 		"fly":               exitUsage,
 		"run --nope x.yaml": exitUsage,
+		// An empty goal is none that was forgotten: it would be a plain run.
+		"run premiere --find-max=":                    exitUsage,
+		"run premiere --find-max=p99<1s --find-from=": exitUsage,
 	} {
 		if got := run(context.Background(), strings.Fields(args), a); got != want {
 			t.Errorf("headroom %s: exit code %d, want %d", args, got, want)

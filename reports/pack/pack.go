@@ -174,16 +174,7 @@ func Verify(dir string) (sum string, differences []string, err error) {
 	}
 	// Sums are quick to check and tell a changed byte from a changed program.
 	if sums := sumsOf(there); !bytes.Equal(sums, there[sumsFile]) {
-		was := strings.Split(string(there[sumsFile]), "\n")
-		for line := range strings.Lines(string(sums)) {
-			if line = strings.TrimSuffix(line, "\n"); !slices.Contains(was, line) {
-				differences = append(differences, line[2*sha256.Size+2:]+" is not what "+sumsFile+" says")
-			}
-		}
-		if len(differences) == 0 {
-			differences = append(differences, sumsFile+" names what isn't there")
-		}
-		return digest(there), differences, nil
+		return digest(there), unlike(sums, there), nil
 	}
 	made, _, err := build(filepath.Join(dir, recordDir), request.Asked)
 	if err != nil {
@@ -204,6 +195,42 @@ func Verify(dir string) (sum string, differences []string, err error) {
 	}
 	slices.Sort(differences)
 	return digest(there), differences, nil
+}
+
+// unlike says of each file what differs from the sums that the pack came with, where
+// those of what is there are others.
+func unlike(sums []byte, there map[string][]byte) (differences []string) {
+	listed, ok := there[sumsFile]
+	if !ok {
+		return []string{sumsFile + " is missing"}
+	}
+	was, is := byName(listed), byName(sums)
+	for _, name := range slices.Sorted(maps.Keys(is)) {
+		if sum, ok := was[name]; !ok {
+			differences = append(differences, name+" was added: "+sumsFile+" doesn't name it")
+		} else if sum != is[name] {
+			differences = append(differences, name+" was changed: it is not what "+sumsFile+" says")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		if _, ok := is[name]; !ok {
+			differences = append(differences, name+" is missing: "+sumsFile+" names it")
+		}
+	}
+	if len(differences) == 0 {
+		differences = []string{sumsFile + " was changed: it isn't as headroom writes it"}
+	}
+	return differences
+}
+
+// byName reads sums as sha256sum writes them: two spaces stand before the name.
+func byName(sums []byte) map[string]string {
+	files := map[string]string{}
+	for line := range strings.Lines(string(sums)) {
+		sum, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		files[name] = sum
+	}
+	return files
 }
 
 // digest is the SHA-256 of the sums of all files.
@@ -358,15 +385,17 @@ func text(run *capacity.Run, a capacity.Assessment, r *Request, covered *plan.Pl
 func wanted(p *plan.Plan) []string {
 	var out []string
 	for _, s := range p.Steps {
-		show := unit.HumanRate
-		if s.Kind != capacity.RateQuota {
-			show = unit.HumanQuantity
+		show := func(v float64) string {
+			if s.Kind == capacity.RateQuota {
+				return unit.HumanCount(v, s.Unit) + "/s"
+			}
+			return unit.HumanCount(v, s.Unit)
 		}
 		name := s.Name
 		if s.Code != "" {
 			name += " (" + s.Code + ")"
 		}
-		out = append(out, fmt.Sprintf("%s: from %s to %s", name, show(s.Limit, s.Unit), show(s.Required, s.Unit)))
+		out = append(out, fmt.Sprintf("%s: from %s to %s", name, show(s.Limit), show(s.Required)))
 	}
 	return out
 }
@@ -381,7 +410,7 @@ func rates(run *capacity.Run, target float64) string {
 		return fmt.Sprintf("peak %s", unit.HumanRate(target, unit.Requests))
 	}
 	return fmt.Sprintf("peak %s expected; the rehearsal sent %s over %s, %s on average",
-		unit.HumanRate(target, unit.Requests), unit.HumanQuantity(planned, unit.Requests), unit.HumanSeconds(end), unit.HumanRate(planned/end, unit.Requests))
+		unit.HumanRate(target, unit.Requests), unit.HumanCount(planned, unit.Requests), unit.HumanSeconds(end), unit.HumanRate(planned/end, unit.Requests))
 }
 
 func profile(run *capacity.Run) string {

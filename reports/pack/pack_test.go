@@ -91,7 +91,7 @@ func TestVerifyFindsAnyByte(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "more.txt"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, differences, _ := pack.Verify(dir); len(differences) != 1 {
+	if _, differences, _ := pack.Verify(dir); len(differences) != 1 || !strings.HasPrefix(differences[0], "more.txt was added") {
 		t.Errorf("an added file: %v", differences)
 	}
 	if err := os.Remove(filepath.Join(dir, "more.txt")); err != nil {
@@ -100,8 +100,20 @@ func TestVerifyFindsAnyByte(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "request.md")); err != nil {
 		t.Fatal(err)
 	}
-	if _, differences, _ := pack.Verify(dir); len(differences) != 1 {
+	if _, differences, _ := pack.Verify(dir); len(differences) != 1 || !strings.HasPrefix(differences[0], "request.md is missing") {
 		t.Errorf("a removed file: %v", differences)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "request.md"), []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, differences, _ := pack.Verify(dir); len(differences) != 1 || !strings.HasPrefix(differences[0], "request.md was changed") {
+		t.Errorf("a changed file: %v", differences)
+	}
+	if err := os.Remove(filepath.Join(dir, "SHA256SUMS")); err != nil {
+		t.Fatal(err)
+	}
+	if _, differences, _ := pack.Verify(dir); len(differences) != 1 || differences[0] != "SHA256SUMS is missing" {
+		t.Errorf("without sums: %v", differences)
 	}
 }
 

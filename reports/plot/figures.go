@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -439,27 +438,16 @@ func short(v float64) string {
 }
 
 // count prints a whole number: "1,234".
-func count(n int64) string {
-	if n < 100 {
-		return strconv.FormatInt(n, 10)
-	}
-	return unit.Human(float64(n))
-}
+func count(n int64) string { return unit.HumanCount(float64(n), "") }
 
 // Amount prints an amount of a quota's unit, per second for a rate.
 func Amount(v float64, q capacity.QuotaResult) string {
 	rate := q.Kind == capacity.RateQuota || q.Period != nil
-	if v == math.Trunc(v) && math.Abs(v) < 100 && q.Unit != unit.Bytes {
-		v := strconv.FormatFloat(v, 'f', 0, 64) + " " + q.Unit
-		if !rate {
-			return v
-		}
-		return v + "/s"
+	text := unit.HumanCount(v, q.Unit)
+	if rate {
+		text += "/s"
 	}
-	if !rate {
-		return unit.HumanQuantity(v, q.Unit)
-	}
-	return unit.HumanRate(v, q.Unit)
+	return text
 }
 
 // UnitCost prints the unit cost of a quota that has one: an amount, or for a

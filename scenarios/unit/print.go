@@ -67,6 +67,23 @@ func HumanQuantity(v float64, thing string) string {
 	return Human(v) + " " + thing
 }
 
+// HumanCount prints a number of things that come in ones for a reader, whole ones
+// without decimals: "5 requests", "1 request", "0.25 requests". A mean that is
+// whole by chance is no count: HumanQuantity shows how exactly it is known.
+func HumanCount(v float64, thing string) string {
+	if thing == Bytes {
+		return HumanBytes(v)
+	}
+	s := Human(v)
+	if v == math.Trunc(v) && math.Abs(v) < 100 {
+		s = strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	if v == 1 {
+		thing = strings.TrimSuffix(thing, "s")
+	}
+	return strings.TrimSuffix(s+" "+thing, " ")
+}
+
 // HumanRate prints an amount of a thing per second for a reader:
 // "2,000 tokens/s", "10.0/s".
 func HumanRate(perSecond float64, thing string) string { return HumanQuantity(perSecond, thing) + "/s" }
