@@ -123,7 +123,7 @@ func premiere() (*capacity.Run, capacity.Assessment) {
 		{
 			Source: "cloudwatch", Namespace: "AWS/AppSync", Metric: "TokensConsumed", Labels: map[string]string{"GraphQLAPIId": "sandbox"},
 			Quota: "appsync.request-tokens", Role: capacity.RoleUsage, Statistic: "Sum", Unit: "tokens", Period: time.Minute,
-			Points: measure.PointsOf(measure.Point{At: minute, Value: float64(ok) * cost}),
+			Points: measure.PointsOf(measure.Point{At: minute, Value: float64(ok)*cost - 1}),
 		},
 		{
 			Source: "cloudwatch", Namespace: "AWS/Lambda", Metric: "ConcurrentExecutions",

@@ -72,7 +72,7 @@ func Check(s *scenarios.Scenario) (faults strict.Faults) {
 			continue
 		}
 		faults = append(faults, s.Fault(fmt.Sprintf("loads[%d].profile", i),
-			fmt.Sprintf("plans no request: its rates make %s in %s", unit.HumanCount(expected, unit.Requests), unit.FormatDuration(l.Duration())), "raise the rates or lengthen the stages"))
+			fmt.Sprintf("plans no request: its rates make %s in %s on average", unit.HumanCount(expected, unit.Requests), unit.FormatDuration(l.Duration())), "raise the rates or lengthen the stages"))
 	}
 	return faults
 }

@@ -117,6 +117,30 @@ func TestVerifyFindsAnyByte(t *testing.T) {
 	}
 }
 
+// A pack whose sums were made anew for a changed manifest is found by the manifest's
+// own sum.
+func TestVerifyFindsAChangedManifest(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pack")
+	if _, _, err := pack.Write(dir, recorded(t), asked); err != nil {
+		t.Fatal(err)
+	}
+	manifest, sums := filepath.Join(dir, "record", "manifest.json"), filepath.Join(dir, "SHA256SUMS")
+	was, err1 := os.ReadFile(manifest)
+	listed, err2 := os.ReadFile(sums)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Clone(was)
+	changed[bytes.Index(changed, []byte(`"in_flight": `))+len(`"in_flight": `)] ^= 2
+	listed = bytes.ReplaceAll(listed, fmt.Appendf(nil, "%x", sha256.Sum256(was)), fmt.Appendf(nil, "%x", sha256.Sum256(changed)))
+	if err := errors.Join(os.WriteFile(manifest, changed, 0o644), os.WriteFile(sums, listed, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if _, differences, err := pack.Verify(dir); err != nil || len(differences) != 1 || !strings.Contains(differences[0], "manifest.json is not as it was written") {
+		t.Errorf("%v, differences %q", err, differences)
+	}
+}
+
 // A request without a margin says so, and what one with a margin would ask for; its
 // figures stay the means.
 func TestMarginIsSaid(t *testing.T) {
