@@ -17,6 +17,10 @@ import (
 // still be given, with an interval that covers it.
 const maxCensored = 0.1
 
+// maxRefused is the share of requests that a quota may refuse without being taken for
+// the one that bound.
+const maxRefused = 0.01
+
 // calm returns by second whether it lies in a stage of a load that charges q before
 // the stage's first refusal, by whatever quota. Such a stretch ends by what
 // happened in it and is not chosen for what its requests cost, so that their
@@ -63,8 +67,14 @@ func (a *analysis) within(calm []bool, at int64, period time.Duration) bool {
 // says that it is no more than the unit cost.
 func (a *analysis) whole(q Quota, c cost, throttled *int64, again func(calm []bool) (cost, bool)) (_ cost, hidden string, atLeast bool) {
 	above := 0.0 // as a part of the cost
-	if own, all := a.refusedBy(q, throttled); all > 0 && c.Value > 0 {
-		above = c.above / c.Value * min(1, own/all)
+	if throttled != nil && *throttled > 0 && c.Value > 0 {
+		var all int64
+		for _, op := range a.ops {
+			if q.Charges(op.Load, op.Name) {
+				all += op.all.Throttled
+			}
+		}
+		above = c.above / c.Value * min(1, float64(*throttled)/float64(max(all, 1)))
 	}
 	if above <= maxDifference && c.unlike <= maxDifference {
 		return c.raised(above), "", false
@@ -93,20 +103,6 @@ func (c cost) raised(by float64) cost {
 		c.notes = append(slices.Clone(c.notes), fmt.Sprintf("a limit refuses dear requests first, and these told no charge: the interval covers that they cost %s more in the mean of all", unit.HumanShare(by)))
 	}
 	return c
-}
-
-// refusedBy returns how many requests that charge q were refused by it, and how many
-// by anything.
-func (a *analysis) refusedBy(q Quota, throttled *int64) (own, all float64) {
-	for _, op := range a.ops {
-		if q.Charges(op.Load, op.Name) {
-			all += float64(op.all.Throttled)
-		}
-	}
-	if throttled != nil {
-		own = float64(*throttled)
-	}
-	return own, all
 }
 
 // tilt weighs values anew so that their mean is the given one: each in proportion to

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/fit"
@@ -14,6 +16,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // Requests that charge 3, 4 or 14 tokens, 5.4 in the mean, which 3,000 tokens/s carry
@@ -104,6 +107,46 @@ func TestUnitCostHidden(t *testing.T) {
 	}
 	if f, err := fit.Runs([]*capacity.Run{run}, "hidden"); err != nil || len(f.Warnings) == 0 {
 		t.Errorf("fitted without a warning: %v", err)
+	}
+}
+
+// A quota that refused requests of the run stops a launch before one that would bind
+// above the run's rates, though nobody knows at which rate: half of the lists never
+// reached it, so what a request of the planned mix charges isn't known.
+func TestRefusingBindsBeforeWhatIsPredicted(t *testing.T) {
+	n := map[string]int{}
+	w := world{
+		loads: []capacity.Load{ramp("viewers", 200, 200, 40*time.Second, capacity.Operation{Name: "list", Share: 0.5}, capacity.Operation{Name: "get", Share: 0.5})},
+		quotas: []capacity.Quota{
+			tokenQuota(1650),
+			{ID: "momento.operations", Kind: capacity.RateQuota, Limit: 100, Unit: "ops", Period: "s", Behind: []string{capacity.RequestTokens}},
+		},
+		serve: func(_ time.Duration, _, op string) answer {
+			n[op]++
+			refused := answer{outcome: measure.Throttled, tokens: measure.NoTokens, service: time.Millisecond}
+			switch {
+			case op == "list" && n[op]%2 == 0:
+				refused.reason = "HTTP 429"
+				return refused
+			case op == "get" && n[op]%5 == 0:
+				refused.reason = "Momento:LimitExceededException"
+				return refused
+			}
+			return answer{tokens: map[string]int64{"list": 10, "get": 1}[op], service: 10 * time.Millisecond, cloud: map[string]map[capacity.Role]float64{
+				"momento.operations": {capacity.RoleUsage: map[string]float64{"list": 4, "get": 1}[op]},
+			}}
+		},
+	}
+	a := capacity.Assess(w.run())
+	q := quota(t, a, "momento.operations")
+	if q.UnitCost != nil || q.BindsAt != nil || q.BindsAtMost != nil {
+		t.Errorf("%+v", q)
+	}
+	if d := quota(t, a, capacity.RequestTokens); d.BindsAt == nil || *d.BindsAt.Rate < 250 {
+		t.Errorf("the other would bind at %+v", d.BindsAt)
+	}
+	if a.FirstToBind == nil || *a.FirstToBind != q.ID || !strings.Contains(a.FirstToBindReason, "bound: it refused 10.0 % of the requests") {
+		t.Errorf("%v: %s", a.FirstToBind, a.FirstToBindReason)
 	}
 }
 

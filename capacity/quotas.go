@@ -369,6 +369,11 @@ func (a *analysis) exceeded(q Quota, r QuotaResult) string {
 	return text
 }
 
+// refusedBy returns which part of the requests that charge an assessed quota it refused.
+func (a *analysis) refusedBy(q *assessed) float64 {
+	return a.refusedShare(quotaOf(a.run, q.ID), q.Throttled)
+}
+
 // refusedShare returns which part of the requests that charge q it refused.
 func (a *analysis) refusedShare(q Quota, throttled *int64) float64 {
 	if throttled == nil || *throttled == 0 {
@@ -472,7 +477,7 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 	if torn := a.torn(); torn != "" {
 		return nil, "no prediction and no requirement: " + torn
 	}
-	var first *assessed
+	var first, refusing *assessed
 	var unknown, hidden, withheld []string
 	fixed := 0
 	bound := slices.IndexFunc(sorted, func(q assessed) bool { return q.Bound })
@@ -489,6 +494,9 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 			}
 		case q.hidden:
 			hidden = append(hidden, q.ID)
+			if share := a.refusedBy(q); v.Status == Valid && share > maxRefused && (refusing == nil || share > a.refusedBy(refusing)) {
+				refusing = q
+			}
 		case math.IsNaN(q.binds) && (q.UnitCost == nil || q.Throttled != nil && *q.Throttled > 0):
 			unknown = append(unknown, q.ID)
 		case math.IsNaN(q.binds): // none of it was used
@@ -497,6 +505,11 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 		case first == nil && q.BindsAt.Rate != nil && bound < 0:
 			first = q
 		}
+	}
+	// What refused requests at the rates of the run comes before what would bind above them.
+	if refusing != nil && bound < 0 && (first == nil || first.BindsAt != nil && *first.BindsAt.Rate > first.TestedRate) {
+		first = refusing
+		hidden = slices.DeleteFunc(hidden, func(id string) bool { return id == first.ID })
 	}
 	var b strings.Builder
 	var id *string
@@ -512,7 +525,10 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 		b.WriteString(requires(first, ""))
 	case first != nil && first.BindsAtMost != nil:
 		id = &first.ID
-		fmt.Fprintf(&b, "%s binds at %s at most: it refused %s of the requests, dear ones first, which told no charge", first.ID, a.rate(*first.BindsAtMost), unit.HumanShare(a.refusedShare(quotaOf(a.run, first.ID), first.Throttled)))
+		fmt.Fprintf(&b, "%s binds at %s at most: it refused %s of the requests, dear ones first, which told no charge", first.ID, a.rate(*first.BindsAtMost), unit.HumanShare(a.refusedBy(first)))
+	case first != nil && first.hidden:
+		id = &first.ID
+		fmt.Fprintf(&b, "%s bound: it refused %s of the requests; at which rate it binds isn't known, since refusals hide what a request charges", first.ID, unit.HumanShare(a.refusedBy(first)))
 	case first != nil:
 		id = &first.ID
 		fmt.Fprintf(&b, "%s binds at %s", first.ID, a.rate(*first.BindsAt.Rate))
