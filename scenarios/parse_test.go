@@ -477,6 +477,7 @@ func TestManyFaultsOfManyKinds(t *testing.T) {
 
 func FuzzParseFile(f *testing.F) {
 	f.Add([]byte(small), []byte("id\n1\n"))
+	f.Add([]byte(strings.Replace(small, "http", "hTTp", 1)), []byte("id\n1\n"))
 	f.Add([]byte("version: 1\nname: \"\\e[2J\"\nquotas: {\"\\e\": 1 op}\ntarget: {sandbox: \"\\e.yaml\", graphql: {endpoint: \"${row.\\e}\"}}\nloads: []\n"), []byte("\x1b\n1,2\n"))
 	for _, pattern := range []string{fixtures + "/good/*.yaml", fixtures + "/bad/*.yaml", "*.yaml"} {
 		names, err := filepath.Glob(pattern)

@@ -207,7 +207,7 @@ func (*targetFile) constrain(s *schema) {
 }
 
 func (*graphqlFile) constrain(s *schema) {
-	s.property("endpoint").Pattern = `^https?://[^/?#@]+(?:[/?#]|$)|` + placeholder
+	s.property("endpoint").Pattern = `^[hH][tT][tT][pP][sS]?://[^/?#@]+(?:[/?#]|$)|` + placeholder
 	s.property("headers").PropertyNames = &schema{Pattern: headerName.String()}
 	version := s.property("http").AnyOf[0]
 	version.Minimum, version.Maximum = at(1), at(2)
