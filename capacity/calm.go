@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
@@ -103,30 +102,4 @@ func (c cost) raised(by float64) cost {
 		c.notes = append(slices.Clone(c.notes), fmt.Sprintf("a limit refuses dear requests first, and these told no charge: the interval covers that they cost %s more in the mean of all", unit.HumanShare(by)))
 	}
 	return c
-}
-
-// tilt weighs values anew so that their mean is the given one: each in proportion to
-// an exponential of its value, which of all weights that have this mean are those that
-// differ least from the old ones (in relative entropy). Values that don't reach to both sides of the
-// mean are scaled instead.
-func tilt(values []weighted, mean float64) []weighted {
-	charges, weights := make([]float64, len(values)), make([]float64, len(values))
-	for i, v := range values {
-		charges[i], weights[i] = v.value, v.weight
-	}
-	tilted, ok := stats.Tilt(charges, weights, mean)
-	out := slices.Clone(values)
-	var sum, n float64
-	for _, v := range values {
-		sum += v.value * v.weight
-		n += v.weight
-	}
-	for i := range out {
-		if ok {
-			out[i].weight = tilted[i]
-		} else {
-			out[i].value *= mean * n / sum
-		}
-	}
-	return out
 }

@@ -226,16 +226,19 @@ func singleCharges(d *measure.Distribution, mean, weight float64) (values []weig
 	if d == nil || d.N() == 0 || d.Mean() == 0 {
 		return []weighted{{mean, weight}}, mean
 	}
+	var charges, weights []float64
 	for value, count := range d.Values() {
-		values = append(values, weighted{value, weight * float64(count) / float64(d.N())})
+		charges, weights = append(charges, value), append(weights, weight*float64(count)/float64(d.N()))
 	}
 	scale := mean / d.Mean()
+	by := scale
 	if math.Abs(scale-1) > maxDifference { // which is no rounding: they are of other requests
-		values = tilt(values, mean)
-	} else {
-		for i := range values {
-			values[i].value *= scale
+		if tilted, ok := stats.Tilt(charges, weights, mean); ok {
+			weights, by = tilted, 1
 		}
+	}
+	for i, value := range charges {
+		values = append(values, weighted{by * value, weights[i]})
 	}
 	return values, scale * d.Deviation()
 }
