@@ -85,7 +85,10 @@ type result struct {
 	// foreign is the share of the processor that others took meanwhile: other
 	// programs, and the host of a virtual machine.
 	foreign float64
-	failed  string
+	// slow is the share of the time in which the machine ran at a fraction of its
+	// speed.
+	slow   float64
+	failed string
 	// What headroom's own record says of the run; times are in seconds.
 	sending           float64 // CPU time while load was sent
 	planned           int64
@@ -144,16 +147,17 @@ func (b *bench) stop() { _ = b.server.Process.Kill(); _ = b.server.Wait() }
 
 func (b *bench) file(name string) string { return filepath.Join(b.work, name) }
 
-// count returns the requests that the server has answered so far, and the most
-// connections that it had at once since it was last asked.
-func (b *bench) count() (requests, connections int64) {
+// count returns the requests that the server has answered so far, the most
+// connections that it had at once since it was last asked, and the share of the time
+// since then in which the machine was slow.
+func (b *bench) count() (requests, connections int64, slow float64) {
 	_, err1 := b.ask.WriteString("\n")
 	err2 := b.ask.Flush()
 	line, err3 := b.ask.ReadString('\n')
 	check(err1, err2, err3)
-	_, err := fmt.Sscan(line, &requests, &connections)
+	_, err := fmt.Sscan(line, &requests, &connections, &slow)
 	check(err)
-	return requests, connections
+	return requests, connections, slow
 }
 
 // program returns how a program is started.
@@ -175,7 +179,7 @@ func (b *bench) run(name string, seconds int, after func(*result), program strin
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "CI=true", "K6_NO_USAGE_REPORT=true", "SSL_CERT_FILE="+b.file(certificate))
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	requests, _ := b.count()
+	requests, _, _ := b.count()
 	busy, began := busyTime(), time.Now()
 	err := cmd.Run()
 	wall := time.Since(began)
@@ -184,7 +188,7 @@ func (b *bench) run(name string, seconds int, after func(*result), program strin
 		return
 	}
 	var r result
-	r.sent, r.open = b.count()
+	r.sent, r.open, r.slow = b.count()
 	r.sent -= requests
 	if err != nil {
 		r.failed = fmt.Sprintf("%v %s", err, bytes.TrimSpace(said.Bytes()))
@@ -199,7 +203,7 @@ func (b *bench) run(name string, seconds int, after func(*result), program strin
 		b.order = append(b.order, name)
 	}
 	b.results[name], b.length[name] = append(b.results[name], r), seconds
-	log.Printf("  %-32s %8d requests  %6.1f us/request  %4d MiB  %3.0f %% foreign  %s", name, r.sent, r.perRequest()*1e6, r.memory/1024, r.foreign*100, strings.ReplaceAll(r.failed, "\n", "; "))
+	log.Printf("  %-32s %8d requests  %6.1f us/request  %4d MiB  %3.0f %% foreign  %4.1f %% slow  %s", name, r.sent, r.perRequest()*1e6, r.memory/1024, r.foreign*100, r.slow*100, strings.ReplaceAll(r.failed, "\n", "; "))
 }
 
 // busyTime returns how long processor 1 has been busy, of the hundredths of

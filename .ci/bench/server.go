@@ -49,7 +49,8 @@ var counted struct{ requests, open, most atomic.Int64 }
 
 // nullServer answers every POST with the same bytes. It says its URLs first, and
 // then, for each line of its input, its counts once every connection is closed:
-// what a client leaves behind would be counted with, and slow down, the next.
+// what a client leaves behind would be counted with, and slow down, the next. With
+// them it says how much of the time the machine was slow.
 func nullServer(dir string) {
 	conf := &tls.Config{Certificates: []tls.Certificate{selfSigned(filepath.Join(dir, certificate))}, MinVersion: tls.VersionTLS13}
 	var at urls
@@ -75,12 +76,14 @@ func nullServer(dir string) {
 		answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-amzn-appsync-TokensConsumed: 3\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		go accept(l, answer, one.hold)
 	}
+	var speed speed
+	go speed.watch()
 	check(json.NewEncoder(os.Stdout).Encode(at))
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		for counted.open.Load() > 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
-		fmt.Println(counted.requests.Load(), counted.most.Swap(0))
+		fmt.Println(counted.requests.Load(), counted.most.Swap(0), speed.slow())
 	}
 }
 
