@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"slices"
+	"strings"
 
 	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios"
@@ -26,7 +26,7 @@ func Assess(run *Run) Assessment {
 	res := Assessment{Verdict: v, Withheld: a.torn(), LimitedBy: a.limitedBy(v), Operations: []OperationResult{}, Thresholds: []ThresholdResult{}}
 	withheld := v.Status == Invalid || a.total.DroppedSaturation > 0 || res.Withheld != ""
 	for _, op := range a.ops {
-		r := op.result(withheld, a.grows(op))
+		r := op.result(withheld, a.grows(op), a.censored(op))
 		if res.Withheld != "" {
 			r.Tokens.Mean, r.Tokens.P99, r.Tokens.Max = nil, nil, nil
 		}
@@ -41,7 +41,8 @@ func Assess(run *Run) Assessment {
 		if res.Withheld == "" {
 			r.Value = a.figure(t, res.Quotas, withheld)
 		}
-		r.Passed = r.Value != nil && t.Holds(*r.Value)
+		r.AtLeast = r.Value != nil && *r.Value >= a.censoredFrom(t)
+		r.Passed = r.Value != nil && t.Holds(*r.Value) && !(r.AtLeast && strings.HasPrefix(t.Op, "<"))
 		if r.Value != nil {
 			r.Margin = a.margin(t)
 		}
@@ -60,25 +61,28 @@ func Assess(run *Run) Assessment {
 // a launch at a lower rate than the quotas do that bind above the run's; "" of other
 // thresholds.
 func (a *analysis) missed(v Verdict, t scenarios.Threshold, r ThresholdResult) string {
-	times := []string{"p50", "p90", "p95", "p99", "p999", "mean", "max"}
-	if v.Status != Valid || r.Passed || r.Value == nil || !slices.Contains(times, t.Metric) {
+	if v.Status != Valid || r.Passed || r.Value == nil || !ofResponses(t) {
 		return ""
 	}
-	return fmt.Sprintf("; %s is missed already at up to %s: it was %s", t.Text, a.rate(peakRate(a.run.Manifest.Loads)), unit.HumanSeconds(*r.Value))
+	was := unit.HumanSeconds(*r.Value)
+	if r.AtLeast {
+		was += " or more"
+	}
+	return fmt.Sprintf("; %s is missed already at up to %s: it was %s", t.Text, a.rate(peakRate(a.run.Manifest.Loads)), was)
 }
 
 // result returns what the operation did in the measured stages, in which its
-// response times may have grown.
-func (op *operation) result(withheld, grows bool) OperationResult {
+// response times may have grown, and are censored from some seconds on.
+func (op *operation) result(withheld, grows bool, censored float64) OperationResult {
 	m := &op.measured
 	r := OperationResult{
 		Load: op.Load, Name: op.Name,
 		Planned: m.Planned, Sent: m.Sent, Dropped: m.Dropped(), NotDue: m.NotDue,
 		Completed: m.Completed(), TimedOut: m.TimedOut, GeneratorErrors: m.GeneratorErrors, Unfinished: m.Unfinished,
 		OK: m.OK, Throttled: m.Throttled, Failed: m.Failed, Rejected: m.Rejected, Unclassified: m.Unclassified,
-		ResponseTime: op.responseTime(withheld, grows),
-		ServiceTime:  times(op.distribution(measure.ServiceTimes), withheld),
-		Lag:          times(op.distribution(measure.Lags), false), // it is the evidence
+		ResponseTime: op.responseTime(withheld, grows, censored),
+		ServiceTime:  times(op.distribution(measure.ServiceTimes), withheld, never),
+		Lag:          times(op.distribution(measure.Lags), false, never), // it is the evidence
 		Reasons:      maps.Clone(m.Reasons),
 	}
 	if op.all.TokensN > 0 {
@@ -96,21 +100,30 @@ func (op *operation) result(withheld, grows bool) OperationResult {
 	return r
 }
 
-// times summarises a distribution of microseconds.
-func times(d *measure.Distribution, withheld bool) Times {
+// times summarises a distribution of microseconds, which is censored from some
+// seconds on.
+func times(d *measure.Distribution, withheld bool, censored float64) Times {
 	t := Times{N: d.N()}
 	if t.N == 0 {
 		return t
 	}
 	t.Max = new(d.Max() / 1e6)
-	if withheld {
-		return t
-	}
-	t.Mean = new(d.Mean() / 1e6)
-	for i, into := range []**float64{&t.P50, &t.P90, &t.P95, &t.P99, &t.P999} {
-		if p := percentiles[i].p; stats.Earned(t.N, p) {
-			*into = new(d.Quantile(p) / 1e6)
+	if !withheld {
+		t.Mean = new(d.Mean() / 1e6)
+		if censored < never {
+			t.AtLeast = append(t.AtLeast, "mean")
 		}
+		for i, into := range []**float64{&t.P50, &t.P90, &t.P95, &t.P99, &t.P999} {
+			if k := percentiles[i]; stats.Earned(t.N, k.p) {
+				*into = new(d.Quantile(k.p) / 1e6)
+				if **into >= censored {
+					t.AtLeast = append(t.AtLeast, k.name)
+				}
+			}
+		}
+	}
+	if *t.Max >= censored {
+		t.AtLeast = append(t.AtLeast, "max")
 	}
 	return t
 }
@@ -158,7 +171,7 @@ func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld 
 			}
 		}
 	}
-	whole := times(response, withheld)
+	whole := times(response, withheld, never)
 	switch t.Metric {
 	case "p50":
 		return whole.P50

@@ -79,6 +79,10 @@ type Times struct {
 	P99  *float64 `json:"p99"`
 	P999 *float64 `json:"p999"`
 	Max  *float64 `json:"max"`
+	// AtLeast names those of the figures above ("mean", "p50" to "p999", "max") that
+	// are no more than lower bounds, because requests timed out whose answers would
+	// have come later. They have no interval.
+	AtLeast []string `json:"at_least,omitempty"`
 	// The percentiles above are of this run. Intervals holds, by name ("p50" to
 	// "p999"), the 95 % interval of the service's own, for a run of this load that
 	// never ended, where n_eff(1-p) >= 20: n_eff is how many independent answers
@@ -227,9 +231,12 @@ type SpillOver struct {
 
 // ThresholdResult is one threshold of the scenario and whether the run met it.
 // Value is nil where the run does not say; such a threshold is not passed.
+// AtLeast says that requests timed out, so that Value is a lower bound of what it
+// would have been, which can't keep below anything.
 type ThresholdResult struct {
 	Expression string   `json:"expression"`
 	Value      *float64 `json:"value"`
+	AtLeast    bool     `json:"at_least,omitempty"`
 	Passed     bool     `json:"passed"`
 	// Margin is of an upper bound of one operation's percentile: how surely the
 	// service itself keeps it.

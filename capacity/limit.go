@@ -85,12 +85,19 @@ func (a *analysis) limitedBy(v Verdict) LimitedBy {
 	}
 	throttle := a.loss("throttled", a.total.Sent, func(r *measure.Row) int64 { return r.Throttled })
 	network := a.loss("lost connections", a.total.Sent, func(r *measure.Row) int64 {
-		return reasonCount(r, func(reason string) bool { return slices.Contains(networkReasons, reason) })
+		return lost(r)
 	})
 	timeouts := a.loss("timed out", a.total.Sent, func(r *measure.Row) int64 { return r.TimedOut })
-	broken := a.loss("failed in the server", a.total.Sent, func(r *measure.Row) int64 {
-		return reasonCount(r, func(reason string) bool { return strings.HasPrefix(reason, "HTTP 5") || reason == "body cut" })
-	})
+	broken := a.loss("failed in the server", a.total.Sent, func(r *measure.Row) int64 { return r.Failed - lost(r) })
+	// Refused callers and answers that are none may be anybody's doing.
+	for _, odd := range []loss{
+		a.loss("rejected", a.total.Sent, func(r *measure.Row) int64 { return r.Rejected }),
+		a.loss("no GraphQL answer", a.total.Sent, func(r *measure.Row) int64 { return r.Unclassified }),
+	} {
+		if odd.share > limitShare {
+			unclear = append(unclear, odd.text)
+		}
+	}
 	full := a.loss("dropped at the in-flight limit", a.total.Planned, func(r *measure.Row) int64 { return r.DroppedSaturation })
 	backend := claim{ByBackend, timeouts.share + broken.share, texts(timeouts, broken)}
 	// A limit that was reached while answers came as fast as ever was set too low
@@ -146,7 +153,7 @@ func (a *analysis) limitedBy(v Verdict) LimitedBy {
 	}
 	if who == ByUnknown {
 		evidence = append(unclear, evidence...)
-		if reason := a.commonReason(); len(evidence) == 0 && reason != "" {
+		if reason := a.commonReason(); a.total.OK == 0 && reason != "" {
 			evidence = append(evidence, fmt.Sprintf("no ok answer, mostly %s", reason))
 		}
 	}
@@ -193,10 +200,10 @@ func (a *analysis) loss(what string, of int64, n func(r *measure.Row) int64) los
 	return loss{share, fmt.Sprintf("%s: %s of %s (%s), first in second %s, most in second %s", what, count(total), count(of), unit.HumanShare(share), count(int64(first)), count(int64(most)))}
 }
 
-// reasonCount counts a row's failed answers with the given reasons.
-func reasonCount(r *measure.Row, of func(reason string) bool) (n int64) {
+// lost counts a row's requests that failed for a reason of the network's.
+func lost(r *measure.Row) (n int64) {
 	for reason, k := range r.Reasons {
-		if rest, failed := strings.CutPrefix(reason, "failed "); failed && of(rest) {
+		if rest, failed := strings.CutPrefix(reason, "failed "); failed && slices.Contains(networkReasons, rest) {
 			n += k
 		}
 	}

@@ -66,6 +66,9 @@ func TestLimitedBy(t *testing.T) {
 		{"refused connections", spike(from(10*time.Second, refused)).run, capacity.ByNetwork, "lost connections"},
 		{"a server that queues", spike(queue(8 * time.Millisecond)).run, capacity.ByBackend, "in flight"},
 		{"a server that fails", spike(from(25*time.Second, bad)).run, capacity.ByBackend, "failed in the server"},
+		{"resolvers that fail, with status 200", spike(from(25*time.Second, answer{outcome: measure.Failed, reason: "Lambda:Unhandled", tokens: 1, service: 60 * time.Millisecond})).run, capacity.ByBackend, "failed in the server"},
+		{"callers that are refused in part", spike(from(25*time.Second, answer{outcome: measure.Rejected, reason: "HTTP 403", tokens: measure.NoTokens})).run, capacity.ByUnknown, "rejected: "},
+		{"answers that are no GraphQL in part", spike(from(25*time.Second, answer{outcome: measure.Unclassified, reason: "not JSON", tokens: measure.NoTokens})).run, capacity.ByUnknown, "no GraphQL answer: "},
 		{"a server that doesn't answer", spike(from(25*time.Second, answer{outcome: measure.TimedOut, tokens: measure.NoTokens, service: 30 * time.Second})).run, capacity.ByBackend, "timed out"},
 		{"a queue at the in-flight limit", func() *capacity.Run {
 			w := spike(queue(8 * time.Millisecond))

@@ -48,10 +48,11 @@ const resolution = 1.0 / 1024
 //
 // The unit is the step of the record, a second or a few, and not the answer:
 // slow answers come together. Each step's histogram gives how many answers lay
-// above the run's percentile. Where response times grow, they say nothing of it.
-func (op *operation) responseTime(withheld, grows bool) Times {
+// above the run's percentile. Where response times grow, they say nothing of it, and
+// where they are censored nothing of how far an interval would reach.
+func (op *operation) responseTime(withheld, grows bool, censored float64) Times {
 	d := op.distribution(measure.ResponseTimes)
-	t := times(d, withheld)
+	t := times(d, withheld, censored)
 	if withheld || t.N == 0 {
 		return t
 	}
@@ -86,6 +87,9 @@ func (op *operation) responseTime(withheld, grows bool) Times {
 		if worth == 0 {
 			break
 		}
+		if slices.Contains(t.AtLeast, k.name) {
+			continue
+		}
 		if more := seconds * (max(times, stats.Precise/(1-k.p)/(least*float64(t.N))) - 1); more > 0 {
 			if t.NeedsSeconds == nil {
 				t.NeedsSeconds = make(map[string]float64)
@@ -93,7 +97,7 @@ func (op *operation) responseTime(withheld, grows bool) Times {
 			t.NeedsSeconds[k.name] = math.Ceil(more)
 			continue
 		}
-		if low, high, ok := stats.QuantileInterval(worth*float64(t.N), k.p); ok {
+		if low, high, ok := stats.QuantileInterval(worth*float64(t.N), k.p); ok && d.Quantile(high)/1e6 < censored {
 			if t.Intervals == nil {
 				t.Intervals = make(map[string]Range)
 			}
@@ -121,7 +125,7 @@ func (a *analysis) margin(t scenarios.Threshold) *Margin {
 			of = op
 		}
 	}
-	if of == nil || a.grows(of) {
+	if of == nil || a.grows(of) || t.Value >= a.censored(of) {
 		return nil
 	}
 	p := percentiles[k].p

@@ -183,6 +183,12 @@ func banner(run *capacity.Run, a capacity.Assessment) *Banner {
 	return b
 }
 
+// atLeast stands before a figure that is a lower bound, which timedOut explains.
+const (
+	atLeast  = "≥ "
+	timedOut = "at least: requests timed out, whose answers would have come later"
+)
+
 func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 	s := Section{ID: "operations", Title: "Operations"}
 	if len(a.Operations) == 0 {
@@ -224,16 +230,19 @@ func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 		}{{"response", o.ResponseTime}, {"service", o.ServiceTime}, {"lag", o.Lag}} {
 			row := []Cell{{Text: o.Name}, {Text: k.name}, {Text: whole(k.t.N)}}
 			for _, x := range []struct {
-				name string // "" for the mean and the maximum
-				p    float64
+				name string
+				p    float64 // 0 for the mean and the maximum
 				v    *float64
-			}{{"", 0, k.t.Mean}, {"p50", 0.5, k.t.P50}, {"p90", 0.9, k.t.P90}, {"p95", 0.95, k.t.P95}, {"p99", 0.99, k.t.P99}, {"p999", 0.999, k.t.P999}, {"", 0, k.t.Max}} {
+			}{{"mean", 0, k.t.Mean}, {"p50", 0.5, k.t.P50}, {"p90", 0.9, k.t.P90}, {"p95", 0.95, k.t.P95}, {"p99", 0.99, k.t.P99}, {"p999", 0.999, k.t.P999}, {"max", 0, k.t.Max}} {
 				switch {
 				case x.v != nil:
 					c := Cell{Text: unit.HumanSeconds(*x.v), Sub: precision(k.t, x.name, *x.v)}
 					precise = precise || c.Sub != ""
+					if slices.Contains(k.t.AtLeast, x.name) {
+						c.Text, c.Notes = atLeast+c.Text, []int{latency.note(timedOut)}
+					}
 					if k.t.Grows && x.p > 0 {
-						c.Sub, c.Notes = "n/a", []int{latency.note("response times still grew while the rate was held, so the percentile is of this run only, and no longer run tells the service's own")}
+						c.Sub, c.Notes = "n/a", append(c.Notes, latency.note("response times still grew while the rate was held, so the percentile is of this run only, and no longer run tells the service's own"))
 					}
 					row = append(row, c)
 				case k.t.N == 0:
@@ -260,7 +269,11 @@ func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 	if precise {
 		s.Blocks = append(s.Blocks, Text("Under a percentile stands the 95 % interval of the service's own, in the same unit, or after a + how much longer the same load must run to tell it."))
 	}
-	text := "Response time counts from the instant a request should have been sent and covers ok answers; service time counts from its actual sending and covers every completed request; lag is the time between the two. Stages with measure: false are left out."
+	covered := "ok answers"
+	if slices.ContainsFunc(a.Operations, func(o capacity.OperationResult) bool { return o.TimedOut > 0 }) {
+		covered += " and, up to when they were given up, requests that timed out"
+	}
+	text := "Response time counts from the instant a request should have been sent and covers " + covered + "; service time counts from its actual sending and covers every completed request; lag is the time between the two. Stages with measure: false are left out."
 	if none := latency.dropEmpty(notEarned); len(none) > 0 {
 		for i, name := range none {
 			var more float64 // until the last operation's is known
@@ -408,6 +421,9 @@ func thresholdValue(run *capacity.Run, r capacity.ThresholdResult) string {
 	m, _ := threshold(run, r.Expression)
 	switch m.Metric {
 	case "p50", "p90", "p95", "p99", "p999", "mean", "max":
+		if r.AtLeast {
+			return atLeast + unit.HumanSeconds(*r.Value)
+		}
 		return unit.HumanSeconds(*r.Value)
 	case "errors", "throttled", "dropped", "headroom", "utilization":
 		return unit.HumanShare(*r.Value)

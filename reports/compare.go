@@ -92,9 +92,12 @@ func sideBySide(name string, c comparison.Comparison) pairs {
 }
 
 func (t pairs) pair(name, figure string, f comparison.Figure, print func(float64) string) {
-	cell := func(v *float64) Cell {
-		if v == nil || !finite(*v) {
+	cell := func(v *float64, least bool) Cell {
+		switch {
+		case v == nil || !finite(*v):
 			return Cell{Text: "n/a", Tone: Faint, Notes: []int{t.note("the run does not give it")}}
+		case least:
+			return Cell{Text: atLeast + print(*v), Notes: []int{t.note(timedOut)}}
 		}
 		return Cell{Text: print(*v)}
 	}
@@ -102,7 +105,7 @@ func (t pairs) pair(name, figure string, f comparison.Figure, print func(float64
 	if f.Ratio != nil && finite(*f.Ratio) {
 		ratio.Text = unit.Human(*f.Ratio) + "x"
 	}
-	t.Rows = append(t.Rows, []Cell{{Text: name}, {Text: figure}, cell(f.A), cell(f.B), ratio})
+	t.Rows = append(t.Rows, []Cell{{Text: name}, {Text: figure}, cell(f.A, f.AtLeastA), cell(f.B, f.AtLeastB), ratio})
 }
 
 // none reports whether neither run has any of a class.

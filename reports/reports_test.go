@@ -616,3 +616,26 @@ func TestGrowingShowsNoRunLength(t *testing.T) {
 		}
 	}
 }
+
+// Figures that timed-out requests decide are shown as the least they can be.
+func TestTimedOutIsShownAsAtLeast(t *testing.T) {
+	run, a := premiere()
+	for format, text := range render(t, run, a) {
+		if strings.Contains(text, "≥") || strings.Contains(text, "at_least") {
+			t.Fatalf("%s of a run without timeouts has a lower bound:\n%s", format, text)
+		}
+	}
+	o := &a.Operations[0]
+	o.TimedOut, o.ResponseTime.Max, o.ResponseTime.AtLeast = 1, new(30.0), []string{"max"}
+	run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "max < 1h", Metric: "max", Op: "<", Value: 3600}}
+	a.Thresholds = []capacity.ThresholdResult{{Expression: "max < 1h", Value: new(30.0), AtLeast: true}}
+	texts := render(t, run, a)
+	for _, want := range []string{"≥ 30.0 s", "at least: requests timed out", "and, up to when they were given up, requests that timed out", "threshold missed: max < 1h, it was ≥ 30.0 s"} {
+		if !strings.Contains(strings.Join(strings.Fields(texts["terminal"]), " "), want) {
+			t.Errorf("%q is missing:\n%s", want, texts["terminal"])
+		}
+	}
+	if n := strings.Count(texts["terminal"], "≥"); n != 3 {
+		t.Errorf("%d lower bounds, want those of the maximum and of the threshold, at the top and in its table:\n%s", n, texts["terminal"])
+	}
+}

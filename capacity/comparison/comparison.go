@@ -41,11 +41,13 @@ type Side struct {
 }
 
 // Figure is one figure of both runs. A side is nil where its run doesn't say,
-// and Ratio, B over A, where either is nil or A is 0.
+// and Ratio, B over A, where either is nil or only a lower bound, or A is 0.
 type Figure struct {
-	A     *float64 `json:"a"`
-	B     *float64 `json:"b"`
-	Ratio *float64 `json:"ratio"`
+	A        *float64 `json:"a"`
+	B        *float64 `json:"b"`
+	Ratio    *float64 `json:"ratio"`
+	AtLeastA bool     `json:"at_least_a,omitempty"` // requests timed out: A is a lower bound
+	AtLeastB bool     `json:"at_least_b,omitempty"`
 }
 
 // Quota is one quota that at least one of the runs knows.
@@ -200,17 +202,23 @@ func pair(a, b *capacity.OperationResult) Operation {
 		return each(func(o *result) *float64 { return ratio(float64(of(o)), float64(o.Sent)) })
 	}
 	distribution := func(of func(*result) *capacity.Times) Times {
-		p := func(value func(*capacity.Times) *float64) Figure {
-			return each(func(o *result) *float64 { return value(of(o)) })
+		p := func(name string, value func(*capacity.Times) *float64) Figure {
+			f := each(func(o *result) *float64 { return value(of(o)) })
+			f.AtLeastA = a != nil && slices.Contains(of(a).AtLeast, name)
+			f.AtLeastB = b != nil && slices.Contains(of(b).AtLeast, name)
+			if f.AtLeastA || f.AtLeastB {
+				f.Ratio = nil
+			}
+			return f
 		}
 		return Times{
-			Mean: p(func(t *capacity.Times) *float64 { return t.Mean }),
-			P50:  p(func(t *capacity.Times) *float64 { return t.P50 }),
-			P90:  p(func(t *capacity.Times) *float64 { return t.P90 }),
-			P95:  p(func(t *capacity.Times) *float64 { return t.P95 }),
-			P99:  p(func(t *capacity.Times) *float64 { return t.P99 }),
-			P999: p(func(t *capacity.Times) *float64 { return t.P999 }),
-			Max:  p(func(t *capacity.Times) *float64 { return t.Max }),
+			Mean: p("mean", func(t *capacity.Times) *float64 { return t.Mean }),
+			P50:  p("p50", func(t *capacity.Times) *float64 { return t.P50 }),
+			P90:  p("p90", func(t *capacity.Times) *float64 { return t.P90 }),
+			P95:  p("p95", func(t *capacity.Times) *float64 { return t.P95 }),
+			P99:  p("p99", func(t *capacity.Times) *float64 { return t.P99 }),
+			P999: p("p999", func(t *capacity.Times) *float64 { return t.P999 }),
+			Max:  p("max", func(t *capacity.Times) *float64 { return t.Max }),
 		}
 	}
 	op := Operation{

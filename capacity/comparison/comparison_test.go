@@ -152,3 +152,22 @@ func TestCompareSharedNames(t *testing.T) {
 		t.Errorf("%+v", c.Operations)
 	}
 }
+
+// What timed-out requests decide is a lower bound on its side, and has no ratio.
+func TestCompareTimedOut(t *testing.T) {
+	a := steady("before", "viewers", 10, 1, 2*time.Second, false)
+	b := steady("after", "viewers", 10, 1, 20*time.Millisecond, false)
+	a.Manifest.Loads[0].Timeout, b.Manifest.Loads[0].Timeout = 2, 2
+	a.Rows.Edit(func(rows []measure.Row) []measure.Row {
+		for i := range rows {
+			rows[i].TimedOut, rows[i].OK = rows[i].OK, 0
+		}
+		return rows
+	})
+	times := comparison.Compare(a, b).Operations[0].ResponseTime
+	for name, f := range map[string]comparison.Figure{"mean": times.Mean, "p50": times.P50, "max": times.Max} {
+		if f.A == nil || *f.A < 1.99 || f.B == nil || !f.AtLeastA || f.AtLeastB || f.Ratio != nil {
+			t.Errorf("%s: got %+v, want a lower bound against a figure", name, f)
+		}
+	}
+}

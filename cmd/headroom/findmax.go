@@ -275,7 +275,7 @@ func judge(m capacity.Manifest, a capacity.Assessment) (search.Result, string) {
 		case t.Value == nil:
 			unknown = append(unknown, t.Expression)
 		case !t.Passed:
-			missed = append(missed, bounded(bound)+" "+figure(bound, t.Value))
+			missed = append(missed, bounded(bound)+" "+figure(bound, t))
 		}
 	}
 	checks := strings.Join(why, "; ")
@@ -306,11 +306,14 @@ func bounded(t scenarios.Threshold) string {
 	return t.Metric + "(" + t.Of + ")"
 }
 
-// figure prints a value of what a threshold bounds.
-func figure(t scenarios.Threshold, v *float64) string {
+// figure prints what became of what a threshold bounds.
+func figure(t scenarios.Threshold, r capacity.ThresholdResult) string {
+	v := r.Value
 	switch {
 	case v == nil:
 		return "n/a"
+	case r.AtLeast:
+		return "at least " + unit.HumanSeconds(*v)
 	case t.Metric == "tokens":
 		return unit.Human(*v)
 	case t.Metric == "binds_at":
@@ -376,7 +379,7 @@ func (m *maximum) print(a app, dir string) {
 	for _, t := range m.Trials {
 		cells := []string{t.Record, unit.Human(t.Rate) + "/s", string(t.Phase), string(t.Result), string(t.Verdict)}
 		for i, r := range t.Thresholds {
-			cells = append(cells, figure(m.bounds[i], r.Value))
+			cells = append(cells, figure(m.bounds[i], r))
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}

@@ -1,0 +1,97 @@
+package capacity_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
+)
+
+// gaveUp is a run of 60 s with 40 answers a second, of which one in so many isn't there
+// when the timeout of 500 ms is over. The answers take 10 ms.
+func gaveUp(oneIn int) *capacity.Run {
+	n := 0
+	timedOut := func() bool { n++; return n%oneIn == 0 }
+	run := answered(60, 40, time.Second, func(int) time.Duration {
+		if timedOut() {
+			return 500*time.Millisecond + 80*time.Microsecond
+		}
+		return 10 * time.Millisecond
+	})
+	n = 0
+	run.Rows.Edit(func(rows []measure.Row) []measure.Row {
+		for i := range rows {
+			for range 40 {
+				if timedOut() {
+					rows[i].OK--
+					rows[i].TimedOut++
+				}
+			}
+		}
+		return rows
+	})
+	run.Manifest.Loads = []capacity.Load{{Name: "l", Timeout: 0.5, Operations: []capacity.Operation{{Name: "o"}}}}
+	return run
+}
+
+// A request that timed out would have taken nobody knows how long. Figures that it
+// decides are lower bounds: they have no interval and keep below no threshold. Those
+// below are as they are.
+func TestTimedOutIsAtLeast(t *testing.T) {
+	run := gaveUp(11) // 9.1 %
+	run.Manifest.Scenario.Thresholds = []scenarios.Threshold{
+		{Text: "p99 < 2s", Metric: "p99", Op: "<", Value: 2},
+		{Text: "p95(o) <= 600ms", Metric: "p95", Of: "o", Op: "<=", Value: 0.6},
+		{Text: "max < 1h", Metric: "max", Op: "<", Value: 3600},
+		{Text: "mean < 1s", Metric: "mean", Op: "<", Value: 1},
+		{Text: "p99 < 400ms", Metric: "p99", Op: "<", Value: 0.4},
+		{Text: "p50 < 20ms", Metric: "p50", Op: "<", Value: 0.02},
+		{Text: "p90 < 2s", Metric: "p90", Op: "<", Value: 2},
+		{Text: "p99 > 400ms", Metric: "p99", Op: ">", Value: 0.4},
+		{Text: "errors < 10%", Metric: "errors", Op: "<", Value: 0.1},
+	}
+	a := capacity.Assess(run)
+	times := a.Operations[0].ResponseTime
+	if want := []string{"mean", "p95", "p99", "max"}; !slices.Equal(times.AtLeast, want) {
+		t.Errorf("lower bounds are %v, want %v", times.AtLeast, want)
+	}
+	if at := slices.Sorted(maps.Keys(times.Intervals)); !slices.Equal(at, []string{"p50"}) {
+		t.Errorf("%v have an interval, that of p90 would end among requests that timed out", at)
+	}
+	for i, want := range []struct{ atLeast, passed bool }{
+		{true, false},
+		{true, false},
+		{true, false},
+		{true, false},
+		{true, false},
+		{false, true},
+		{false, true},
+		{true, true},
+		{false, true},
+	} {
+		got := a.Thresholds[i]
+		if got.AtLeast != want.atLeast || got.Passed != want.passed {
+			t.Errorf("%s: at least %v and passed %v, want %+v", got.Expression, got.AtLeast, got.Passed, want)
+		}
+		if i < 2 && got.Margin != nil {
+			t.Errorf("%s: has a margin, %+v", got.Expression, *got.Margin)
+		}
+	}
+	if service := a.Operations[0].ServiceTime; service.AtLeast != nil {
+		t.Errorf("service times don't count requests that timed out, and %v are lower bounds", service.AtLeast)
+	}
+
+	few := capacity.Assess(gaveUp(600)).Operations[0].ResponseTime
+	if want := []string{"mean", "max"}; !slices.Equal(few.AtLeast, want) {
+		t.Errorf("of one timeout in 600, lower bounds are %v, want %v", few.AtLeast, want)
+	}
+	none := answered(60, 40, time.Second, func(int) time.Duration { return 501 * time.Millisecond })
+	none.Manifest.Loads = []capacity.Load{{Name: "l", Timeout: 0.5, Operations: []capacity.Operation{{Name: "o"}}}}
+	if got := capacity.Assess(none).Operations[0].ResponseTime; got.AtLeast != nil {
+		t.Errorf("without a timeout, %v are lower bounds", got.AtLeast)
+	}
+}
