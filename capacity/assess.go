@@ -1,9 +1,10 @@
 package capacity
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
-	"math"
+	"slices"
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity/stats"
@@ -24,7 +25,8 @@ func Assess(run *Run) Assessment {
 	a := analyse(run)
 	v := a.verdict()
 	res := Assessment{Verdict: v, Withheld: a.torn(), LimitedBy: a.limitedBy(v), Operations: []OperationResult{}, Thresholds: []ThresholdResult{}}
-	withheld := v.Status == Invalid || a.total.DroppedSaturation > 0 || res.Withheld != ""
+	// What was dropped or given up would have come late, and is missing from all times.
+	withheld := v.Status == Invalid || a.total.DroppedSaturation > 0 || a.total.Unfinished > 0 || res.Withheld != ""
 	for _, op := range a.ops {
 		r := op.result(withheld, a.grows(op), a.censored(op))
 		if res.Withheld != "" {
@@ -196,35 +198,43 @@ func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld 
 	case "tokens":
 		return ratio(r.TokensDone, r.TokensN)
 	case "rate":
-		return ratio(r.OK, int64(a.measuredSeconds(t.Of, seconds)))
+		if lasted := a.measuredTime(t.Of, seconds); lasted > 0 {
+			return new(float64(r.OK) / lasted)
+		}
 	}
 	return nil
 }
 
-// measuredSeconds returns how long the measured stages of the loads with the
-// operation ("" for all) lasted together in whole seconds; without profiles,
-// the seconds in which something was planned.
-func (a *analysis) measuredSeconds(operation string, planned secondSet) int {
-	var covered secondSet
+// measuredTime returns for how many seconds the measured stages of the loads with the
+// operation ("" for all) lasted together, as far as the run came; without profiles, the
+// seconds in which something was planned.
+func (a *analysis) measuredTime(operation string, planned secondSet) float64 {
+	end := never
+	if a.run.Manifest.State != Complete {
+		end = a.run.Length()
+	}
+	var stages []segment
 	for _, l := range a.run.Manifest.Loads {
-		for _, op := range l.Operations {
-			if operation != "" && op.Name != operation {
-				continue
-			}
-			for _, s := range l.segments() {
-				if !s.measured {
-					continue
-				}
-				for at := int(s.t0); at < int(math.Ceil(s.t1)); at++ {
-					covered.add(at)
-				}
+		if operation != "" && !slices.ContainsFunc(l.Operations, func(op Operation) bool { return op.Name == operation }) {
+			continue
+		}
+		for _, s := range l.segments() {
+			if s.measured && s.t0 < end {
+				stages = append(stages, s)
 			}
 		}
 	}
-	if covered.n == 0 {
-		covered = planned
+	slices.SortFunc(stages, func(x, y segment) int { return cmp.Compare(x.t0, y.t0) })
+	var covered, until float64
+	for _, s := range stages {
+		to := min(s.t1, end)
+		covered += max(0, to-max(s.t0, until))
+		until = max(until, to)
 	}
-	return covered.n
+	if covered == 0 {
+		return float64(planned.n)
+	}
+	return covered
 }
 
 // secondSet is a set of seconds of a run.

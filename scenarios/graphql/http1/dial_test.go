@@ -224,6 +224,16 @@ func TestTLS(t *testing.T) {
 	_, _, err := ask(t.Context(), client(t, Config{URL: u, TLS: &tls.Config{RootCAs: x509.NewCertPool()}}), post(t, u, ""), time.Minute)
 	failure(t, err, BadCertificate)
 
+	// With TLS 1.3 a server says that it wants a certificate when the client has shaken
+	// hands already.
+	strict := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request came") }))
+	strict.Config.ErrorLog = log.New(io.Discard, "", 0)
+	strict.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	strict.StartTLS()
+	defer strict.Close()
+	_, _, err = ask(t.Context(), client(t, Config{URL: mustURL(t, strict.URL), TLS: trusting(strict)}), post(t, mustURL(t, strict.URL), ""), time.Minute)
+	failure(t, err, Handshake)
+
 	plain, _ := serve(t, answering(small))
 	plain.Scheme = "https"
 	_, _, err = ask(t.Context(), client(t, Config{URL: plain}), post(t, plain, ""), time.Minute)

@@ -25,7 +25,7 @@ const (
 	ConnectTimeout                // the connection took longer than it may
 	ProxyRefused                  // the proxy made no connection
 	BadCertificate                // the server's certificate isn't to be trusted
-	Handshake                     // TLS was not agreed on
+	Handshake                     // TLS was not agreed on, or the server ended it with an alert
 	Reset                         // the server reset the connection
 	Closed                        // the server closed the connection before it answered
 	Cut                           // the server closed the connection within its answer
@@ -92,12 +92,12 @@ func FailureOf(err error) Failure {
 	var (
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
-		alert       tls.AlertError
+		alert       *net.OpError // of package tls: what the server said
 	)
 	switch {
 	case errors.As(err, &certificate):
 		return BadCertificate
-	case errors.As(err, &record), errors.As(err, &alert):
+	case errors.As(err, &record), errors.As(err, &alert) && alert.Op == "remote error":
 		return Handshake
 	}
 	return Broken
