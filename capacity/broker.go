@@ -24,6 +24,7 @@ type offsets struct {
 	partition    int
 	acknowledged int64
 	grown        int64
+	back         bool // whether its end was once seen further on than later
 }
 
 // offsets sets what the drivers had acknowledged against where the brokers say
@@ -35,11 +36,16 @@ func (a *analysis) offsets() (all []offsets, why string) {
 	}
 	m, end := &a.run.Manifest, a.run.Until()
 	acknowledged := map[key]float64{}
-	before, after := map[key]float64{}, map[key]float64{}
+	before, after, furthest := map[key]float64{}, map[key]float64{}, map[key]float64{}
+	back := map[key]bool{}
 	seen := false
 	for _, s := range a.run.Series {
 		k := key{s.Labels["topic"], s.Labels["partition"]}
 		for p := range s.Points.All() {
+			if s.Source == measure.KafkaBroker && s.Metric == measure.KafkaEnd {
+				back[k] = back[k] || p.Value < furthest[k]
+				furthest[k] = max(furthest[k], p.Value)
+			}
 			switch {
 			case s.Source == measure.KafkaClient && s.Metric == measure.KafkaAcknowledged:
 				acknowledged[k] += p.Value
@@ -70,7 +76,7 @@ func (a *analysis) offsets() (all []offsets, why string) {
 		if err != nil {
 			continue
 		}
-		all = append(all, offsets{k.topic, id, int64(acknowledged[k]), int64(to - from)})
+		all = append(all, offsets{k.topic, id, int64(acknowledged[k]), int64(to - from), back[k]})
 	}
 	slices.SortFunc(all, func(x, y offsets) int {
 		return cmp.Or(cmp.Compare(x.topic, y.topic), cmp.Compare(x.partition, y.partition))
@@ -169,8 +175,11 @@ func (a *analysis) brokerOffsets() Check {
 		return c
 	}
 	var acknowledged, grown, lost, excess int64
-	worst := ""
+	worst, back := "", ""
 	for _, o := range all {
+		if o.back && back == "" {
+			back = fmt.Sprintf("partition %d of %s", o.partition, o.topic)
+		}
 		acknowledged += o.acknowledged
 		grown += o.grown
 		if missing := o.acknowledged - o.grown; missing > 0 {
@@ -180,11 +189,20 @@ func (a *analysis) brokerOffsets() Check {
 			excess -= missing
 		}
 	}
-	both := fmt.Sprintf("%s acknowledged, end offsets of %d partitions grew by %s", count(acknowledged), len(all), count(grown))
+	ends := "the end offset of 1 partition"
+	if len(all) != 1 {
+		ends = fmt.Sprintf("end offsets of %d partitions", len(all))
+	}
+	both := fmt.Sprintf("%s acknowledged, %s grew by %s", count(acknowledged), ends, count(grown))
 	switch {
 	case lost > 0:
 		c.Status, c.Value = CheckFailed, fmt.Sprintf("%s: %s acknowledged records are missing (%s)", both, count(lost), worst)
-		if leader {
+		switch {
+		case back != "":
+			c.Blames = Inconclusive
+			c.Value += ", and the end of " + back + " went back"
+			c.Hint = "the topic was deleted and made anew while the load went on, or its leader lost records: repeat the run, and leave its topics alone"
+		case leader:
 			c.Blames = Inconclusive
 			c.Hint = "with acks: leader a record is lost where its leader fails before the followers have it: use acks: all"
 		}
@@ -211,12 +229,13 @@ type Lag struct {
 	Topic string `json:"topic"`
 	// Max and End are records behind, over all partitions: at most, at which
 	// second of the run, and at the last reading, which may lie after the load.
-	// They are nil where no reading had all partitions that the group has
-	// committed.
+	// They are nil where fewer than half of the readings had all partitions that hold
+	// records: of what a group has never committed, its lag is not known.
 	Max   *float64 `json:"max_records"`
 	MaxAt *float64 `json:"max_at"`
 	End   *float64 `json:"end_records"`
-	// MaxTime and EndTime are seconds behind. Nil: not known.
+	// MaxTime and EndTime are seconds behind. Nil: not known, of MaxTime at any
+	// reading of the lag.
 	MaxTime *float64 `json:"max_s"`
 	EndTime *float64 `json:"end_s"`
 	EndAt   *float64 `json:"end_at"`
@@ -229,21 +248,33 @@ type Lag struct {
 func Lags(run *Run) (all []Lag) {
 	a := &analysis{run: run}
 	for _, k := range a.observedGroups() {
-		lag, times := a.kafkaTrace(measure.KafkaLag, k.group, k.topic), a.kafkaTrace(measure.KafkaLagTime, k.group, k.topic)
+		lag := a.kafkaTrace(measure.KafkaLag, k.group, k.topic)
+		times := a.kafkaTraces(measure.KafkaLagTime, k.group, k.topic)[""] // of the whole topic
 		l := Lag{Group: k.group, Topic: k.topic, Readings: len(lag.at), Of: len(a.kafkaTrace(measure.KafkaEnd, "", k.topic).at)}
+		if 2*l.Readings < l.Of {
+			all = append(all, l)
+			continue
+		}
 		for i, v := range lag.value {
 			if l.Max == nil || v > *l.Max {
 				l.Max, l.MaxAt = new(v), new(lag.at[i])
 			}
 			l.End, l.EndAt = new(v), new(lag.at[i])
 		}
+		timed := 0
 		for i, v := range times.value {
+			if _, of := slices.BinarySearch(lag.at, times.at[i]); of {
+				timed++
+			}
 			if l.MaxTime == nil || v > *l.MaxTime {
 				l.MaxTime = new(v)
 			}
 			if l.EndAt != nil && times.at[i] == *l.EndAt {
 				l.EndTime = new(v)
 			}
+		}
+		if timed < l.Readings {
+			l.MaxTime = nil
 		}
 		all = append(all, l)
 	}

@@ -61,6 +61,10 @@ func TestBrokerOffsets(t *testing.T) {
 		{"all there", func(*Run) {}, Passed, Invalid, "3,000 acknowledged, end offsets of 2 partitions grew by 3,000"},
 		{"one is lost", func(r *Run) { r.move("1", -1) }, CheckFailed, Invalid, "1 acknowledged records are missing (partition 1 of views grew by 1,499 of 1,500)"},
 		{"one is lost, and another there in its place", func(r *Run) { r.move("1", -1); r.move("0", 1) }, CheckFailed, Invalid, "1 acknowledged records are missing"},
+		{"made anew", func(r *Run) {
+			of := map[string]string{"topic": "views", "partition": "1"}
+			r.add(measure.KafkaBroker, measure.KafkaEnd, of, r.Manifest.End.Add(2*time.Second), 7)
+		}, CheckFailed, Inconclusive, "(partition 1 of views grew by 7 of 1,500), and the end of partition 1 of views went back"},
 		{"one is lost after the leader's word", func(r *Run) {
 			r.move("1", -1)
 			r.Manifest.Loads[0].Operations[0].Record.Acks = "leader"
@@ -108,8 +112,40 @@ func TestLags(t *testing.T) {
 			run.add(measure.KafkaBroker, measure.KafkaLagTime, map[string]string{"group": "g", "topic": "views"}, at(s), float64(s))
 		}
 	}
-	want := []Lag{{Group: "g", Topic: "views", Max: new(15.0), MaxAt: new(1.0), End: new(10.0), EndAt: new(3.0), MaxTime: new(2.0), Readings: 3, Of: 4}}
+	want := []Lag{{Group: "g", Topic: "views", Max: new(15.0), MaxAt: new(1.0), End: new(10.0), EndAt: new(3.0), Readings: 3, Of: 4}}
 	if diff := cmp.Diff(want, Lags(run)); diff != "" {
 		t.Error(diff)
+	}
+	// How long it was at most is known where it is of every reading of the lag.
+	run.add(measure.KafkaBroker, measure.KafkaLagTime, map[string]string{"group": "g", "topic": "views"}, at(3), 1)
+	want[0].MaxTime, want[0].EndTime = new(2.0), new(1.0)
+	if diff := cmp.Diff(want, Lags(run)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What a group has never committed is no part of its lag that could be left out: the
+// lag is not known, but of a partition that holds nothing.
+func TestLagOfWhatIsNotCommitted(t *testing.T) {
+	for _, held := range []float64{0, 800} {
+		run := &Run{Manifest: Manifest{Start: noon}}
+		for s := range 10 {
+			at := noon.Add(time.Duration(s) * time.Second)
+			part := float64(s) / 9
+			for p, end := range []float64{900, held} {
+				run.add(measure.KafkaBroker, measure.KafkaEnd, map[string]string{"topic": "views", "partition": strconv.Itoa(p)}, at, end*part)
+			}
+			run.add(measure.KafkaBroker, measure.KafkaLag, map[string]string{"group": "g", "topic": "views", "partition": "0"}, at, 900*part)
+			if s == 0 || held == 0 {
+				run.add(measure.KafkaBroker, measure.KafkaLagTime, map[string]string{"group": "g", "topic": "views"}, at, float64(s))
+			}
+		}
+		want := []Lag{{Group: "g", Topic: "views", Readings: 1, Of: 10}}
+		if held == 0 {
+			want = []Lag{{Group: "g", Topic: "views", Readings: 10, Of: 10, Max: new(900.0), MaxAt: new(9.0), MaxTime: new(9.0), End: new(900.0), EndAt: new(9.0), EndTime: new(9.0)}}
+		}
+		if diff := cmp.Diff(want, Lags(run)); diff != "" {
+			t.Errorf("a partition that holds %v: %s", held, diff)
+		}
 	}
 }

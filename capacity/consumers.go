@@ -33,12 +33,23 @@ type ConsumerStage struct {
 	Produced *Estimate `json:"produced"` // by all that produce to the topic
 	Consumed *Estimate `json:"consumed"`
 	Growth   *Estimate `json:"growth"` // of the lag
+	// SetBack is whether the group's offsets went back in the stage, so that what it
+	// has committed tells nothing of what it takes: Consumed and Growth are nil.
+	SetBack bool `json:"set_back,omitempty"`
 }
 
 // waited reports whether records piled up in the stage, so that the group took as
 // many as it could.
 func (s ConsumerStage) waited() bool {
 	return s.Growth != nil && s.Consumed != nil && s.Produced != nil && s.Growth.Low > 0 && s.Growth.Value >= waits*s.Produced.Value
+}
+
+// KeptUp reports whether the group was seen to keep up with every stage. Where it is
+// false, and Service nil, nobody knows.
+func (c Consumer) KeptUp() bool {
+	return len(c.Stages) > 0 && !slices.ContainsFunc(c.Stages, func(s ConsumerStage) bool {
+		return s.Growth == nil || s.Produced == nil || s.Growth.Value >= waits*s.Produced.Value
+	})
 }
 
 // Behind returns the highest rate of a stage in which the group fell behind, in
@@ -110,19 +121,34 @@ func (a *analysis) kafkaTraces(metric, group, topic string) map[string]trace {
 }
 
 // kafkaTrace adds up a broker's series over a topic's partitions. Readings that
-// lack one are left out.
+// lack one are left out: of a group's, one that holds records of which the group
+// has committed nothing.
 func (a *analysis) kafkaTrace(metric, group, topic string) trace {
 	sums, seen := map[float64]float64{}, map[float64]int{}
 	partitions := a.kafkaTraces(metric, group, topic)
+	all := len(partitions)
 	for _, p := range partitions {
 		for i, at := range p.at {
 			sums[at] += p.value[i]
 			seen[at]++
 		}
 	}
+	if group != "" {
+		for name, end := range a.kafkaTraces(measure.KafkaEnd, "", topic) {
+			read, there := partitions[name]
+			if !there {
+				all++
+			}
+			for i, at := range end.at {
+				if _, found := slices.BinarySearch(read.at, at); !found && end.value[i] == 0 {
+					seen[at]++ // nothing was ever there to commit
+				}
+			}
+		}
+	}
 	var t trace
 	for _, at := range slices.Sorted(maps.Keys(sums)) {
-		if seen[at] == len(partitions) {
+		if seen[at] == all {
 			t.at, t.value = append(t.at, at), append(t.value, sums[at])
 		}
 	}
@@ -142,6 +168,16 @@ func (t trace) within(from, to float64) trace {
 	i, _ := slices.BinarySearch(t.at, from)
 	j, _ := slices.BinarySearch(t.at, to)
 	return trace{t.at[i:j], t.value[i:j]}
+}
+
+// falls reports whether t ever goes down.
+func (t trace) falls() bool {
+	for i := range t.value {
+		if i > 0 && t.value[i] < t.value[i-1] {
+			return true
+		}
+	}
+	return false
 }
 
 // slope returns how fast t grows, by a robust line; nil where it was read too
@@ -199,6 +235,7 @@ func (a *analysis) keptUp(c *Consumer, lag trace) {
 		return
 	}
 	produced, consumed := a.kafkaTrace(measure.KafkaEnd, "", c.Topic), a.kafkaTrace(measure.KafkaCommitted, c.Group, c.Topic)
+	commits := a.kafkaTraces(measure.KafkaCommitted, c.Group, c.Topic)
 	load := a.run.Manifest.Loads[i]
 	calm := math.Inf(1) // the lowest rate that the load held
 	var longest float64
@@ -213,6 +250,9 @@ func (a *analysis) keptUp(c *Consumer, lag trace) {
 		stage := ConsumerStage{
 			Name: s.Name, From: from, To: at,
 			Produced: produced.within(from, at).slope(), Consumed: consumed.within(from, at).slope(), Growth: lag.within(from, at).slope(),
+		}
+		if stage.SetBack = slices.ContainsFunc(slices.Collect(maps.Values(commits)), func(t trace) bool { return t.within(from, at).falls() }); stage.SetBack {
+			stage.Consumed, stage.Growth = nil, nil
 		}
 		c.Stages = append(c.Stages, stage)
 		if stage.Produced != nil && s.To > 0 {

@@ -2,6 +2,7 @@ package capacity_test
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -101,6 +102,34 @@ func TestConsumers(t *testing.T) {
 		if got.Drain.Time == nil || math.Abs(*got.Drain.Time/want-1) > 0.1 || *got.Drain.Low > want*1.1 || got.Drain.High != nil && *got.Drain.High < want*0.9 {
 			t.Errorf("%+v: drain is %+v, want %v", c, got.Drain, want)
 		}
+	}
+}
+
+// A group that has committed only some of what it lags behind on, or whose offsets were
+// set back, is said neither to keep up nor to fall behind.
+func TestConsumersNotKnown(t *testing.T) {
+	partly, back := spike(68, 135, 90), spike(68, 135, 90)
+	partly.Series = slices.DeleteFunc(partly.Series, func(s measure.Series) bool { return s.Labels["group"] != "" && s.Labels["partition"] == "2" })
+	for i := range back.Series {
+		s := &back.Series[i]
+		if at := s.Points.Slice()[0].At.Sub(midday); s.Metric == measure.KafkaCommitted && at > 100*time.Second && at < 103*time.Second {
+			changePoints(s, func(_ int, p *measure.Point) { p.Value = 0 })
+		}
+	}
+	for name, run := range map[string]*capacity.Run{"committed in part": partly, "set back": back} {
+		a := capacity.Assess(run)
+		high := func(c capacity.Consumer) capacity.ConsumerStage { return c.Stages[1] }
+		for _, c := range a.Consumers {
+			if h := high(c); c.Service != nil || c.Drain != nil || c.KeptUp() || h.Growth != nil || h.Consumed != nil || h.Produced == nil || h.SetBack != (name == "set back") || strings.Contains(a.FirstToBindReason, "falls behind") {
+				t.Errorf("%s: %+v; %s", name, c, a.FirstToBindReason)
+			}
+		}
+		if name == "set back" && len(a.Consumers) == 0 {
+			t.Errorf("%s: the group is not told of", name)
+		}
+	}
+	if c := capacity.Assess(spike(68, 135, 200)).Consumers[0]; !c.KeptUp() {
+		t.Errorf("a group that keeps up: %+v", c)
 	}
 }
 

@@ -40,9 +40,12 @@ const (
 // from the run's start on, until what had waited was worked off.
 type kafkaUse struct {
 	seconds int
-	// By broker and by partition, which the names of partitions say with their
-	// topic.
-	bytes, requests, records map[string][]float64
+	lasted  int // whole seconds of the run, at least one
+	// By broker.
+	bytes, requests map[string][]float64
+	// By partition, which the names say with their topic. What was written to a
+	// partition is bytes of record batches, those of a broker are of whole requests.
+	records, written map[string][]float64
 
 	throttles map[string]int64 // answers of a broker that asked to wait
 	longest   float64          // of these waits, in seconds
@@ -57,7 +60,8 @@ type kafkaUse struct {
 func (a *analysis) kafka(loads []string) *kafkaUse {
 	var seen []measure.Series
 	u := &kafkaUse{
-		bytes: map[string][]float64{}, requests: map[string][]float64{}, records: map[string][]float64{},
+		lasted: max(1, int(math.Round(a.run.Length()))),
+		bytes:  map[string][]float64{}, requests: map[string][]float64{}, records: map[string][]float64{}, written: map[string][]float64{},
 		throttles: map[string]int64{}, waiting: map[int]bool{},
 	}
 	second := func(p measure.Point) int { return int(max(0, p.At.Sub(a.run.Manifest.Start)) / time.Second) }
@@ -99,6 +103,8 @@ func (a *analysis) kafka(loads []string) *kafkaUse {
 				add(u.requests, broker)
 			case measure.KafkaAcknowledged:
 				add(u.records, partition)
+			case measure.KafkaWritten:
+				add(u.written, partition)
 			case measure.KafkaThrottles:
 				if p.Value > 0 {
 					u.throttles[broker] += int64(p.Value)
@@ -238,14 +244,12 @@ func (q Quota) inKafka() bool { return q.service() == "kafka" && q.Kind == RateQ
 // seconds, with its name ("" is the whole cluster) and with how much more it has
 // than the mean of such parts.
 func (u *kafkaUse) hottest(q Quota) (use []float64, name string, skew float64) {
-	scale := 1.0
 	var parts map[string][]float64
 	switch {
-	case q.Unit == unit.Records, q.Each == EachPartition && q.Unit == unit.Bytes:
+	case q.Unit == unit.Records:
 		parts = u.records
-		if q.Unit == unit.Bytes { // which no answer tells by partition
-			scale = sum(u.total(u.bytes)) / max(sum(u.total(u.records)), 1)
-		}
+	case q.Unit == unit.Bytes && q.Each == EachPartition:
+		parts = u.written
 	case q.Unit == unit.Bytes:
 		parts = u.bytes
 	case q.Unit == unit.Requests:
@@ -262,10 +266,17 @@ func (u *kafkaUse) hottest(q Quota) (use []float64, name string, skew float64) {
 		})
 		use, skew = slices.Clone(parts[name]), sum(parts[name])*float64(len(parts))/max(whole, 1)
 	}
-	for i := range use {
-		use[i] *= scale
-	}
 	return use, name, skew
+}
+
+// window returns over how many seconds the use of a quota is a mean. A broker reckons
+// a client's byte rate over ten, however short it came; of other limits nobody says,
+// and the whole of a shorter run counts.
+func (u *kafkaUse) window(quota string) int {
+	if quota == measure.KafkaByteRate {
+		return brokerWindow
+	}
+	return min(brokerWindow, u.lasted)
 }
 
 func sum(values []float64) (s float64) {
@@ -275,87 +286,89 @@ func sum(values []float64) (s float64) {
 	return s
 }
 
-// kafkaPeak returns the highest use of a Kafka quota that the drivers saw, over
-// the window of a broker's quotas.
+// kafkaPeak returns the highest use of a Kafka quota that the drivers saw, over its
+// window.
 func (a *analysis) kafkaPeak(u *kafkaUse, q Quota) (p peak, ok bool) {
 	use, name, _ := u.hottest(q)
 	if use == nil {
 		return p, false
 	}
-	p.resolution = fmt.Sprintf("mean of %ds", brokerWindow)
-	p.value, p.at = highest(use)
+	window := u.window(q.ID)
+	p.resolution = fmt.Sprintf("mean of %ds", window)
+	p.value, p.at = highest(use, window)
 	if name != "" {
 		p.resolution += ", of " + name
 	}
 	return p, true
 }
 
-// highest returns the highest rate over the window of a broker's quotas, and in
-// which second that window begins.
-func highest(use []float64) (rate, at float64) {
+// highest returns the highest rate over a window of so many seconds, and in which of
+// them it begins.
+func highest(use []float64, window int) (rate, at float64) {
 	var within float64
 	for i, v := range use {
 		within += v
-		if i >= brokerWindow {
-			within -= use[i-brokerWindow]
+		if i >= window {
+			within -= use[i-window]
 		}
-		if r := within / brokerWindow; r > rate {
-			rate, at = r, float64(max(0, i+1-brokerWindow))
+		if r := within / float64(window); r > rate {
+			rate, at = r, float64(max(0, i+1-window))
 		}
 	}
 	return rate, at
 }
 
 // KafkaUse returns the use of a Kafka quota as Assess reckons its peak, for each
-// second the mean of the ten that begin with it, and the broker or partition whose
+// second the mean of so many that begin with it, and the broker or partition whose
 // it is ("" for the whole cluster). It is nil where the run's drivers saw nothing
 // of the quota with the given id.
-func KafkaUse(run *Run, quota string) (use []float64, name string) {
+func KafkaUse(run *Run, quota string) (use []float64, seconds int, name string) {
 	a := &analysis{run: withKafka(run)}
 	i := slices.IndexFunc(a.run.Manifest.Quotas, func(q Quota) bool { return q.ID == quota && q.inKafka() })
 	if i < 0 {
-		return nil, ""
+		return nil, 0, ""
 	}
 	q := a.run.Manifest.Quotas[i]
 	u := a.kafka(q.Loads)
 	if u == nil {
-		return nil, ""
+		return nil, 0, ""
 	}
 	of, name, _ := u.hottest(q)
+	seconds = u.window(quota)
 	for i := range of {
-		use = append(use, sum(of[i:min(i+brokerWindow, len(of))])/brokerWindow)
+		use = append(use, sum(of[i:min(i+seconds, len(of))])/float64(seconds))
 	}
-	return use, name
+	return use, seconds, name
 }
 
-// KafkaRate is what a broker or a partition took at most, per second over ten
-// seconds. Bytes of a partition are its records by the mean size of all. A field
-// that nothing tells is nil.
+// KafkaRate is what a broker or a partition took at most, per second over so many
+// seconds as KafkaRates says. A field that nothing tells is nil.
 type KafkaRate struct{ Records, Bytes, Requests *float64 }
 
 // KafkaRates returns the rates of the brokers and partitions that the run's Kafka
-// loads produced to, by name: "broker 1", "partition 3 of views".
-func KafkaRates(run *Run) map[string]KafkaRate {
-	rates := map[string]KafkaRate{}
+// loads produced to, by name ("broker 1", "partition 3 of views"), and over how many
+// seconds they are means.
+func KafkaRates(run *Run) (rates map[string]KafkaRate, seconds int) {
+	rates = map[string]KafkaRate{}
 	u := (&analysis{run: run}).kafka(nil)
 	if u == nil {
-		return rates
+		return rates, 0
 	}
+	seconds = u.window("")
 	peak := func(of []float64) *float64 {
-		rate, _ := highest(of)
+		if of == nil {
+			return nil
+		}
+		rate, _ := highest(of, seconds)
 		return &rate
 	}
 	for name, of := range u.bytes {
 		rates[name] = KafkaRate{Bytes: peak(of), Requests: peak(u.requests[name])}
 	}
 	for name, of := range u.records {
-		r := KafkaRate{Records: peak(of)}
-		if all := sum(u.total(u.records)); all > 0 && len(u.bytes) > 0 {
-			r.Bytes = new(*r.Records * sum(u.total(u.bytes)) / all)
-		}
-		rates[name] = r
+		rates[name] = KafkaRate{Records: peak(of), Bytes: peak(u.written[name])}
 	}
-	return rates
+	return rates, seconds
 }
 
 // kafkaCost returns what one record charges, on average, of a Kafka quota: the

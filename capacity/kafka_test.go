@@ -1,6 +1,7 @@
 package capacity_test
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -78,7 +79,9 @@ func (c cluster) run() *capacity.Run {
 	}
 	for p, share := range c.shares {
 		records := share * c.rate * taken(p%c.brokers) / offered[p%c.brokers]
-		series(measure.KafkaAcknowledged, map[string]string{"topic": "views", "partition": strconv.Itoa(p)}, func(int) (float64, bool) { return records, true })
+		of := map[string]string{"topic": "views", "partition": strconv.Itoa(p)}
+		series(measure.KafkaAcknowledged, of, func(int) (float64, bool) { return records, true })
+		series(measure.KafkaWritten, of, func(int) (float64, bool) { return records * recordBytes, true })
 	}
 	return run
 }
@@ -245,6 +248,57 @@ func TestKafkaHottestPartition(t *testing.T) {
 	}
 	if a.FirstToBind == nil || *a.FirstToBind != "kafka.cluster-ingress" && *a.FirstToBind != "kafka.partition-ingress" {
 		t.Errorf("%v binds first", a.FirstToBind)
+	}
+}
+
+// A few large records fill a partition before many small ones do, of the same topic or
+// of another.
+func TestKafkaPartitionOfLargeRecords(t *testing.T) {
+	const large = 100_000
+	c := cluster{rate: 200, seconds: 60, brokers: 1, shares: []float64{0.6, 0.4}, quotas: []capacity.Quota{
+		{ID: "kafka.partition-ingress", Kind: capacity.RateQuota, Limit: 5e6, Unit: "B", Period: "s", Each: capacity.EachPartition},
+	}}
+	run := c.run()
+	for _, metric := range []string{measure.KafkaAcknowledged, measure.KafkaWritten} {
+		s := measure.Series{Source: measure.KafkaClient, Metric: metric, Labels: map[string]string{"topic": "plays", "partition": "2", "load": "views"}, Statistic: "Sum", Period: time.Second}
+		for i := range 60 {
+			v := 10.0 // records
+			if metric == measure.KafkaWritten {
+				v *= large
+			}
+			s.Points.Add(measure.Point{At: run.Manifest.Start.Add(time.Duration(i) * time.Second), Value: v})
+		}
+		run.Series = append(run.Series, s)
+	}
+	q := quotaOf(t, capacity.Assess(run), "kafka.partition-ingress")
+	if q == nil || q.Peak == nil || math.Abs(*q.Peak/(10*large)-1) > 1e-9 || q.Resolution != "mean of 10s, of partition 2 of plays" || math.Abs(q.UnitCost.Value/(10*large/210.0)-1) > 1e-9 {
+		t.Errorf("%+v", q)
+	}
+	rates, seconds := capacity.KafkaRates(run)
+	for name, want := range map[string]float64{"partition 2 of plays": 10 * large, "partition 0 of views": 0.6 * 200 * recordBytes} {
+		if r := rates[name]; r.Bytes == nil || math.Abs(*r.Bytes/want-1) > 1e-9 || seconds != 10 {
+			t.Errorf("%s took %v bytes/s over %d s, want %v", name, r.Bytes, seconds, want)
+		}
+	}
+}
+
+// A run that is shorter than the window of a broker's byte rate is one of it only for
+// that quota.
+func TestKafkaRatesOfAShortRun(t *testing.T) {
+	limits := []capacity.Quota{
+		{ID: "kafka.cluster-ingress", Kind: capacity.RateQuota, Limit: 60e3, Unit: "B", Period: "s"},
+		{ID: measure.KafkaByteRate, Kind: capacity.RateQuota, Limit: 60e3, Unit: "B", Period: "s"},
+	}
+	run := cluster{rate: 200, seconds: 4, brokers: 1, shares: even, quotas: limits}.run()
+	a := capacity.Assess(run)
+	for id, want := range map[string]float64{"kafka.cluster-ingress": 200 * recordBytes, measure.KafkaByteRate: 200 * recordBytes * 4 / 10} {
+		use, seconds, _ := capacity.KafkaUse(run, id)
+		if q := quotaOf(t, a, id); q == nil || math.Abs(*q.Peak/want-1) > 1e-9 || math.Abs(use[0]/want-1) > 1e-9 || !strings.HasPrefix(q.Resolution, fmt.Sprintf("mean of %ds", seconds)) {
+			t.Errorf("%s: %+v, and %v over %d s, want %v", id, q, use, seconds, want)
+		}
+	}
+	if rates, seconds := capacity.KafkaRates(run); seconds != 4 || math.Abs(*rates["broker 0"].Bytes/(200*recordBytes)-1) > 1e-9 {
+		t.Errorf("%v over %d s", rates, seconds)
 	}
 }
 

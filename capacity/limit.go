@@ -84,14 +84,15 @@ func (a *analysis) limitedBy(v Verdict) LimitedBy {
 		evidence []string
 	}
 	throttle := a.loss("throttled", a.total.Sent, func(r *measure.Row) int64 { return r.Throttled })
-	network := a.loss("lost connections", a.total.Sent, func(r *measure.Row) int64 {
-		return lost(r)
-	})
+	network := a.loss("lost connections", a.total.Sent, lost)
 	timeouts := a.loss("timed out", a.total.Sent, func(r *measure.Row) int64 { return r.TimedOut })
 	broken := a.loss("failed in the server", a.total.Sent, func(r *measure.Row) int64 { return r.Failed - lost(r) })
+	broken.text = a.mostly(broken.text, "failed ")
 	// Refused callers and answers that are none may be anybody's doing.
+	refused := a.loss("rejected", a.total.Sent, func(r *measure.Row) int64 { return r.Rejected })
+	refused.text = a.mostly(refused.text, "rejected ")
 	for _, odd := range []loss{
-		a.loss("rejected", a.total.Sent, func(r *measure.Row) int64 { return r.Rejected }),
+		refused,
 		a.loss("no GraphQL answer", a.total.Sent, func(r *measure.Row) int64 { return r.Unclassified }),
 	} {
 		if odd.share > limitShare {
@@ -198,6 +199,22 @@ func (a *analysis) loss(what string, of int64, n func(r *measure.Row) int64) los
 	}
 	share := float64(total) / float64(of)
 	return loss{share, fmt.Sprintf("%s: %s of %s (%s), first in second %s, most in second %s", what, count(total), count(of), unit.HumanShare(share), count(int64(first)), count(int64(most)))}
+}
+
+// mostly adds to what is said of an outcome its most frequent reason that is none of
+// the network.
+func (a *analysis) mostly(text, outcome string) string {
+	best, most := "", int64(0)
+	for reason, n := range a.total.Reasons {
+		rest, of := strings.CutPrefix(reason, outcome)
+		if of && !slices.Contains(networkReasons, rest) && (n > most || n == most && rest < best) {
+			best, most = rest, n
+		}
+	}
+	if text == "" || best == "" {
+		return text
+	}
+	return text + ", mostly " + best
 }
 
 // lost counts a row's requests that failed for a reason of the network's.

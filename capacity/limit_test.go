@@ -83,6 +83,9 @@ func TestLimitedBy(t *testing.T) {
 		{"nobody lets us in", spike(func(time.Duration, string, string) answer {
 			return answer{outcome: measure.Rejected, reason: "HTTP 401", tokens: measure.NoTokens, service: time.Millisecond}
 		}).run, capacity.ByUnknown, "HTTP 401"},
+		{"errors in the body", spike(from(10*time.Second, answer{outcome: measure.Failed, reason: "NoSuchProgram", tokens: measure.NoTokens})).run, capacity.ByBackend, "failed in the server: 401 of 4,475 (8.96 %), first in second 10, most in second 36, mostly NoSuchProgram"},
+		{"requests that nobody takes", spike(from(10*time.Second, answer{outcome: measure.Rejected, reason: "MESSAGE_TOO_LARGE", tokens: measure.NoTokens})).run, capacity.ByUnknown, "rejected: 401 of 4,475 (8.96 %), first in second 10, most in second 36, mostly MESSAGE_TOO_LARGE"},
+		{"answers that nobody understands", spike(from(10*time.Second, answer{outcome: measure.Unclassified, tokens: measure.NoTokens})).run, capacity.ByUnknown, "no GraphQL answer: 401 of 4,475"},
 		{"no processor", func() *capacity.Run { return starved(spike(fine).run()) }, capacity.ByGenerator, "generator_cpu"},
 		{"late sends", func() *capacity.Run {
 			w := spike(fine)

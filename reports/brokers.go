@@ -18,8 +18,8 @@ func brokerBlocks(run *capacity.Run) (blocks []Block) {
 	}
 	for _, l := range capacity.Lags(run) {
 		row := []Cell{{Text: l.Group}, {Text: l.Topic}}
-		const unread = "no reading had all partitions of the group"
-		const since = "when the record next in turn was written is not known: it was there before the run, or the group has not committed every partition"
+		const unread = "fewer than half of the readings had the lag of every partition that holds records: of what a group has never committed, it is not known"
+		const since = "when the record next in turn was written is not known of every reading: it was there before the run, or the group has not committed every partition"
 		row = append(row, t.figure(l.Max, wholeOf, unread), t.figure(l.MaxAt, unit.HumanSeconds, unread), t.figure(l.MaxTime, unit.HumanSeconds, since),
 			t.figure(l.End, wholeOf, unread), t.figure(l.EndTime, unit.HumanSeconds, since))
 		if l.Readings < l.Of {

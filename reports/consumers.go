@@ -17,9 +17,13 @@ func consumerBlocks(a capacity.Assessment) (blocks []Block) {
 		}
 		for _, s := range c.Stages {
 			row := []Cell{{Text: s.Name}, {Text: lasting(s.From)}, {Text: lasting(s.To)}}
-			for _, e := range []*capacity.Estimate{s.Produced, s.Consumed, s.Growth} {
+			for i, e := range []*capacity.Estimate{s.Produced, s.Consumed, s.Growth} {
+				if e == nil && s.SetBack && i > 0 {
+					row = append(row, t.missing("the group's offsets were set back in the stage"))
+					continue
+				}
 				if e == nil {
-					row = append(row, t.missing("fewer than ten readings"))
+					row = append(row, t.missing("fewer than ten readings of every partition"))
 					continue
 				}
 				row = append(row, Cell{Text: perSecond(e.Value), Sub: interval(e.Low, e.High, perSecond)})
@@ -29,8 +33,10 @@ func consumerBlocks(a capacity.Assessment) (blocks []Block) {
 		switch {
 		case c.Service != nil:
 			blocks = append(blocks, Text(fmt.Sprintf("While records waited, group %s took %s of %s.", c.Group, between(*c.Service, perSecond), c.Topic)))
-		case len(c.Stages) > 0:
+		case c.KeptUp():
 			blocks = append(blocks, Text(fmt.Sprintf("Group %s kept up with %s in every stage of steady rate, so what it can take at most is not known.", c.Group, c.Topic)))
+		case len(c.Stages) > 0:
+			blocks = append(blocks, Text(fmt.Sprintf("Whether group %s kept up with %s is not known: not every stage of steady rate has ten readings of the lag that agree on how it changed.", c.Group, c.Topic)))
 		}
 		if d := c.Drain; d != nil {
 			blocks = append(blocks, Text(drain(*d)))

@@ -106,7 +106,7 @@ func mustTake(c plan.ConsumerNeed) string {
 	if c.Takes != nil {
 		return fmt.Sprintf("%s, %sx the %s that it takes", must, unit.Human(c.Required/c.Takes.Value), perSecond(c.Takes.Value))
 	}
-	return fmt.Sprintf("%s, and whether it can isn't known: it kept up with the run's %s", must, perSecond(c.Seen))
+	return fmt.Sprintf("%s, and whether it can isn't known: the run saw it take %s", must, perSecond(c.Seen))
 }
 
 // chain is the plan in a few words: what its quotas, and its consumers, need.

@@ -55,15 +55,15 @@ func producedBlocks(run *capacity.Run) (blocks []Block) {
 				broker, throttles[broker], unit.HumanSeconds(longest[broker]))))
 		}
 	}
-	rates := capacity.KafkaRates(run)
+	rates, seconds := capacity.KafkaRates(run)
 	for _, broker := range slices.Sorted(maps.Keys(throttles)) {
 		if r := rates["broker "+broker]; r.Bytes != nil && r.Requests != nil {
-			blocks = append(blocks, Text(fmt.Sprintf("Broker %s took at most %s in %s, as means of 10 s.", broker,
-				unit.HumanRate(*r.Bytes, unit.Bytes), unit.HumanRate(*r.Requests, unit.Requests))))
+			blocks = append(blocks, Text(fmt.Sprintf("Broker %s took at most %s in %s, as means of %d s.", broker,
+				unit.HumanRate(*r.Bytes, unit.Bytes), unit.HumanRate(*r.Requests, unit.Requests), seconds)))
 		}
 	}
 	for _, topic := range slices.Sorted(maps.Keys(partitions)) {
-		blocks = append(blocks, skew(topic, partitions[topic], rates)...)
+		blocks = append(blocks, skew(topic, partitions[topic], rates, seconds)...)
 	}
 	return blocks
 }
@@ -72,8 +72,8 @@ func producedBlocks(run *capacity.Run) (blocks []Block) {
 const mostPartitions = 10
 
 // skew tells how acknowledged records fell on the partitions of a topic, of which it
-// lists the fullest.
-func skew(topic string, counts map[int]float64, rates map[string]capacity.KafkaRate) []Block {
+// lists the fullest, with rates that are means of so many seconds.
+func skew(topic string, counts map[int]float64, rates map[string]capacity.KafkaRate, seconds int) []Block {
 	var sum float64
 	for _, n := range counts {
 		sum += n
@@ -84,7 +84,7 @@ func skew(topic string, counts map[int]float64, rates map[string]capacity.KafkaR
 	mean := sum / float64(len(counts))
 	order := slices.SortedFunc(maps.Keys(counts), func(x, y int) int { return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x, y)) })
 	t := &Table{
-		Caption: fmt.Sprintf("Acknowledged records of %s by partition; at most are means of 10 s", topic),
+		Caption: fmt.Sprintf("Acknowledged records of %s by partition; at most are means of %d s", topic, seconds),
 		Columns: []Column{{"partition", false}, {"records", true}, {"share", true}, {"of the mean", true}, {"records at most", true}, {"bytes at most", true}},
 	}
 	for _, p := range order[:min(len(order), mostPartitions)] {
@@ -95,7 +95,7 @@ func skew(topic string, counts map[int]float64, rates map[string]capacity.KafkaR
 			thing string
 		}{{r.Records, unit.Records}, {r.Bytes, unit.Bytes}} {
 			if v.rate == nil {
-				row = append(row, t.missing("the record holds no produced bytes"))
+				row = append(row, t.missing("the record doesn't hold it"))
 				continue
 			}
 			row = append(row, Cell{Text: unit.HumanRate(*v.rate, v.thing)})

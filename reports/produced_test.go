@@ -3,6 +3,7 @@ package reports
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/scenarios/measure"
@@ -10,7 +11,7 @@ import (
 
 func TestProducedRecords(t *testing.T) {
 	record := &capacity.Producer{Topic: "views", Key: "zipf over 1000", Value: "200 B", Acks: "all", Linger: 0.005, BatchBytes: 1_000_012, Compression: "none", Idempotence: true, BufferBytes: 256 << 20, MetadataAge: 0.25}
-	run := &capacity.Run{Manifest: capacity.Manifest{Loads: []capacity.Load{{Operations: []capacity.Operation{{Name: "view", Kind: "kafka", Record: record}}}}}}
+	run := &capacity.Run{Manifest: capacity.Manifest{End: time.Time{}.Add(10 * time.Second), Loads: []capacity.Load{{Operations: []capacity.Operation{{Name: "view", Kind: "kafka", Record: record}}}}}}
 	add := func(metric string, labels map[string]string, values ...float64) {
 		for _, v := range values {
 			run.Series = append(run.Series, measure.Series{Source: measure.KafkaClient, Metric: metric, Labels: labels, Points: measure.PointsOf(measure.Point{Value: v})})
@@ -21,6 +22,7 @@ func TestProducedRecords(t *testing.T) {
 	add(measure.KafkaThrottles, map[string]string{"broker": "2"}, 0)
 	add(measure.KafkaAcknowledged, map[string]string{"topic": "views", "partition": "0"}, 100, 50)
 	add(measure.KafkaAcknowledged, map[string]string{"topic": "views", "partition": "1"}, 450)
+	add(measure.KafkaWritten, map[string]string{"topic": "views", "partition": "1"}, 20_000, 10_000)
 
 	var said []string
 	for _, b := range producedBlocks(run) {
@@ -38,7 +40,7 @@ func TestProducedRecords(t *testing.T) {
 	got := strings.Join(said, "\n")
 	for _, want := range []string{
 		"linger 5.00 ms", "acks all", "compression none", "idempotent", "metadata again after 250 ms",
-		"Broker 1 throttled 7 answers, for at most 2.50 s each", "1\n450\n75.0 %\n1.50x\n45.0 records/s", "0\n150\n25.0 %\n0.50x\n15.0 records/s",
+		"Broker 1 throttled 7 answers, for at most 2.50 s each", "1\n450\n75.0 %\n1.50x\n45.0 records/s\n3.00 KB/s", "0\n150\n25.0 %\n0.50x\n15.0 records/s\nn/a",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in:\n%s", want, got)
@@ -58,11 +60,11 @@ func TestPartitionsLeftOut(t *testing.T) {
 	for p := range mostPartitions {
 		counts[p] = 9
 	}
-	if got := skew("views", counts, nil); len(got) != 1 {
+	if got := skew("views", counts, nil, 10); len(got) != 1 {
 		t.Errorf("nothing is left out, and it says %v", got[1:])
 	}
 	counts[mostPartitions], counts[mostPartitions+1] = 4, 6
-	if got, want := skew("views", counts, nil), Text("Not listed: 2 more partitions with 10.0 % of the records."); len(got) != 2 || got[1] != want {
+	if got, want := skew("views", counts, nil, 10), Text("Not listed: 2 more partitions with 10.0 % of the records."); len(got) != 2 || got[1] != want {
 		t.Errorf("it says %v, want %q behind the table", got[1:], want)
 	}
 }

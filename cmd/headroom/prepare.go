@@ -14,6 +14,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/quotas"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/graphql"
+	"github.com/headroom-load/headroom/scenarios/kafka"
 	"github.com/headroom-load/headroom/scenarios/strict"
 )
 
@@ -71,7 +72,7 @@ func (a app) prepareAgainst(ref string, sys *model.System) (*prepared, error) {
 			}
 		}
 	}
-	faults = append(graphql.Check(s, schema), slices.Concat(quotas.Check(s, p.system), price.Check(s), loads.Check(s))...)
+	faults = append(graphql.Check(s, schema), slices.Concat(kafka.Check(s), quotas.Check(s, p.system), price.Check(s), loads.Check(s))...)
 	if len(faults) > 0 {
 		return nil, inputFaults(strict.Merge(faults))
 	}

@@ -58,7 +58,7 @@ func Figures(run *capacity.Run, a capacity.Assessment) []Figure {
 		if q.Kind == capacity.FixedQuota {
 			continue
 		}
-		if use, _ := capacity.KafkaUse(run, q.ID); use == nil { // what waits is used at another rate than its own
+		if use, _, _ := capacity.KafkaUse(run, q.ID); use == nil { // what waits is used at another rate than its own
 			figures = append(figures, cost(t, q))
 		}
 	}

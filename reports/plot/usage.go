@@ -25,8 +25,8 @@ func usage(t *timeline, q capacity.QuotaResult) used {
 	if q.ID == capacity.RequestTokens {
 		u.fine, u.fineName, u.ledger = t.ledger(q), "each second (ledger)", true
 	}
-	if use, name := capacity.KafkaUse(t.run, q.ID); use != nil {
-		u.fine, u.fineName = t.highest(use), strings.TrimRight("mean of the next 10 s, "+name, ", ")
+	if use, seconds, name := capacity.KafkaUse(t.run, q.ID); use != nil {
+		u.fine, u.fineName = t.highest(use), strings.TrimRight(fmt.Sprintf("mean of the next %d s, %s", seconds, name), ", ")
 		return u
 	}
 	if len(u.fine) == 0 {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,15 +15,46 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/strict"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // checkTime bounds the questions that are asked before the load for each of its
 // producers.
 const checkTime = 15 * time.Second
 
-// recordOverhead is at least what a batch of one record has beside its key and
-// value (Kafka protocol, record batch).
-const recordOverhead = 70
+// Check returns every fault of the scenario's records that shape alone doesn't show:
+// such as can't be gathered into the batches that they are produced in.
+func Check(s *scenarios.Scenario) (faults strict.Faults) {
+	for i, l := range s.Loads {
+		for j, op := range l.Operations {
+			if op.Kafka == nil {
+				continue
+			}
+			o, err := newOperation(l, op)
+			if err != nil {
+				continue // shape has shown it
+			}
+			p := op.Kafka.Producer
+			fault := func(key, problem, hint string) {
+				faults = append(faults, s.Fault(fmt.Sprintf("loads[%d].operations[%d].kafka.%s", i, j, key), problem, hint))
+			}
+			if needs := o.alone + listOverhead; int64(needs) > p.BatchBytes {
+				fault("batch", fmt.Sprintf("batches of up to %d bytes don't hold a record of %d", p.BatchBytes, o.largest), fmt.Sprintf("write batch: %dB or more, as far as the topic's max.message.bytes goes", needs))
+			}
+			if int64(o.largest) > p.BufferBytes {
+				fault("buffer", fmt.Sprintf("%d bytes don't hold a record of %d", p.BufferBytes, o.largest), "leave it out for 256MiB")
+			}
+			if p.Linger >= l.Timeout {
+				fault("linger", fmt.Sprintf("is no shorter than the load's timeout, %s, so that every record would time out in its batch", unit.FormatDuration(l.Timeout)), "")
+			}
+		}
+	}
+	return faults
+}
+
+// listOverhead is what a request has in front of a batch, which the producer counts in.
+const listOverhead = 4
 
 // check asks the cluster for what can be known before the load begins, and opens
 // the connections that records go by.
@@ -54,13 +86,9 @@ func (d *Driver) checkProducer(ctx context.Context, client *kgo.Client, target s
 func (d *Driver) checkTopics(ctx context.Context, client *kgo.Client, target scenarios.Kafka) error {
 	admin := kadm.NewClient(client)
 	var topics []string
-	largest := map[string]int{}
-	for _, o := range d.operations {
-		if o.producer != client {
-			continue
-		}
+	ours := slices.DeleteFunc(slices.Clone(d.operations), func(o operation) bool { return o.producer != client })
+	for _, o := range ours {
 		topics = append(topics, o.topic)
-		largest[o.topic] = max(largest[o.topic], o.largest)
 	}
 	listed, err := admin.ListTopics(ctx, topics...)
 	if err != nil {
@@ -82,11 +110,22 @@ func (d *Driver) checkTopics(ctx context.Context, client *kgo.Client, target sce
 	if err != nil {
 		return nil // not everyone may read them; what is too large is counted then
 	}
-	for _, c := range configs {
+	for _, o := range ours {
+		if o.compressed {
+			continue // how large it is then, shows when it is sent
+		}
+		c, err := configs.On(o.topic, nil)
+		if err != nil {
+			continue
+		}
 		for _, e := range c.Configs {
-			most, err := strconv.Atoi(e.MaybeValue())
-			if e.Key == "max.message.bytes" && err == nil && largest[c.Name]+recordOverhead > most {
-				return fmt.Errorf("records of up to %d bytes are larger than topic %s takes: its max.message.bytes is %d", largest[c.Name], c.Name, most)
+			most, err := strconv.ParseInt(e.MaybeValue(), 10, 64)
+			switch {
+			case e.Key != "max.message.bytes" || err != nil:
+			case int64(o.alone) > most:
+				return fmt.Errorf("records of up to %d bytes are larger than topic %s takes: its max.message.bytes is %d", o.largest, o.topic, most)
+			case o.batch > most:
+				return fmt.Errorf("batches of up to %d bytes are larger than topic %s takes: write batch: %dB, its max.message.bytes", o.batch, o.topic, most)
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -56,8 +57,13 @@ func run(t *testing.T, cfg Config) (measure.Row, map[string]measure.Distribution
 	}
 	defer d.Close()
 	start := time.Now()
-	rec := measure.NewRecorder([]measure.Operation{{Load: "views", Name: "view"}}, 1)
-	load.Run(t.Context(), nil, start, []load.Plan{{Load: cfg.Load, Schedule: load.NewSchedule(cfg.Load), Driver: d, Ops: []int{0}, InFlight: cfg.InFlight}}, rec)
+	var operations []measure.Operation
+	var all []int
+	for i, op := range cfg.Load.Operations {
+		operations, all = append(operations, measure.Operation{Load: "views", Name: op.Name}), append(all, i)
+	}
+	rec := measure.NewRecorder(operations, 1)
+	load.Run(t.Context(), nil, start, []load.Plan{{Load: cfg.Load, Schedule: load.NewSchedule(cfg.Load), Driver: d, Ops: all, InFlight: cfg.InFlight}}, rec)
 	var sum measure.Row
 	w := rec.Flush(time.Since(start))
 	for i := range w.Rows {
@@ -100,6 +106,38 @@ func TestConservation(t *testing.T) {
 		fmt.Sscan(s.Labels["partition"], &p)
 		if got := c.PartitionInfo("views", p).HighWatermark; float64(got) != s.Points.Slice()[0].Value {
 			t.Errorf("partition %d holds %d, counted were %v", p, got, s.Points.Slice()[0].Value)
+		}
+	}
+}
+
+// What was written to a partition is what its broker holds of it, to the byte, where
+// topics have records of other sizes that compress otherwise, and partitions have none.
+func TestWrittenBytes(t *testing.T) {
+	for _, compression := range []string{"none", "gzip", "zstd"} {
+		c := cluster(t, kfake.SeedTopics(3, "plays"))
+		l := views(1000, time.Second)
+		l.Operations[0].Kafka.Value = scenarios.Value{Content: []byte("the same again")}
+		l.Operations[0].Kafka.Producer.Compression = compression
+		rare := *l.Operations[0].Kafka
+		rare.Topic, rare.Key, rare.Value = "plays", scenarios.Key{Constant: "one"}, scenarios.Value{Bytes: 20_000}
+		l.Operations = append(l.Operations, scenarios.Operation{Name: "play", Weight: 0.05, Kafka: &rare})
+		sum, _, series := run(t, Config{Target: scenarios.Kafka{Brokers: c.ListenAddrs()}, Load: l})
+		told := map[string]int{}
+		for _, s := range series {
+			if s.Metric != measure.KafkaWritten {
+				continue
+			}
+			p, err := strconv.Atoi(s.Labels["partition"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			told[s.Labels["topic"]]++
+			if got, want := s.Points.Slice()[0].Value, c.PartitionInfo(s.Labels["topic"], int32(p)).NumBytes; got != float64(want) {
+				t.Errorf("%s: partition %d of %s holds %d bytes, told are %v", compression, p, s.Labels["topic"], want, got)
+			}
+		}
+		if sum.OK == 0 || told["views"] != 4 || told["plays"] != 3 {
+			t.Errorf("%s: of %d records the bytes of so many partitions are told: %v", compression, sum.OK, told)
 		}
 	}
 }

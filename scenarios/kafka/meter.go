@@ -32,6 +32,7 @@ type meter struct {
 	topics  map[string]*topic
 	notices []load.Notice
 	noticed map[string]bool // in this second
+	untold  int64           // acknowledged records of batches whose bytes are not known yet
 }
 
 type broker struct {
@@ -49,16 +50,31 @@ type broker struct {
 // event.
 const silence = time.Second
 
+// topic is what was produced to a topic, by partition.
 type topic struct {
-	acknowledged []int64
+	acknowledged []int64 // records
+	written      []int64 // bytes
 	leaders      map[int32]int32
 }
+
+// reach makes room for the counts of a partition.
+func (t *topic) reach(partition int32) {
+	for int(partition) >= len(t.acknowledged) {
+		t.acknowledged, t.written = append(t.acknowledged, 0), append(t.written, 0)
+	}
+}
+
+// batchOverhead is what a record batch has beside its records, in bytes (Kafka
+// protocol, record batch).
+const batchOverhead = 61
 
 var (
 	_ kgo.HookBrokerThrottle   = (*meter)(nil)
 	_ kgo.HookBrokerConnect    = (*meter)(nil)
 	_ kgo.HookBrokerDisconnect = (*meter)(nil)
 	_ kgo.HookBrokerE2E        = (*meter)(nil)
+
+	_ kgo.HookProduceBatchWritten = (*meter)(nil)
 )
 
 func newMeter(accounts *Accounts) *meter {
@@ -113,11 +129,40 @@ func (m *meter) countsOf(name string) *topic {
 // acknowledged counts a record.
 func (m *meter) acknowledged(t *topic, partition int32) {
 	m.mu.Lock()
-	for int(partition) >= len(t.acknowledged) {
-		t.acknowledged = append(t.acknowledged, 0)
-	}
+	t.reach(partition)
 	t.acknowledged[partition]++
+	m.untold++
 	m.mu.Unlock()
+}
+
+// OnProduceBatchWritten implements kgo.HookProduceBatchWritten. It is called beside
+// the acknowledgements of the batch's records, before them or after.
+func (m *meter) OnProduceBatchWritten(_ kgo.BrokerMetadata, name string, partition int32, batch kgo.ProduceBatchMetrics) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.topic(name)
+	t.reach(partition)
+	t.written[partition] += int64(batch.CompressedBytes + batchOverhead)
+	m.untold -= int64(batch.NumRecords)
+}
+
+// toldWait is how long the bytes of a batch may come after its last acknowledgement.
+const toldWait = 100 * time.Millisecond
+
+// told returns when the bytes of all acknowledged records are known, so that a second
+// has both, or after toldWait: a batch that was written twice may tell none.
+func (m *meter) told() {
+	for end := time.Now().Add(toldWait); ; time.Sleep(time.Millisecond) {
+		m.mu.Lock()
+		missing, late := m.untold > 0, !time.Now().Before(end)
+		if missing && late {
+			m.untold = 0
+		}
+		m.mu.Unlock()
+		if !missing || late {
+			return
+		}
+	}
 }
 
 // led notes who leads a partition.
@@ -125,6 +170,7 @@ func (m *meter) led(name string, partition, leader int32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.topic(name)
+	t.reach(partition) // what none of it falls on counts too
 	if before, ok := t.leaders[partition]; ok && before != leader {
 		m.notice("leader", fmt.Sprintf("partition %d of %s: leader %d after %d", partition, name, leader, before))
 	}
@@ -228,6 +274,7 @@ func (d *Driver) Watch(at time.Time, period time.Duration) ([]measure.Series, []
 		}
 	}
 
+	m.told()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []measure.Series
@@ -259,8 +306,10 @@ func (d *Driver) Watch(at time.Time, period time.Duration) ([]measure.Series, []
 	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
 		t := m.topics[name]
 		for p, n := range t.acknowledged {
-			add(measure.KafkaAcknowledged, "Sum", "records", map[string]string{"topic": name, "partition": strconv.Itoa(p)}, float64(n))
-			t.acknowledged[p] = 0
+			labels := map[string]string{"topic": name, "partition": strconv.Itoa(p)}
+			add(measure.KafkaAcknowledged, "Sum", "records", labels, float64(n))
+			add(measure.KafkaWritten, "Sum", "bytes", labels, float64(t.written[p]))
+			t.acknowledged[p], t.written[p] = 0, 0
 		}
 	}
 	notices := m.notices

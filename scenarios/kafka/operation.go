@@ -22,7 +22,11 @@ type operation struct {
 	topic    string
 	counts   *topic // of the topic, over all operations
 	headers  []kgo.RecordHeader
-	largest  int // bytes of key and value at most
+	largest  int // bytes of key, value and headers at most
+	alone    int // bytes of a batch that holds the largest record alone
+
+	batch      int64 // bytes of a batch at most
+	compressed bool
 
 	constant []byte // the key of every record
 	uniform  uint64 // how many keys
@@ -43,59 +47,82 @@ const filler = 64 << 10
 func newOperation(l scenarios.Load, op scenarios.Operation) (operation, error) {
 	k := op.Kafka
 	o := operation{
-		topic:   k.Topic,
+		topic: k.Topic, batch: k.Producer.BatchBytes, compressed: k.Producer.Compression != "none",
 		numbers: load.NewStream(l.Seed, l.Name, "key of "+op.Name),
 		offset:  load.NewStream(l.Seed, l.Name, "value of "+op.Name),
 	}
 	for _, h := range k.Headers {
 		o.headers = append(o.headers, kgo.RecordHeader{Key: h.Name, Value: []byte(h.Value)})
 	}
-	largestKey, largestValue := 0, 0
+	key, value := 0, 0 // bytes at most
 	switch {
 	case k.Key.Constant != "":
 		o.constant = []byte(k.Key.Constant)
-		largestKey = len(o.constant)
+		key = len(o.constant)
 	case k.Key.Uniform > 0:
 		o.uniform = uint64(k.Key.Uniform)
-		largestKey = 20
+		key = digits(k.Key.Uniform - 1)
 	case k.Key.Zipf > 0:
 		o.zipf = newZipf(k.Key.Zipf)
-		largestKey = 20
+		key = digits(k.Key.Zipf - 1)
 	case k.Key.Column != "":
 		var err error
 		if o.keys, err = column(k.Rows, k.Key.Column); err != nil {
 			return o, err
 		}
-		largestKey = longest(o.keys)
+		key = longest(o.keys)
 	}
 	switch v := k.Value; {
 	case v.Bytes > 0:
 		o.bytes = int(v.Bytes)
 		o.fixed = random(load.NewStream(l.Seed, l.Name, "filler"), o.bytes+filler)
-		largestValue = o.bytes
+		value = o.bytes
 	case v.Content != nil:
 		o.fixed = v.Content
-		largestValue = len(v.Content)
+		value = len(v.Content)
 	case v.Column != "":
 		var err error
 		if o.values, err = column(k.Rows, v.Column); err != nil {
 			return o, err
 		}
-		largestValue = longest(o.values)
+		value = longest(o.values)
 	case v.Template != "":
 		var err error
 		if o.values, err = render(v.Template, k.Rows); err != nil {
 			return o, err
 		}
-		if largestValue = longest(o.values); k.Rows == nil {
+		if value = longest(o.values); k.Rows == nil {
 			o.fixed, o.values = o.values[0], nil
 		}
 	default:
 		return o, errors.New("has no value")
 	}
-	o.largest = largestKey + largestValue
+	o.measure(key, value)
+	for i := 0; o.keys != nil && i < len(o.values); i++ { // a row has both
+		if i == 0 {
+			o.largest, o.alone = 0, 0
+		}
+		o.measure(len(o.keys[i]), len(o.values[i]))
+	}
 	return o, nil
 }
+
+// measure counts a record with so many bytes of key and value in.
+func (o *operation) measure(key, value int) {
+	// What a record has: attributes, two deltas, and lengths before what they count
+	// (Kafka protocol, record).
+	user, record := key+value, 3+lengthOf(key)+key+lengthOf(value)+value+lengthOf(len(o.headers))
+	for _, h := range o.headers {
+		user += len(h.Key) + len(h.Value)
+		record += lengthOf(len(h.Key)) + len(h.Key) + lengthOf(len(h.Value)) + len(h.Value)
+	}
+	o.largest, o.alone = max(o.largest, user), max(o.alone, batchOverhead+lengthOf(record)+record)
+}
+
+// lengthOf is how many bytes a length takes, as a zigzag varint.
+func lengthOf(n int) int { return max(1, (bits.Len(uint(n)<<1)+6)/7) }
+
+func digits(n int64) int { return len(strconv.FormatInt(n, 10)) }
 
 // fill makes the record of arrival n.
 func (o *operation) fill(r *request, n int64) {

@@ -11,6 +11,7 @@ const (
 	KafkaProducedBytes = "produce-bytes"        // of whole produce requests that a broker answered, as a byte rate quota counts them
 	KafkaRequests      = "produce-requests"     // that a broker answered
 	KafkaAcknowledged  = "acknowledged-records" // of a partition
+	KafkaWritten       = "written-bytes"        // of a partition: of record batches, as they were compressed, that its broker acknowledged
 	// Of all of the run's clients together, whichever load tells of them.
 	KafkaConnections    = "connections"     // that are open to a broker
 	KafkaNewConnections = "new-connections" // at most, in any second so far

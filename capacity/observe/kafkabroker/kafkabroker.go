@@ -128,7 +128,11 @@ func (b *Brokers) Read(ctx context.Context) ([]measure.Series, error) {
 	for _, topic := range b.topics {
 		for _, id := range slices.Sorted(maps.Keys(ends[topic])) {
 			end := ends[topic][id]
-			if end.Err != nil {
+			switch {
+			case end.Err != nil && id < 0:
+				fault("the ends of topic "+topic+" could not be read", end.Err)
+				continue
+			case end.Err != nil:
 				fault(fmt.Sprintf("the end of partition %d of %s could not be read", id, topic), end.Err)
 				continue
 			}
@@ -152,7 +156,7 @@ func (b *Brokers) Read(ctx context.Context) ([]measure.Series, error) {
 				faults = append(faults, fmt.Errorf("group %s has committed nothing of topic %s", group, topic))
 				continue
 			}
-			longest, known := time.Duration(0), true
+			longest, known, uncommitted := time.Duration(0), true, false
 			for _, id := range slices.Sorted(maps.Keys(ends[topic])) {
 				commit, there := c.Fetched[topic][id]
 				end := ends[topic][id]
@@ -161,6 +165,7 @@ func (b *Brokers) Read(ctx context.Context) ([]measure.Series, error) {
 				}
 				if !there || commit.Err != nil || commit.At < 0 || end.Err != nil {
 					known = false
+					uncommitted = uncommitted || end.Err == nil && (!there || commit.Err == nil)
 					if there && commit.Err != nil {
 						fault(fmt.Sprintf("what group %s has committed of partition %d of %s could not be read", group, id, topic), commit.Err)
 					}
@@ -178,6 +183,9 @@ func (b *Brokers) Read(ctx context.Context) ([]measure.Series, error) {
 				if low, seen := oldest[at]; !seen || commit.At < low {
 					oldest[at] = commit.At
 				}
+			}
+			if uncommitted {
+				faults = append(faults, fmt.Errorf("group %s has not committed every partition of topic %s that holds records", group, topic))
 			}
 			if known {
 				add(measure.KafkaLagTime, "s", map[string]string{"group": group, "topic": topic}, longest.Seconds())
