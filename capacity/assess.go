@@ -70,7 +70,7 @@ func (a *analysis) missed(v Verdict, t scenarios.Threshold, r ThresholdResult) s
 	if r.AtLeast {
 		was += " or more"
 	}
-	return fmt.Sprintf("; %s is missed already at up to %s: it was %s", t.Text, a.rate(peakRate(a.run.Manifest.Loads)), was)
+	return fmt.Sprintf("; %s is missed already at up to %s: it was %s", t.Text, a.rate(PeakRate(a.run.Manifest.Loads)), was)
 }
 
 // result returns what the operation did in the measured stages, in which its

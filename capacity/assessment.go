@@ -145,6 +145,13 @@ type OperationCost struct {
 	UnitCost float64 `json:"unit_cost"`
 }
 
+// LoadCost is what one request of a load that charges a quota charges of it. Loads of
+// one shape, which sums don't tell apart, have the mean of them together.
+type LoadCost struct {
+	Load     string  `json:"load"`
+	UnitCost float64 `json:"unit_cost"`
+}
+
 // Requirement is what a target rate needs of a quota: target times unit cost,
 // arithmetic and not a prediction.
 type Requirement struct {
@@ -181,7 +188,9 @@ type QuotaResult struct {
 	Utilization *float64  `json:"utilization"` // Peak / Limit
 	Headroom    *float64  `json:"headroom"`    // 1 - Utilization
 	// UnitCost is the mean charge of one arrival of the loads that charge the
-	// quota; for a level, the mean time it is held, in seconds.
+	// quota; for a level, the mean time it is held, in seconds. Of loads that rise and
+	// fall at different times it is what they charge together in the plan's busiest
+	// instant for each arrival of their highest rate, which every rate here then is.
 	UnitCost *Estimate `json:"unit_cost"`
 	// ColdCost is the unit cost in the run's dearest ten seconds (minute, where
 	// it is known by the minute only), at least that of the whole run; of a level
@@ -189,7 +198,10 @@ type QuotaResult struct {
 	// a spike requires is reckoned with it.
 	ColdCost    *float64        `json:"cold_unit_cost"`
 	ByOperation []OperationCost `json:"by_operation"`
-	BindsAt     *Prediction     `json:"binds_at"`
+	// ByLoad is of loads that rise and fall at different times, where sums tell what each
+	// of them charges.
+	ByLoad  []LoadCost  `json:"by_load,omitempty"`
+	BindsAt *Prediction `json:"binds_at"`
 	// BindsAtMost is the rate above which the quota binds for certain, where what it
 	// refused hides what a request charges: BindsAt and UnitCost are nil then.
 	BindsAtMost *float64 `json:"binds_at_most,omitempty"`

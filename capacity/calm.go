@@ -80,7 +80,7 @@ func (a *analysis) whole(q Quota, c cost, throttled *int64, again func(calm []bo
 	}
 	if calm, n := a.calm(q); n >= minBlocks {
 		from, told := again(calm)
-		if told && (from.High-from.Low <= 2*maxCensored*from.Value || from.High-from.Low < c.raised(above).High-c.Low) {
+		if told && from.unlike <= maxDifference && (from.High-from.Low <= 2*maxCensored*from.Value || from.High-from.Low < c.raised(above).High-c.Low) {
 			from.notes = append(from.notes, fmt.Sprintf("unit cost of the %d s before refusals began: a limit refuses dear requests first, and these tell no charge", n))
 			return from, "", false
 		}
@@ -88,6 +88,8 @@ func (a *analysis) whole(q Quota, c cost, throttled *int64, again func(calm []bo
 	switch {
 	case above > maxCensored:
 		return c, fmt.Sprintf("what a request charges isn't known: %s of them were refused, dear ones first, and told no charge; a stage below the limit would tell it", unit.HumanShare(a.refusedShare(q, throttled))), c.unlike <= maxDifference
+	case c.unlike > maxCensored && c.why != "":
+		return c, "what a request charges at the plan's busiest isn't known: " + c.why, false
 	case c.unlike > maxCensored:
 		return c, "what a request of the planned mix charges isn't known: some operations were refused more often than others before they charged it; a stage without refusals would tell it", false
 	}

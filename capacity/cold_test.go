@@ -102,3 +102,42 @@ operations: [{name: list, service_time: 200ms, charges: [{limiter: lambda.concur
 		}
 	}
 }
+
+// One charge in a hundred is twenty times as dear, and where more of them come at once it
+// is chance: what a rate requires is by the mean of all, 1.19, and not by that stretch.
+func TestDearByChance(t *testing.T) {
+	sys, err := model.Parse("system.yaml", []byte(`version: 1
+name: x
+limiters: [{id: momento.operations, kind: token_bucket, rate: 500 ops/s, burst: 500 ops}]
+operations: [{name: list, service_time: 20ms, charges: [{limiter: momento.operations, amount: {mixture: [{amount: 1, share: 99%}, {amount: 20, share: 1%}]}}]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tries = 40
+	dearer := 0
+	for n := range tries {
+		s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
+name: s
+target: {sandbox: premiere}
+loads:
+  - name: users
+    seed: %d
+    profile: [{stage: hold, rate: 100/s, for: 60s}]
+    operations: [{name: list, graphql: {query: "query list { list }"}}]
+`, n)}}, "s.yaml", func(string) (string, bool) { return "", false })
+		if faults != nil {
+			t.Fatal(faults)
+		}
+		run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: uint64(n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q := quota(t, capacity.Assess(run), "momento.operations"); *q.ColdCost > 1.05*q.UnitCost.Value {
+			dearer++
+		}
+	}
+	if dearer > tries/10 {
+		t.Errorf("%d of %d runs take chance for a dear stretch", dearer, tries)
+	}
+}

@@ -33,13 +33,15 @@ type drawn struct {
 	scenario *scenarios.Scenario
 	system   *model.System
 	truth    map[string]truth
-	// at is the scenario with all arrivals at one rate, for so many seconds.
-	at func(rate float64, seconds int) *scenarios.Scenario
+	// at is the scenario with all arrivals at one rate, in the mix at which a quota is
+	// charged most, for so many seconds.
+	at func(quota string, rate float64, seconds int) *scenarios.Scenario
 }
 
 // draw makes the n-th random System: two to four operations, each of which
 // charges tokens, one or two cache limits and a table, and holds environments
-// for a random time; limits that lie around and above the load.
+// for a random time; limits that lie around and above the load. Of one System in three
+// the first operation is a load of its own, whose rate steps as the other's spike begins.
 func draw(n int) (drawn, error) {
 	rng := rand.New(rand.NewPCG(uint64(n), 2))
 	in := func(low, high float64) float64 { return low * math.Pow(high/low, rng.Float64()) }
@@ -47,45 +49,53 @@ func draw(n int) (drawn, error) {
 	ops := 2 + rng.IntN(3)
 
 	weights := make([]float64, ops)
-	var total float64
 	for i := range weights {
 		weights[i] = float64(1 + rng.IntN(9))
-		total += weights[i]
 	}
+	hold := 60 + rand.New(rand.NewPCG(uint64(n), 3)).IntN(120)
+	first := 0 // operation of the second load
+	if n%3 == 1 {
+		first = 1
+	}
+	loads := newDrawnLoads(n, rate, first, weights)
+	each := map[string][]float64{} // what each operation charges
+	charge := func(id string, amount float64) { each[id] = append(each[id], amount) }
 	var system strings.Builder
-	costs := map[string]float64{}
-	constant := true // in tokens, which alone can be
+	constant := first == 0 // in tokens, which alone can be
 	var body strings.Builder
 	for i := range ops {
-		share := weights[i] / total
 		p50 := in(10, 120)
 		p99 := p50 * in(1.5, 8)
 		fmt.Fprintf(&body, "  - name: op%d\n    service_time: {lognormal: {p50: %.3fms, p99: %.3fms}}\n    charges:\n", i, p50, p99)
 		sigma := math.Log(p99/p50) / 2.3263478740408408
-		costs["lambda.concurrency"] += share * p50 / 1000 * math.Exp(sigma*sigma/2)
+		charge("lambda.concurrency", p50/1000*math.Exp(sigma*sigma/2))
 
 		low := 1 + rng.IntN(5)
 		if rng.IntN(3) == 0 {
 			fmt.Fprintf(&body, "      - {limiter: appsync.request-tokens, amount: %d}\n", low)
-			costs["appsync.request-tokens"] += share * float64(low)
+			charge("appsync.request-tokens", float64(low))
 		} else {
 			high, of := low+1+rng.IntN(20), 1+rng.IntN(60)
 			fmt.Fprintf(&body, "      - {limiter: appsync.request-tokens, amount: {mixture: [{amount: %d, share: %d%%}, {amount: %d, share: %d%%}]}}\n", low, 100-of, high, of)
-			costs["appsync.request-tokens"] += share * (float64(low)*float64(100-of) + float64(high)*float64(of)) / 100
+			charge("appsync.request-tokens", (float64(low)*float64(100-of)+float64(high)*float64(of))/100)
 			constant = false
 		}
 		fmt.Fprintf(&body, "      - {limiter: lambda.concurrency, hold: service_time}\n")
 		units := 1 + rng.IntN(4)
 		fmt.Fprintf(&body, "      - {limiter: dynamodb.T.read, amount: {mixture: [{amount: %d, share: 80%%}, {amount: %d, share: 20%%}]}, key: {zipf: 300}}\n", units, 5*units)
-		costs["dynamodb.T.read"] += share * (0.8*float64(units) + 0.2*5*float64(units))
+		charge("dynamodb.T.read", 0.8*float64(units)+0.2*5*float64(units))
 		gets := 1 + rng.IntN(3)
 		fmt.Fprintf(&body, "      - {limiter: momento.operations, amount: {mixture: [{amount: %d, share: 50%%}, {amount: %d, share: 50%%}]}}\n", gets, gets+1)
-		costs["momento.operations"] += share * (float64(gets) + 0.5)
+		charge("momento.operations", float64(gets)+0.5)
 		kb := in(1, 20)
 		tail := in(1.5, 4)
 		fmt.Fprintf(&body, "      - {limiter: momento.throughput, amount: {lognormal: {p50: %.3fKB, p99: %.3fKB}}}\n", kb, kb*tail)
 		sigma = math.Log(tail) / 2.3263478740408408
-		costs["momento.throughput"] += share * kb * 1000 * math.Exp(sigma*sigma/2)
+		charge("momento.throughput", kb*1000*math.Exp(sigma*sigma/2))
+	}
+	costs := map[string]float64{}
+	for id := range each {
+		costs[id], _ = loads.charged(each[id])
 	}
 	// Limits bind between 0.9 and 3 times the load, those of one System in four from
 	// a third of it on; the one of the token bucket holds at least a second.
@@ -105,11 +115,19 @@ func draw(n int) (drawn, error) {
 	fmt.Fprintf(&system, "operations:\n%s", body.String())
 
 	arrivals := []string{"poisson", "poisson", "uniform"}[rng.IntN(3)]
-	scenario := func(profile string) (*scenarios.Scenario, error) {
+	scenario := func(profiles [2]string) (*scenarios.Scenario, error) {
 		var b strings.Builder
-		fmt.Fprintf(&b, "version: 1\nname: drawn\ntarget: {sandbox: premiere}\nloads:\n  - name: users\n    arrivals: %s\n    seed: %d\n    profile: [%s]\n    operations:\n", arrivals, n, profile)
-		for i, w := range weights {
-			fmt.Fprintf(&b, "      - {name: op%d, weight: %g, graphql: {query: 'query op%d { op%d }'}}\n", i, w, i, i)
+		b.WriteString("version: 1\nname: drawn\ntarget: {sandbox: premiere}\nloads:\n")
+		for k, profile := range profiles {
+			if profile == "" {
+				continue
+			}
+			fmt.Fprintf(&b, "  - name: users%d\n    arrivals: %s\n    seed: %d\n    %s\n    operations:\n", k, arrivals, 2*n+k, profile)
+			for i, w := range weights {
+				if (i < first) == (k == 0) {
+					fmt.Fprintf(&b, "      - {name: op%d, weight: %g, graphql: {query: 'query op%d { op%d }'}}\n", i, w, i, i)
+				}
+			}
 		}
 		s, faults := scenarios.ParseFile(fstest.MapFS{"scenario.yaml": {Data: []byte(b.String())}}, "scenario.yaml", func(string) (string, bool) { return "", false })
 		if faults != nil {
@@ -121,12 +139,19 @@ func draw(n int) (drawn, error) {
 	if err != nil {
 		return drawn{}, fmt.Errorf("%w in\n%s", err, system.String())
 	}
-	s, err := scenario(fmt.Sprintf("{stage: onset, ramp: %.3f/s, for: 20s}, {stage: hold, rate: %.3f/s, for: %ds}", rate, rate, 60+rng.IntN(120)))
+	s, err := scenario(loads.profiles(hold))
 	if err != nil {
 		return drawn{}, err
 	}
-	d := drawn{scenario: s, system: sys, truth: map[string]truth{}, at: func(rate float64, seconds int) *scenarios.Scenario {
-		s, err := scenario(fmt.Sprintf("{stage: hold, rate: %.3f/s, for: %ds}", rate, seconds))
+	d := drawn{scenario: s, system: sys, truth: map[string]truth{}, at: func(quota string, rate float64, seconds int) *scenarios.Scenario {
+		var profiles [2]string
+		_, parts := loads.charged(each[quota])
+		for k, part := range parts {
+			if part > 0 {
+				profiles[k] = fmt.Sprintf("profile: [{stage: hold, rate: %.6f/s, for: %ds}]", rate*part, seconds)
+			}
+		}
+		s, err := scenario(profiles)
 		if err != nil {
 			panic(err) // the one before was right
 		}
@@ -138,6 +163,65 @@ func draw(n int) (drawn, error) {
 	i := slices.IndexFunc(sys.Operations[0].Charges, func(c model.ChargeSpec) bool { return c.Limiter == "dynamodb.T.read" })
 	d.truth["dynamodb.T.read"] = truth{costs["dynamodb.T.read"], units / sys.Operations[0].Charges[i].Hottest / costs["dynamodb.T.read"], false}
 	return d, nil
+}
+
+// drawnLoads are the loads of a random System: of the first operations, at one rate and
+// from the spike on at another, and of the rest, which spike. Where there are no first
+// ones, the rest are at the rate after a ramp.
+type drawnLoads struct {
+	rate    float64
+	stepped bool
+	rates   [3][2]float64 // of both loads before, in and after the spike
+	weights [2][]float64
+}
+
+func newDrawnLoads(n int, rate float64, first int, weights []float64) drawnLoads {
+	l := drawnLoads{rate: rate, stepped: first > 0, weights: [2][]float64{weights[:first], weights[first:]}}
+	rng := rand.New(rand.NewPCG(uint64(n), 4))
+	before, after, spike := rate*(0.2+0.6*rng.Float64()), rate*(0.1+0.3*rng.Float64()), rate*(0.2+0.6*rng.Float64())
+	l.rates = [3][2]float64{{before, 0}, {after, spike}, {after, 0}}
+	if !l.stepped {
+		l.rates = [3][2]float64{{0, rate}, {0, rate}, {0, rate}}
+	}
+	return l
+}
+
+// charged returns what an arrival charges of which the operations charge so much, and
+// which part each load is of the highest rate when most is charged.
+func (l drawnLoads) charged(each []float64) (cost float64, parts [2]float64) {
+	var own [2]float64 // what one of each load charges
+	at := 0
+	for k, weights := range l.weights {
+		var total float64
+		for _, w := range weights {
+			own[k] += w * each[at]
+			total += w
+			at++
+		}
+		if total > 0 {
+			own[k] /= total
+		}
+	}
+	var peak float64
+	for _, r := range l.rates {
+		peak = max(peak, r[0]+r[1])
+	}
+	for _, r := range l.rates {
+		if use := (r[0]*own[0] + r[1]*own[1]) / peak; use > cost {
+			cost, parts = use, [2]float64{r[0] / peak, r[1] / peak}
+		}
+	}
+	return cost, parts
+}
+
+func (l drawnLoads) profiles(hold int) (profiles [2]string) {
+	if !l.stepped {
+		profiles[1] = fmt.Sprintf("profile: [{stage: onset, ramp: %.3f/s, for: 20s}, {stage: hold, rate: %.3f/s, for: %ds}]", l.rate, l.rate, hold)
+		return profiles
+	}
+	profiles[0] = fmt.Sprintf("profile: [{stage: before, rate: %.6f/s, for: %ds}, {stage: after, rate: %.6f/s, for: %ds}]", l.rates[0][0], hold/2, l.rates[2][0], hold-hold/2)
+	profiles[1] = fmt.Sprintf("start: %ds\n    profile: [{stage: up, ramp: %.6f/s, for: 5s}, {stage: top, rate: %.6f/s, for: %ds}, {stage: down, ramp: 0/s, for: 5s}]", hold/2, l.rates[1][1], l.rates[1][1], hold/3)
+	return profiles
 }
 
 // safely sends, for one System in five, the safe rate of the quota that binds
@@ -154,7 +238,7 @@ func safely(t *testing.T, d drawn, a capacity.Assessment, n int) (refused, tried
 	if *safe.Rate < 1 {
 		return 0, 0 // one environment, which is free when the next request comes
 	}
-	run, err := simulator.Run(d.at(*safe.Rate, int(20_000 / *safe.Rate)), d.system, simulator.Options{ID: "x", Seed: uint64(n)})
+	run, err := simulator.Run(d.at(*a.FirstToBind, *safe.Rate, int(20_000 / *safe.Rate)), d.system, simulator.Options{ID: "x", Seed: uint64(n)})
 	if err != nil {
 		t.Error(err)
 		return 0, 0

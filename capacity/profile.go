@@ -89,30 +89,6 @@ func rateAt(segs []segment, t float64) (before, after float64) {
 	return before, after
 }
 
-// peakRate returns the highest planned rate of the loads together, per second.
-// Each load's rate is linear between the ends of its stages, so the sum is
-// highest at the end of a stage, on one side of it or the other.
-func peakRate(loads []Load) float64 {
-	var peak float64
-	plans := make([][]segment, len(loads))
-	for i, l := range loads {
-		plans[i] = l.segments()
-	}
-	for _, ends := range plans {
-		for _, end := range ends {
-			for _, t := range []float64{end.t0, end.t1} {
-				var before, after float64
-				for _, segs := range plans {
-					b, a := rateAt(segs, t)
-					before, after = before+b, after+a
-				}
-				peak = max(peak, before, after)
-			}
-		}
-	}
-	return peak
-}
-
 // testedWindow is how many seconds make up the tested rate.
 const testedWindow = 5
 

@@ -31,7 +31,7 @@ func TestStagesWithPoints(t *testing.T) {
 			t.Errorf("the rate at %v is %v, then %v; want %v, then %v", c.at, before, after, c.before, c.after)
 		}
 	}
-	if peak := peakRate([]Load{l, {Stages: []Stage{{From: 10, To: 10, For: 200}}}}); peak != 5010 {
+	if peak := PeakRate([]Load{l, {Stages: []Stage{{From: 10, To: 10, For: 200}}}}); peak != 5010 {
 		t.Errorf("the peak is %v", peak)
 	}
 }

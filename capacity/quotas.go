@@ -58,7 +58,7 @@ type assessed struct {
 	binds  float64   // whether it is printed or not; NaN where unknown
 	draws  []float64 // of the unit cost; nil where there are none
 	loads  []Load
-	hidden bool   // what was refused hides what a request charges
+	hidden string // what hides what a request charges, or ""
 	early  string // why it refused requests although the rate is none to refuse at, or ""
 	// exceeded says of a fixed quota that the run was above it, which is so at any rate;
 	// "" where it wasn't.
@@ -115,7 +115,7 @@ func (a *analysis) quotas(v Verdict) (results []QuotaResult, first *string, reas
 // elsewhere draws from a normal distribution as wide.
 func bindsFirst(all []assessed) {
 	var known []*assessed
-	if slices.ContainsFunc(all, func(q assessed) bool { return q.hidden }) {
+	if slices.ContainsFunc(all, func(q assessed) bool { return q.hidden != "" }) {
 		return // it may be that one, as likely as nobody knows
 	}
 	for i := range all {
@@ -170,7 +170,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	}
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 
-	parts := a.mix(q)
+	parts, groups := a.mix(q), shapes(r.loads)
 	var use peak
 	var c cost
 	var used, known bool
@@ -191,7 +191,12 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		}
 	} else if q.ID == RequestTokens && a.ledgerHas(q) {
 		use, used = a.ledgerPeak(q)
-		again = func(calm []bool) (cost, bool) { return a.ledgerCost(parts, calm) }
+		again = func(calm []bool) (cost, bool) {
+			if len(groups) > 1 {
+				return a.shapedLedgerCost(parts, r.loads, calm)
+			}
+			return a.ledgerCost(parts, calm)
+		}
 		c, known = again(nil)
 		if missing := a.withoutTokens(q); missing > 0 {
 			note("%s ok answers carried no token count: the ledger is that much too low", count(missing))
@@ -199,7 +204,12 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	} else {
 		use, used = a.cloudPeak(q)
 		if q.Kind != FixedQuota {
-			again = func(calm []bool) (cost, bool) { return a.cloudCost(q, parts, usageRole(q), calm) }
+			again = func(calm []bool) (cost, bool) {
+				if len(groups) > 1 {
+					return a.shapedCloudCost(q, parts, groups, usageRole(q), calm)
+				}
+				return a.cloudCost(q, parts, usageRole(q), calm)
+			}
 			c, known = again(nil)
 		}
 	}
@@ -213,7 +223,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			if atLeast && predictable {
 				r.BindsAtMost = new(r.binds)
 			}
-			known, r.hidden, all.notes = false, true, nil
+			known, r.hidden, all.notes = false, "refusals hide what a request charges", nil
+			if all.why != "" && !atLeast {
+				r.hidden = "sums don't tell loads of different shapes apart"
+			}
 		}
 		c = all
 	}
@@ -258,6 +271,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	if c.byOperation != nil {
 		r.ByOperation = c.byOperation
 	}
+	r.ByLoad = c.byLoad
 	// What of the limit an arrival takes up: the units of a level serve so many
 	// requests a second, however short these are.
 	least := 0.0
@@ -287,7 +301,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	}
 	low, high := q.Limit/counts.High, q.Limit/counts.Low
 	if GradeOf(r.binds, r.TestedRate) == Indicative {
-		if least, most, ok := a.models(q); ok {
+		if len(groups) > 1 {
+			note("the run's rates don't tell linear use from any other, since its mix changes with them: the interval of binds_at supposes that it is linear")
+		} else if least, most, ok := a.models(q); ok {
 			low, high = min(low, least), max(high, most)
 			note("far beyond what was tested, the interval of binds_at covers linear, quadratic and power-law use")
 		} else {
@@ -414,23 +430,17 @@ func (a *analysis) charging(q Quota) []Load {
 }
 
 // target returns the rate that the launch must survive, in arrivals per second
-// of the given loads: their part of the scenario's forecast, or their highest
-// planned rate.
+// of the given loads: their highest planned rate, as that of all loads is made the
+// scenario's forecast, or as it is.
 func (a *analysis) target(loads []Load, tested float64) float64 {
+	peak := PeakRate(loads)
 	if forecast := a.run.Manifest.Scenario.Forecast; forecast > 0 {
-		var part, all float64
-		for _, l := range loads {
-			part += a.plannedArrivals(l)
+		if all := PeakRate(a.run.Manifest.Loads); all > 0 {
+			return forecast * peak / all
 		}
-		for _, l := range a.run.Manifest.Loads {
-			all += a.plannedArrivals(l)
-		}
-		if all == 0 {
-			return forecast
-		}
-		return forecast * part / all
+		return forecast
 	}
-	if peak := peakRate(loads); peak > 0 {
+	if peak > 0 {
 		return peak
 	}
 	return tested
@@ -478,7 +488,8 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 		return nil, "no prediction and no requirement: " + torn
 	}
 	var first, refusing *assessed
-	var unknown, hidden, withheld []string
+	var unknown, withheld []string
+	var hidden []*assessed
 	fixed := 0
 	bound := slices.IndexFunc(sorted, func(q assessed) bool { return q.Bound })
 	for i := range sorted {
@@ -492,8 +503,8 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 			if first == nil && bound < 0 {
 				first = q
 			}
-		case q.hidden:
-			hidden = append(hidden, q.ID)
+		case q.hidden != "":
+			hidden = append(hidden, q)
 			if share := a.refusedBy(q); v.Status == Valid && share > maxRefused && (refusing == nil || share > a.refusedBy(refusing)) {
 				refusing = q
 			}
@@ -509,7 +520,7 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 	// What refused requests at the rates of the run comes before what would bind above them.
 	if refusing != nil && bound < 0 && (first == nil || first.BindsAt != nil && *first.BindsAt.Rate > first.TestedRate) {
 		first = refusing
-		hidden = slices.DeleteFunc(hidden, func(id string) bool { return id == first.ID })
+		hidden = slices.DeleteFunc(hidden, func(q *assessed) bool { return q == first })
 	}
 	var b strings.Builder
 	var id *string
@@ -526,9 +537,9 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 	case first != nil && first.BindsAtMost != nil:
 		id = &first.ID
 		fmt.Fprintf(&b, "%s binds at %s at most: it refused %s of the requests, dear ones first, which told no charge", first.ID, a.rate(*first.BindsAtMost), unit.HumanShare(a.refusedBy(first)))
-	case first != nil && first.hidden:
+	case first != nil && first.hidden != "":
 		id = &first.ID
-		fmt.Fprintf(&b, "%s bound: it refused %s of the requests; at which rate it binds isn't known, since refusals hide what a request charges", first.ID, unit.HumanShare(a.refusedBy(first)))
+		fmt.Fprintf(&b, "%s bound: it refused %s of the requests; at which rate it binds isn't known, since %s", first.ID, unit.HumanShare(a.refusedBy(first)), first.hidden)
 	case first != nil:
 		id = &first.ID
 		fmt.Fprintf(&b, "%s binds at %s", first.ID, a.rate(*first.BindsAt.Rate))
@@ -576,8 +587,12 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 	if first != nil && len(withheld) > 0 {
 		fmt.Fprintf(&b, "; withheld: %s", strings.Join(withheld, ", "))
 	}
-	if len(hidden) > 0 {
-		fmt.Fprintf(&b, "; not known, since refusals hide what a request charges: %s", strings.Join(hidden, ", "))
+	for i, q := range hidden {
+		if i > 0 && hidden[i-1].hidden == q.hidden {
+			fmt.Fprintf(&b, ", %s", q.ID)
+		} else {
+			fmt.Fprintf(&b, "; not known, since %s: %s", q.hidden, q.ID)
+		}
 	}
 	if len(unknown) > 0 {
 		fmt.Fprintf(&b, "; not measured: %s", strings.Join(unknown, ", "))

@@ -85,6 +85,8 @@ type cost struct {
 	// itself the mean may differ from the planned mix's: as operations were refused
 	// unequally.
 	above, unlike float64
+	why           string // of unlike, where it isn't refusals
+	byLoad        []LoadCost
 	// values is the distribution of single charges where answers told them; nil:
 	// every charge counts as the mean.
 	values []weighted
@@ -150,8 +152,11 @@ func (a *analysis) ledgerCost(parts []part, calm []bool) (c cost, ok bool) {
 		r := a.resample(len(blocks[0].Num))
 		value, draws, iv := r.Ratios(blocks, weights)
 		c.Value, c.draws, c.Low, c.High = value, draws, max(0, iv.Low), iv.High
-		if half := 1.96 * math.Sqrt(independent); len(blocks[0].Num) < fewBlocks {
-			// Few blocks show less than they vary by.
+		few := slices.ContainsFunc(blocks, func(s stats.Ratio) bool {
+			return len(slices.DeleteFunc(slices.Clone(s.Den), func(n float64) bool { return n == 0 })) < fewBlocks
+		})
+		if half := 1.96 * math.Sqrt(independent); few {
+			// Few blocks, or few in which one of the operations comes, show less than they vary by.
 			c.Low, c.High = min(c.Low, max(0, value-half)), max(c.High, value+half)
 		}
 	} else {
@@ -355,7 +360,6 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 	}
 	mean := used / requests
 	c.Estimate = Estimate{mean, mean, mean}
-	c.cold = mean
 	var low, high float64 = mean, mean
 	for i, n := range sums.Den {
 		// A request may be counted in the period after the one it was sent in,
@@ -365,11 +369,12 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 		}
 		m := sums.Num[i] / n
 		low, high = min(low, m), max(high, m)
-		// Chance, and answers counted in the next period, move the mean of few.
-		if m-mean > max(maxDifference*mean, 3*mean/math.Sqrt(n)) {
-			c.cold = max(c.cold, m)
-		}
 	}
+	windows := sums
+	if series.period <= time.Second {
+		windows = inWindows(fine)
+	}
+	c.cold = dearest(windows, mean)
 	if len(sums.Num) >= minBlocks {
 		r := a.resample(len(sums.Num))
 		_, draws, iv := r.Ratios([]stats.Ratio{sums}, []float64{1})
@@ -406,7 +411,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 	if count == 1 {
 		c.byOperation = []OperationCost{{Load: only.Load, Name: only.Name, UnitCost: c.Value}}
 	}
-	values, dear := twoPoints(c.Value, sums, charging)
+	values, sd := twoPoints(c.Value, sums, charging)
 	c.values = values
 	if q.Kind == RateQuota { // a level refuses whatever comes
 		var sent, throttled float64
@@ -415,7 +420,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 				sent, throttled = sent+float64(p.op.all.Sent), throttled+float64(p.op.all.Throttled)
 			}
 		}
-		c.above = throttled / max(sent, 1) * (dear - c.Value) * charging
+		c.above = throttled / max(sent, 1) * 3 * sd * charging
 	}
 	c.Value, c.Low, c.High, c.cold = c.Value*charging, c.Low*charging, c.High*charging, c.cold*charging
 	for d := range c.draws {
@@ -425,6 +430,64 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 		c.notes = append(c.notes, "more than 1 % of the requests failed or timed out and may not have charged the quota: its unit cost may be higher")
 	}
 	return c, true
+}
+
+// inWindows adds up seconds to the windows of which one may be the dearest.
+func inWindows(seconds stats.Ratio) (w stats.Ratio) {
+	for from := 0; from < len(seconds.Num); from += coldWindow {
+		to := min(from+coldWindow, len(seconds.Num))
+		w.Num, w.Den = append(w.Num, sum(seconds.Num[from:to])), append(w.Den, sum(seconds.Den[from:to]))
+	}
+	return w
+}
+
+// dearest returns the highest mean of a sum that isn't above that of all by chance, or
+// because few requests were counted in the period after the one they were sent in.
+func dearest(sums stats.Ratio, mean float64) float64 {
+	dearest := mean
+	for i, n := range sums.Den {
+		if n < 0.2*slices.Max(sums.Den) || n < coldAnswers {
+			continue
+		}
+		if m := sums.Num[i] / n; m-mean > max(maxDifference*mean, byChance(sums, i, mean)) {
+			dearest = max(dearest, m)
+		}
+	}
+	return dearest
+}
+
+// byChance returns how far the mean of the i-th sum may lie above that of all without
+// more than chance: it does in one of a hundred runs. Single charges are supposed to vary
+// by their mean, or by more where the sums tell so that don't lie in one stretch with it
+// above the mean.
+func byChance(sums stats.Ratio, i int, mean float64) float64 {
+	above := func(k int) bool { return k >= 0 && k < len(sums.Num) && sums.Num[k] > mean*sums.Den[k] }
+	from, to := i, i+1
+	for above(from - 1) {
+		from--
+	}
+	for above(to) {
+		to++
+	}
+	sd := mean
+	if len(sums.Num)-(to-from) >= minBlocks {
+		others := stats.Ratio{Num: slices.Concat(sums.Num[:from], sums.Num[to:]), Den: slices.Concat(sums.Den[:from], sums.Den[to:])}
+		if n := sum(others.Den); n > 0 {
+			sd = max(sd, deviation(sum(others.Num)/n, others))
+		}
+	}
+	return sd / math.Sqrt(sums.Den[i]) * max(3, math.Sqrt2*math.Erfinv(1-2*0.01/float64(len(sums.Num))))
+}
+
+// deviation returns the standard deviation of single charges around the mean, of which
+// sums vary as much as these.
+func deviation(mean float64, sums stats.Ratio) float64 {
+	var squares float64
+	for i, den := range sums.Den {
+		d := sums.Num[i] - mean*den
+		squares += d * d
+	}
+	return math.Sqrt(squares / sum(sums.Den))
 }
 
 // servedMix returns how many times the mean of the requests that charged a quota the
@@ -494,25 +557,26 @@ func (c *cost) apart(sums stats.Ratio, period time.Duration) bool {
 }
 
 // twoPoints returns single charges of the given mean that vary as much as sums of
-// them do: two values of equal weight, of which the lower is not below 0, and three
-// standard deviations above the mean. Too few sums tell no variation.
-func twoPoints(mean float64, sums stats.Ratio, weight float64) (values []weighted, dear float64) {
-	var squares, n float64
-	for i, den := range sums.Den {
-		d := sums.Num[i] - mean*den
-		squares += d * d
-		n += den
+// them do, and their standard deviation. Too few sums tell no variation.
+func twoPoints(mean float64, sums stats.Ratio, weight float64) (values []weighted, sd float64) {
+	if len(sums.Num) < minBlocks || sum(sums.Den) == 0 {
+		return []weighted{{mean, weight}}, 0
 	}
-	if len(sums.Num) < minBlocks || n == 0 {
-		return []weighted{{mean, weight}}, mean
+	sd = deviation(mean, sums)
+	return pair(mean, sd, weight), sd
+}
+
+// pair returns two charges of the given mean and standard deviation, of equal weight or,
+// where the lower would be below 0, that and one in so many.
+func pair(mean, sd, weight float64) []weighted {
+	switch {
+	case sd == 0:
+		return []weighted{{mean, weight}}
+	case sd <= mean:
+		return []weighted{{mean - sd, weight / 2}, {mean + sd, weight / 2}}
 	}
-	sd := math.Sqrt(squares / n)
-	if sd <= mean {
-		return []weighted{{mean - sd, weight / 2}, {mean + sd, weight / 2}}, mean + 3*sd
-	}
-	// One in so many charges is all there is.
 	share := mean * mean / (mean*mean + sd*sd)
-	return []weighted{{0, weight * (1 - share)}, {mean / share, weight * share}}, mean + 3*sd
+	return []weighted{{0, weight * (1 - share)}, {mean / share, weight * share}}
 }
 
 // unsure returns the share of sent requests of which it isn't known whether

@@ -33,7 +33,7 @@ func (f *fitter) file(name string) []byte {
 			}
 			continue
 		}
-		if v, ok := q.pooled(); !ok || v <= 0 {
+		if v, ok := q.pooled(""); !ok || v <= 0 {
 			f.warn("no run tells what a request costs of %s: the System leaves it out", id)
 			continue
 		}
@@ -142,7 +142,7 @@ func (f *fitter) write(w *bytes.Buffer, op *operation, limiters []*quota) {
 				continue
 			}
 			fmt.Fprintf(&charges, "      - {limiter: %s, hold: service_time}", q.ID)
-			if v, ok := q.pooled(); ok {
+			if v, ok := q.pooled(op.name); ok {
 				fmt.Fprintf(&charges, " # the service's own durations have a mean of %s", unit.HumanSeconds(v))
 			}
 			charges.WriteByte('\n')
@@ -164,7 +164,7 @@ func (f *fitter) write(w *bytes.Buffer, op *operation, limiters []*quota) {
 			why := "mean"
 			if !own {
 				var ok bool
-				if v, ok = q.pooled(); !ok {
+				if v, ok = q.pooled(op.name); !ok {
 					continue
 				}
 				why = "mean of all operations that charge it: the runs don't tell them apart"

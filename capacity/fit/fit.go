@@ -92,11 +92,13 @@ type sums struct{ tokens, n float64 }
 type quota struct {
 	capacity.Quota
 	costs   []capacity.QuotaResult // of the runs that tell the cost
-	weights []float64              // arrivals of each of these
-	charges map[string]bool        // operations that charge it
-	sizes   sizes                  // of a limit of sizes, which no rate has a cost of
-	refused bool                   // that it refused requests, which told no charge
-	hidden  bool                   // that so many were that no cost is known
+	weights []float64              // requests that charge it, of each of these
+	all     []float64              // arrivals of the loads that these are of
+	loads   []loadCost
+	charges map[string]bool // operations that charge it
+	sizes   sizes           // of a limit of sizes, which no rate has a cost of
+	refused bool            // that it refused requests, which told no charge
+	hidden  bool            // that so many were that no cost is known
 }
 
 func (f *fitter) warn(format string, args ...any) {
@@ -169,8 +171,11 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 			f.warn("%s was %s in one run and is %s in the last: the last holds", of.ID, unit.Human(q.Limit), unit.Human(of.Limit))
 			q.Quota, q.sizes = of, sizes{}
 		}
-		var arrivals float64
+		var arrivals, all float64
 		for _, l := range m.Loads {
+			if len(of.Loads) == 0 || slices.Contains(of.Loads, l.Name) {
+				all += float64(l.Planned)
+			}
 			for _, op := range l.Operations {
 				if q.Quota.Charges(l.Name, op.Name) {
 					q.charges[op.ServedAs()] = true
@@ -190,8 +195,16 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 					res.ByOperation[i].Name = name
 				}
 			}
+			for _, l := range m.Loads {
+				k := slices.IndexFunc(res.ByLoad, func(c capacity.LoadCost) bool { return c.Load == l.Name })
+				for _, op := range l.Operations {
+					if k >= 0 && of.Charges(l.Name, op.Name) {
+						q.loads = append(q.loads, loadCost{op.ServedAs(), res.ByLoad[k].UnitCost, float64(l.Planned) * op.Share})
+					}
+				}
+			}
 			q.costs = append(q.costs, res)
-			q.weights = append(q.weights, arrivals)
+			q.weights, q.all = append(q.weights, arrivals), append(q.all, all)
 		}
 	}
 }
@@ -225,13 +238,28 @@ func (f *fitter) settle() {
 	}
 }
 
-// pooled returns the quota's mean cost of an arrival of the loads that charge it
-// over all runs.
-func (q *quota) pooled() (v float64, ok bool) {
+// loadCost is what a request of a load charges, in a run that tells loads apart, for one
+// of the load's operations.
+type loadCost struct {
+	operation        string
+	unitCost, weight float64
+}
+
+// pooled returns the mean cost of a request that charges the quota over all runs: of an
+// operation's loads where these are told apart, else of all.
+func (q *quota) pooled(operation string) (v float64, ok bool) {
 	var n float64
-	for i, c := range q.costs {
-		v += c.UnitCost.Value * q.weights[i]
-		n += q.weights[i]
+	for _, l := range q.loads {
+		if l.operation == operation {
+			v += l.unitCost * l.weight
+			n += l.weight
+		}
+	}
+	if n == 0 {
+		for i, c := range q.costs {
+			v += c.UnitCost.Value * q.all[i]
+			n += q.weights[i]
+		}
 	}
 	if n == 0 {
 		return 0, false

@@ -225,6 +225,48 @@ operations:
 	}
 }
 
+// Operations that no run tells apart have the mean of the requests that charge a quota,
+// 15, and not that of all of the load's, a third of which charge nothing: 10.
+func TestMeanOfThoseThatCharge(t *testing.T) {
+	sys, err := model.Parse("system.yaml", []byte(`version: 1
+name: x
+limiters: [{id: dynamodb.T.read, kind: token_bucket, rate: 9000 RCU/s, burst: 9000 RCU}]
+operations:
+  - {name: a, service_time: 10ms, charges: [{limiter: dynamodb.T.read, amount: 10}]}
+  - {name: b, service_time: 10ms, charges: [{limiter: dynamodb.T.read, amount: 20}]}
+  - {name: c, service_time: 10ms}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: []byte(`version: 1
+name: s
+target: {sandbox: premiere}
+loads:
+  - name: users
+    profile: [{stage: hold, rate: 200/s, for: 60s}]
+    operations: [{name: a, graphql: {query: "query a { a }"}}, {name: b, graphql: {query: "query b { b }"}}, {name: c, graphql: {query: "query c { c }"}}]
+`)}}, "s.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	f, err := fit.Runs([]*capacity.Run{simulate(t, s, sys, 1)}, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range f.System.Operations {
+		if op.Name == "c" {
+			if len(op.Charges) > 0 {
+				t.Errorf("c charges %+v", op.Charges)
+			}
+			continue
+		}
+		if got := op.Charges[0].Mean(); !within(got, 15, 0.03) {
+			t.Errorf("%s charges %v, want 15", op.Name, got)
+		}
+	}
+}
+
 func within(got, want, share float64) bool { return math.Abs(got/want-1) <= share }
 
 // A System fitted at 50 % of a load predicts what is used at 80 %: the mean use

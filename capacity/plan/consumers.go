@@ -52,21 +52,29 @@ func (r Request) consumers(run *capacity.Run, a capacity.Assessment) []ConsumerN
 	return all
 }
 
-// share returns the part of all arrivals that are records of a topic.
-func (r Request) share(run *capacity.Run, topic string) (share float64) {
-	loads := shares(run)
-	var all float64
-	for _, l := range run.Manifest.Loads {
+// share returns the highest rate of a topic's records as a part of that of all arrivals.
+func (r Request) share(run *capacity.Run, topic string) float64 {
+	onTopic := func(l capacity.Load, weight func(o capacity.Operation) float64) (share float64) {
 		for _, o := range l.Operations {
-			part := loads[l.Name] * o.Share
-			if r.WhatIf.Mix != nil {
-				part = r.WhatIf.Mix[o.Name]
-			}
-			all += part
 			if o.Record != nil && o.Record.Topic == topic {
-				share += part
+				share += weight(o)
 			}
 		}
+		return share
 	}
-	return share / max(all, math.SmallestNonzeroFloat64)
+	loads := run.Manifest.Loads
+	if mix := r.WhatIf.Mix; mix != nil {
+		var share, all float64
+		for _, l := range loads {
+			for _, o := range l.Operations {
+				all += mix[o.Name]
+			}
+			share += onTopic(l, func(o capacity.Operation) float64 { return mix[o.Name] })
+		}
+		return share / max(all, math.SmallestNonzeroFloat64)
+	}
+	each := func(l capacity.Load) float64 {
+		return onTopic(l, func(o capacity.Operation) float64 { return o.Share })
+	}
+	return capacity.PeakUse(loads, each) / max(capacity.PeakRate(loads), math.SmallestNonzeroFloat64)
 }

@@ -155,14 +155,13 @@ func New(run *capacity.Run, a capacity.Assessment, r Request) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := shares(run)
 	limits := make(map[string]capacity.Quota)
 	for _, q := range run.Manifest.Quotas {
 		limits[q.ID] = q
 	}
 	var needs []Need
 	for _, q := range a.Quotas {
-		p.Tested = max(p.Tested, q.TestedRate/max(parts.of(limits[q.ID]), math.SmallestNonzeroFloat64))
+		p.Tested = max(p.Tested, q.TestedRate/shareOf(run, limits[q.ID]))
 		if q.Kind == capacity.FixedQuota {
 			p.fixed(limits[q.ID], q)
 			continue
@@ -288,7 +287,7 @@ func (r Request) factors(rate float64, q capacity.QuotaResult, c cost, even bool
 	arrivals := rate * c.share
 	add("forecast", rate, "/s", "arrivals per second that the launch must survive")
 	if c.share < 1 {
-		add("share", c.share, "", "part of the arrivals that are of the loads which charge this quota")
+		add("share", c.share, "", "highest rate of the loads which charge this quota, as a part of that of all")
 	}
 	if q.Kind == capacity.LevelQuota {
 		add("held", c.value, "s", c.why)
@@ -346,33 +345,16 @@ func uniform(run *capacity.Run) bool {
 	return len(run.Manifest.Loads) == 1 && run.Manifest.Loads[0].Arrivals == "uniform"
 }
 
-// loadShares is each load's part of the planned arrivals.
-type loadShares map[string]float64
-
-func shares(run *capacity.Run) loadShares {
-	s := make(loadShares)
-	var total float64
-	for _, l := range run.Manifest.Loads {
-		s[l.Name] = float64(l.Planned)
-		total += float64(l.Planned)
-	}
-	for name := range s {
-		s[name] /= max(total, 1)
-	}
-	return s
-}
-
-// of returns the part of all arrivals that are of the loads which charge q; 1
-// where the record doesn't say.
-func (s loadShares) of(q capacity.Quota) float64 {
-	if len(q.Loads) == 0 || len(s) == 0 {
+// shareOf returns the highest rate of the loads which charge q as a part of that of all
+// loads; 1 where the record doesn't say.
+func shareOf(run *capacity.Run, q capacity.Quota) float64 {
+	share := capacity.PeakUse(run.Manifest.Loads, func(l capacity.Load) float64 {
+		if len(q.Loads) > 0 && !slices.Contains(q.Loads, l.Name) {
+			return 0
+		}
 		return 1
-	}
-	var share float64
-	for _, l := range q.Loads {
-		share += s[l]
-	}
-	if share <= 0 {
+	}) / capacity.PeakRate(run.Manifest.Loads)
+	if !(share > 0) {
 		return 1
 	}
 	return min(share, 1)

@@ -44,9 +44,8 @@ func amount(v float64, q capacity.QuotaResult) string {
 // supposed, and says in the plan what is supposed.
 func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[string]cost, error) {
 	costs := make(map[string]cost)
-	parts := shares(run)
 	for _, q := range a.Quotas {
-		share := parts.of(quotaOf(run, q.ID))
+		share := shareOf(run, quotaOf(run, q.ID))
 		if q.UnitCost == nil {
 			if q.BindsAtMost != nil && q.ID == capacity.RequestTokens && w.Tokens != nil {
 				costs[q.ID] = cost{share: share} // which --tokens fills in

@@ -57,7 +57,8 @@ func NewResample(blocks, draws int, seed uint64) *Resample {
 // the Bootstrap", 12.5). The standard error is that of the ratios' linear parts.
 //
 // Where more than one draw in forty shows no variation, of which it has no standard
-// error, the interval is that of the draws' own percentiles.
+// error, the interval is that of the draws' own percentiles; where so many show next to
+// none, and lie wildly far off by it, it is that or Student's, whichever is wider.
 func (r *Resample) Ratios(series []Ratio, weights []float64) (value float64, draws []float64, iv Interval) {
 	n := len(r.times) / r.blocks
 	draws = make([]float64, n)
@@ -101,20 +102,42 @@ func (r *Resample) Ratios(series []Ratio, weights []float64) (value float64, dra
 			away = append(away, (draws[d]-value)/se)
 		}
 	}
-	if n-len(away) > n/40 {
-		// Draws that don't vary themselves have no such distance: those of charges that
-		// don't vary at all, or but in a stretch that a draw may well miss.
-		sorted := slices.Sorted(slices.Values(draws))
-		return value, draws, Interval{min(value, quantile(sorted, 0.025)), max(value, quantile(sorted, 0.975))}
-	}
+	return value, draws, studentized(value, draws, away, linear)
+}
+
+// studentized returns the interval of the bootstrap-t from how many of their own standard
+// errors draws lie away from the value, those that have one, and the value's linear
+// parts by block.
+func studentized(value float64, draws, away, linear []float64) Interval {
 	var squares float64
 	for _, p := range linear {
 		squares += p * p
 	}
 	se := math.Sqrt(squares)
-	slices.Sort(away)
-	return value, draws, Interval{value - quantile(away, 0.975)*se, value - quantile(away, 0.025)*se}
+	if slices.Sort(away); len(draws)-len(away) <= len(draws)/40 {
+		low, high := quantile(away, 0.025), quantile(away, 0.975)
+		if -low <= wild && high <= wild {
+			return Interval{value - high*se, value - low*se}
+		}
+		t := 1.96 * student(float64(len(linear)-1)) * se
+		low, high = Percentiles(draws)
+		return Interval{min(value-t, low), max(value+t, high)}
+	}
+	// Draws that don't vary themselves have no such distance: those of charges that
+	// don't vary at all, or but in a stretch that a draw may well miss.
+	low, high := Percentiles(draws)
+	return Interval{min(value, low), max(value, high)}
 }
+
+// Percentiles returns the range that holds 95 % of the draws, as many below it as above.
+func Percentiles(draws []float64) (low, high float64) {
+	sorted := slices.Sorted(slices.Values(draws))
+	return quantile(sorted, 0.025), quantile(sorted, 0.975)
+}
+
+// wild is how many of their own standard errors draws lie away where they have missed
+// what makes the sums vary: chance alone takes no charges as far.
+const wild = 10
 
 // dust is the variation, as a share of the value, that floating point makes by itself.
 const dust = 1e-9
