@@ -39,13 +39,14 @@ func (a *analysis) arrivalAudit() Check {
 	lags := new(measure.Distribution)
 	audited := make(map[string]bool) // loads
 	for _, load := range a.loads() {
-		if a.saturated(load) {
+		l, known := a.load(load)
+		if a.saturated(load) || l.Late == "send" && a.filled(load) {
 			c.Value = "requests waited at the in-flight limit of " + load
 			continue
 		}
 		audited[load] = true
 		lags.Merge(a.pooled(load, measure.Lags))
-		if l, ok := a.load(load); ok && l.Late != "send" {
+		if known && l.Late != "send" {
 			behind = max(behind, int(math.Ceil(l.Lateness/slotLength.Seconds()-1e-9)))
 		}
 	}

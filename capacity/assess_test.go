@@ -646,3 +646,40 @@ func BenchmarkAssessHour(b *testing.B) {
 		capacity.Assess(run)
 	}
 }
+
+// The rate counts the measured stages as long as they were, and not in whole seconds:
+// 100/s for half a second, from 0.75 s on, are 100/s.
+func TestRateOfPartsOfSeconds(t *testing.T) {
+	half := capacity.Load{Name: "l", Start: 0.5, Operations: []capacity.Operation{{Name: "o"}}, Stages: []capacity.Stage{
+		{Name: "warm", From: 100, To: 100, For: 0.25},
+		{Name: "a", From: 100, To: 100, For: 0.5, Measure: true},
+		{Name: "gap", From: 100, To: 100, For: 0.5},
+		{Name: "b", From: 100, To: 100, For: 0.25, Measure: true},
+	}}
+	other := half
+	other.Name, other.Start, other.Operations = "m", 0.75, []capacity.Operation{{Name: "p"}} // in a from 1 s to 1.5 s
+	for _, c := range []struct {
+		loads []capacity.Load
+		of    string
+		end   float64 // of a run that was interrupted; 0: complete
+		ok    int64   // of o, and as many of p
+		want  float64
+	}{
+		{[]capacity.Load{half}, "", 0, 75, 100},
+		{[]capacity.Load{half, other}, "o", 0, 75, 100},
+		{[]capacity.Load{half, other}, "", 0, 75, 150 / 1.25}, // from 0.75 to 1.5 s, and 1.75 to 2.25 s
+		{[]capacity.Load{half}, "", 1.0, 25, 100},
+		{nil, "", 0, 75, 75}, // no profile: the second in which something was planned
+	} {
+		start := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+		run := &capacity.Run{Manifest: capacity.Manifest{Kind: capacity.Measured, State: capacity.Complete, Start: start, End: start.Add(3 * time.Second), Loads: c.loads}}
+		if c.end > 0 {
+			run.Manifest.State, run.Manifest.End = capacity.Interrupted, start.Add(time.Duration(c.end*1e9))
+		}
+		for _, name := range []string{"o", "p"}[:max(1, len(c.loads))] {
+			run.Rows.Add(&measure.Row{Second: 0, Load: map[string]string{"o": "l", "p": "m"}[name], Operation: name, Measured: true, Planned: c.ok, Sent: c.ok, OK: c.ok})
+		}
+		run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "rate > 0/s", Metric: "rate", Of: c.of, Op: ">"}}
+		near(t, "rate of "+c.of, capacity.Assess(run).Thresholds[0].Value, c.want, 1e-9)
+	}
+}

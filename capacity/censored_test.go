@@ -2,7 +2,6 @@ package capacity_test
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"testing"
 	"time"
@@ -94,81 +93,6 @@ func TestTimedOutIsAtLeast(t *testing.T) {
 	none.Manifest.Loads = []capacity.Load{{Name: "l", Timeout: 0.5, Operations: []capacity.Operation{{Name: "o"}}}}
 	if got := capacity.Assess(none).Operations[0].ResponseTime; got.AtLeast != nil {
 		t.Errorf("without a timeout, %v are lower bounds", got.AtLeast)
-	}
-}
-
-// The rate counts the measured stages as long as they were, and not in whole seconds:
-// 100/s for half a second, from 0.75 s on, are 100/s.
-func TestRateOfPartsOfSeconds(t *testing.T) {
-	half := capacity.Load{Name: "l", Start: 0.5, Operations: []capacity.Operation{{Name: "o"}}, Stages: []capacity.Stage{
-		{Name: "warm", From: 100, To: 100, For: 0.25},
-		{Name: "a", From: 100, To: 100, For: 0.5, Measure: true},
-		{Name: "gap", From: 100, To: 100, For: 0.5},
-		{Name: "b", From: 100, To: 100, For: 0.25, Measure: true},
-	}}
-	other := half
-	other.Name, other.Start, other.Operations = "m", 0.75, []capacity.Operation{{Name: "p"}} // in a from 1 s to 1.5 s
-	for _, c := range []struct {
-		loads []capacity.Load
-		of    string
-		end   float64 // of a run that was interrupted; 0: complete
-		ok    int64   // of o, and as many of p
-		want  float64
-	}{
-		{[]capacity.Load{half}, "", 0, 75, 100},
-		{[]capacity.Load{half, other}, "o", 0, 75, 100},
-		{[]capacity.Load{half, other}, "", 0, 75, 150 / 1.25}, // from 0.75 to 1.5 s, and 1.75 to 2.25 s
-		{[]capacity.Load{half}, "", 1.0, 25, 100},
-		{nil, "", 0, 75, 75}, // no profile: the second in which something was planned
-	} {
-		start := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-		run := &capacity.Run{Manifest: capacity.Manifest{Kind: capacity.Measured, State: capacity.Complete, Start: start, End: start.Add(3 * time.Second), Loads: c.loads}}
-		if c.end > 0 {
-			run.Manifest.State, run.Manifest.End = capacity.Interrupted, start.Add(time.Duration(c.end*1e9))
-		}
-		for _, name := range []string{"o", "p"}[:max(1, len(c.loads))] {
-			run.Rows.Add(&measure.Row{Second: 0, Load: map[string]string{"o": "l", "p": "m"}[name], Operation: name, Measured: true, Planned: c.ok, Sent: c.ok, OK: c.ok})
-		}
-		run.Manifest.Scenario.Thresholds = []scenarios.Threshold{{Text: "rate > 0/s", Metric: "rate", Of: c.of, Op: ">"}}
-		got := capacity.Assess(run).Thresholds[0].Value
-		if got == nil || math.Abs(*got-c.want) > 1e-9 {
-			t.Errorf("%d loads, of %q, end %g: %v, want %g", len(c.loads), c.of, c.end, got, c.want)
-		}
-	}
-}
-
-// What a slow operation makes of its load's median service time is no excuse for
-// sending its fast neighbour late: a lag of 40 ms is a twentieth of 800 ms, and most of
-// what would be measured of 1 ms.
-func TestLagOfMixedOperations(t *testing.T) {
-	mixed := func(slow, fast time.Duration) capacity.Check {
-		run := &capacity.Run{Manifest: capacity.Manifest{Kind: capacity.Simulated, State: capacity.Complete}}
-		for name, op := range map[string]struct {
-			n       int64
-			service time.Duration
-		}{"slow": {700, slow}, "fast": {300, fast}} {
-			for kind, took := range map[string]time.Duration{measure.ServiceTimes: op.service, measure.Lags: 40 * time.Millisecond, measure.ResponseTimes: op.service + 40*time.Millisecond} {
-				var d measure.Distribution
-				for range op.n {
-					d.Record(took.Microseconds())
-				}
-				run.Latency = append(run.Latency, d.Interval("l", name, kind, 0, time.Second))
-			}
-			run.Rows.Add(&measure.Row{Load: "l", Operation: name, Measured: true, Planned: op.n, Sent: op.n, OK: op.n})
-		}
-		for _, c := range capacity.VerdictOf(run).Checks {
-			if c.Name == capacity.CheckLag {
-				return c
-			}
-		}
-		t.Fatal("there is no such check")
-		return capacity.Check{}
-	}
-	if c := mixed(800*time.Millisecond, 600*time.Millisecond); c.Status != capacity.Passed {
-		t.Errorf("40 ms beside 600 ms and 800 ms: %s, %s where the bound is %s", c.Status, c.Value, c.Bound)
-	}
-	if c := mixed(800*time.Millisecond, time.Millisecond); c.Status != capacity.CheckFailed {
-		t.Errorf("40 ms beside 1 ms and 800 ms: %s, %s where the bound is %s", c.Status, c.Value, c.Bound)
 	}
 }
 

@@ -55,13 +55,17 @@ func (a *analysis) limitedBy(v Verdict) LimitedBy {
 	}
 	var own, unclear []string
 	cleared := true
+	waited := slices.ContainsFunc(a.loads(), a.filled)
 	for _, c := range v.Failed() {
 		text := fmt.Sprintf("%s: %s, where the bound is %s", c.Name, c.Value, c.Bound)
 		switch c.Name {
 		case CheckLag, CheckArrivals, CheckGeneratorDrops, CheckGeneratorErrors, CheckGeneratorCPU, CheckGCPause, CheckSchedLatency:
-			if c.Blames == Invalid {
+			switch {
+			case c.Name == CheckLag && waited:
+				unclear = append(unclear, text+"; requests waited for each other at the in-flight limit")
+			case c.Blames == Invalid:
 				own = append(own, text)
-			} else {
+			default:
 				cleared = false
 				unclear = append(unclear, text)
 			}

@@ -87,7 +87,7 @@ func (op *operation) responseTime(withheld, grows bool, censored float64) Times 
 		if worth == 0 {
 			break
 		}
-		if slices.Contains(t.AtLeast, k.name) {
+		if d.Quantile(k.p)/1e6 >= censored {
 			continue
 		}
 		if more := seconds * (max(times, stats.Precise/(1-k.p)/(least*float64(t.N))) - 1); more > 0 {

@@ -253,16 +253,37 @@ func (a *analysis) plan() Check {
 	return c
 }
 
-// saturated reports whether a load met its in-flight limit so long that
-// arrivals were dropped. Its requests wait for one another then, which can't be
-// told from the generator being late.
+// saturated reports whether a load met its in-flight limit so long that more
+// arrivals were dropped than may be. Its requests wait for one another then, which
+// can't be told from the generator being late.
 func (a *analysis) saturated(load string) bool {
+	if float64(a.total.DroppedSaturation) <= maxLost*float64(a.total.Planned) {
+		return false
+	}
 	for _, op := range a.ops {
 		if op.Load == load && op.all.DroppedSaturation > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// filled reports whether a load had, in some second, about as many requests in flight
+// as it may have.
+func (a *analysis) filled(load string) bool {
+	l, _ := a.load(load)
+	if l.InFlight == 0 {
+		return false
+	}
+	flying := make([]float64, a.seconds)
+	for _, op := range a.ops {
+		if op.Load == load {
+			for r := range op.rows {
+				flying[r.Second] += r.InFlight
+			}
+		}
+	}
+	return slices.ContainsFunc(flying, func(n float64) bool { return n >= 0.9*float64(l.InFlight) })
 }
 
 // pooled returns the values of a kind over all operations of a load, "" for all
@@ -321,16 +342,11 @@ func (a *analysis) lag() Check {
 	worst := 0.0
 	for _, load := range a.loads() {
 		var sent int64
-		full := false
-		l, _ := a.load(load)
 		for _, op := range a.ops {
 			if op.Load != load {
 				continue
 			}
 			sent += op.measured.Sent
-			for r := range op.rows {
-				full = full || l.InFlight > 0 && r.InFlight >= 0.9*float64(l.InFlight)
-			}
 		}
 		lags := a.pooled(load, measure.Lags)
 		switch {
@@ -361,7 +377,7 @@ func (a *analysis) lag() Check {
 			c.Value = fmt.Sprintf("p99 %s of %s", unit.HumanSeconds(p99), load)
 			c.Bound = "p99 at most " + unit.HumanSeconds(bound)
 			c.Hint = "this machine sent too late: close other programs, take a larger one, or lower the rate"
-			if full {
+			if a.filled(load) {
 				c.Hint = "requests waited for each other at the in-flight limit: raise in_flight of " + load
 			}
 		}

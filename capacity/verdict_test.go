@@ -475,3 +475,58 @@ func TestSteadyStateFalseAlarms(t *testing.T) {
 		t.Errorf("%d of %d steady runs are said not to settle", alarms, runs)
 	}
 }
+
+// What a slow operation makes of its load's median service time is no excuse for
+// sending its fast neighbour late: a lag of 40 ms is a twentieth of 800 ms, and most of
+// what would be measured of 1 ms.
+func TestLagOfMixedOperations(t *testing.T) {
+	mixed := func(slow, fast time.Duration) capacity.Check {
+		run := &capacity.Run{Manifest: capacity.Manifest{Kind: capacity.Simulated, State: capacity.Complete}}
+		for name, op := range map[string]struct {
+			n       int64
+			service time.Duration
+		}{"slow": {700, slow}, "fast": {300, fast}} {
+			for kind, took := range map[string]time.Duration{measure.ServiceTimes: op.service, measure.Lags: 40 * time.Millisecond, measure.ResponseTimes: op.service + 40*time.Millisecond} {
+				var d measure.Distribution
+				for range op.n {
+					d.Record(took.Microseconds())
+				}
+				run.Latency = append(run.Latency, d.Interval("l", name, kind, 0, time.Second))
+			}
+			run.Rows.Add(&measure.Row{Load: "l", Operation: name, Measured: true, Planned: op.n, Sent: op.n, OK: op.n})
+		}
+		for _, c := range capacity.VerdictOf(run).Checks {
+			if c.Name == capacity.CheckLag {
+				return c
+			}
+		}
+		t.Fatal("there is no such check")
+		return capacity.Check{}
+	}
+	if c := mixed(800*time.Millisecond, 600*time.Millisecond); c.Status != capacity.Passed {
+		t.Errorf("40 ms beside 600 ms and 800 ms: %s, %s where the bound is %s", c.Status, c.Value, c.Bound)
+	}
+	if c := mixed(800*time.Millisecond, time.Millisecond); c.Status != capacity.CheckFailed {
+		t.Errorf("40 ms beside 1 ms and 800 ms: %s, %s where the bound is %s", c.Status, c.Value, c.Bound)
+	}
+}
+
+// One arrival of 20,000 that was dropped at the in-flight limit may be, and excuses no
+// generator that sends late throughout; one in a hundred makes the run INCONCLUSIVE, and
+// then the lag isn't told from the wait for the limit.
+func TestFewDropsExcuseNoLag(t *testing.T) {
+	for drops, want := range map[int64]capacity.CheckStatus{0: capacity.CheckFailed, 1: capacity.CheckFailed, 200: capacity.NotApplicable} {
+		run := &capacity.Run{Manifest: capacity.Manifest{Kind: capacity.Simulated, State: capacity.Complete}}
+		var d measure.Distribution
+		for range 2000 {
+			d.Record((90 * time.Millisecond).Microseconds())
+		}
+		run.Latency = append(run.Latency, d.Interval("l", "o", measure.Lags, 0, time.Second))
+		run.Rows.Add(&measure.Row{Load: "l", Operation: "o", Measured: true, Planned: 20_000, Sent: 20_000 - drops, OK: 20_000 - drops, DroppedSaturation: drops})
+		for _, c := range capacity.VerdictOf(run).Checks {
+			if c.Name == capacity.CheckLag && c.Status != want {
+				t.Errorf("%d drops: the check of the lag is %s, want %s", drops, c.Status, want)
+			}
+		}
+	}
+}

@@ -250,7 +250,7 @@ func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 				case x.p > 0 && !stats.Earned(k.t.N, x.p):
 					row = append(row, Cell{Text: notEarned, Tone: Faint, Sub: precision(k.t, x.name, 0)})
 				default:
-					row = append(row, latency.missing(fmt.Sprintf("withheld: the run is %s", a.Verdict.Status)))
+					row = append(row, latency.missing(withheldBy(a)))
 				}
 			}
 			latency.Rows = append(latency.Rows, row)
@@ -295,6 +295,14 @@ func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 	s.Blocks = append(s.Blocks, clusterBlocks(run)...)
 	s.Blocks = append(s.Blocks, consumerBlocks(a)...)
 	return s
+}
+
+// withheldBy says why a run's percentiles are withheld.
+func withheldBy(a capacity.Assessment) string {
+	if a.Verdict.Status != capacity.Valid {
+		return fmt.Sprintf("withheld: the run is %s", a.Verdict.Status)
+	}
+	return "withheld: arrivals were dropped at the in-flight limit"
 }
 
 // precision says how well a run's percentile, whose value is given where it has

@@ -3,6 +3,7 @@ package rehearsal
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,5 +127,52 @@ func TestBiasedPacer(t *testing.T) {
 		if names := failing(t, cfg); !slices.Equal(names, c.want) {
 			t.Errorf("%s: %v fail, want %v", name, names, c.want)
 		}
+	}
+}
+
+// stalling answers after 5 ms, and not at all from second 10 to 12.
+type stalling struct {
+	backend
+	start time.Time
+}
+
+func (b stalling) Prepare(load.Arrival) (load.Request, error) { return b, nil }
+
+func (b stalling) Send(ctx context.Context, s *measure.Sample) {
+	b.delay = 5 * time.Millisecond
+	if at := time.Since(b.start); at >= 10*time.Second && at < 12*time.Second {
+		b.delay = 12*time.Second - at
+	}
+	b.backend.Send(ctx, s)
+}
+
+// Requests that may be sent late and wait for each other at the in-flight limit make a
+// run INVALID, but not because this machine was late: the check of the lag says so, of
+// several operations together, the audit of arrivals says nothing, and it is the backend
+// that is blamed.
+func TestLateAtTheInFlightLimit(t *testing.T) {
+	cfg := config(50, time.Minute, backend{})
+	l := &cfg.Scenario.Loads[0]
+	l.InFlight, l.Late, l.Arrivals = 1, scenarios.Send, scenarios.Uniform
+	l.Operations = []scenarios.Operation{{Name: "list", Weight: 1}, {Name: "get", Weight: 1}}
+	var b stalling
+	cfg.Driver = func(scenarios.Load, int) (load.Driver, error) {
+		b.start = time.Now().Add(lead)
+		return b, nil
+	}
+	run := rehearse(t, cfg, nil)
+	run.Series = slices.DeleteFunc(run.Series, func(s measure.Series) bool { return s.Metric == "gc_pause" || s.Metric == "sched_latency" })
+	failed := capacity.VerdictOf(run).Failed()
+	if len(failed) != 1 || failed[0].Name != capacity.CheckLag || !strings.Contains(failed[0].Hint, "raise in_flight of viewers") {
+		t.Errorf("%+v fail, want the lag alone, for the in-flight limit", failed)
+	}
+	if by := capacity.Assess(run).LimitedBy; by.Who != capacity.ByBackend {
+		t.Errorf("limited by %+v", by)
+	}
+	l.InFlight = 300
+	run = rehearse(t, cfg, nil)
+	run.Series = slices.DeleteFunc(run.Series, func(s measure.Series) bool { return s.Metric == "gc_pause" || s.Metric == "sched_latency" })
+	if failed := capacity.VerdictOf(run).Failed(); len(failed) > 0 {
+		t.Errorf("with room for the stall %+v fail", failed)
 	}
 }

@@ -94,7 +94,8 @@ func (a app) findMax(ctx context.Context, x execution, o runOptions) error {
 	for _, plan := range plans {
 		planned += plan.Schedule.Len()
 	}
-	c := search.Config{From: from, Floor: min(from, base*fewest/float64(max(planned, 1)))}
+	lowest := max(base*fewest/float64(max(planned, 1)), base*answerable(x.scenario, bounds))
+	c := search.Config{From: from, Floor: min(from, lowest)}
 	judged := calibration.Peak(requests(plans)) / base // share of the rate that a ceiling holds for
 	if ceiling := x.calibration.CeilingOver(overHTTP2(x.scenario)); ceiling > 0 && judged > 0 && !o.aboveCeiling {
 		c.Limit = ceiling / judged
@@ -156,6 +157,35 @@ func (a app) findMax(ctx context.Context, x execution, o runOptions) error {
 	}
 	m.print(a, x.dir)
 	return m.outcome(answer)
+}
+
+// answerable returns the least part of the scenario's rates at which its measured
+// stages plan, but for chance, the ten requests beyond each percentile that bounds name.
+func answerable(s *scenarios.Scenario, bounds []scenarios.Threshold) (part float64) {
+	for _, b := range bounds {
+		p, ok := capacity.Percentile(b.Metric)
+		if !ok {
+			continue
+		}
+		var planned float64
+		for _, l := range s.Loads {
+			var sum, of float64 // weights
+			for _, op := range l.Operations {
+				sum += op.Weight
+				if b.Of == "" || b.Of == op.Name {
+					of += op.Weight
+				}
+			}
+			for _, st := range l.Profile {
+				if st.Measure {
+					planned += st.Arrivals() * of / sum
+				}
+			}
+		}
+		need := 10 / (1 - p)
+		part = max(part, (need+3*math.Sqrt(need))/planned)
+	}
+	return part
 }
 
 // parseBounds parses the thresholds that a passing rate must meet, and checks

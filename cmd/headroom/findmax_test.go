@@ -273,3 +273,35 @@ func TestSure(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A search goes down no further than to where its trials can be judged: the median
+// takes twenty answers, and as many more as chance may keep away.
+func TestLowestRateThatIsJudged(t *testing.T) {
+	s := &scenarios.Scenario{Loads: []scenarios.Load{{
+		Profile: []scenarios.Stage{
+			{From: 20, To: 20, For: time.Minute},
+			{From: 0, To: 40, For: 3 * time.Second, Measure: true},
+		},
+		Operations: []scenarios.Operation{{Name: "list", Weight: 3}, {Name: "get", Weight: 1}},
+	}}}
+	for text, want := range map[string]float64{
+		"errors < 1%":                      0,
+		"p50 < 1s":                         (20 + 3*math.Sqrt(20)) / 60,
+		"p50(get) < 1s and errors < 1%":    (20 + 3*math.Sqrt(20)) / 15,
+		"p50(get) < 1s and p90(list) < 1s": (100 + 3*math.Sqrt(100)) / 45,
+		"max < 1s and mean(list) < 500ms":  0,
+	} {
+		bounds, err := scenarios.ParseThresholds(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := answerable(s, bounds); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s: down to %.4g of the rates, want %.4g", text, got, want)
+		}
+	}
+	s.Loads[0].Profile[1].Measure = false
+	bounds, _ := scenarios.ParseThresholds("p50 < 1s")
+	if got := answerable(s, bounds); !math.IsInf(got, 1) {
+		t.Errorf("nothing is measured, and %g of the rates is enough", got)
+	}
+}

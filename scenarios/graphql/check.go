@@ -69,6 +69,11 @@ func (c *checker) target(schema []byte) {
 		}
 		return
 	}
+	if u, err := parseEndpoint(g.Endpoint); err == nil {
+		if _, err := newClient(Config{Target: *g, InFlight: 1}, u); err != nil {
+			c.fault("target.graphql.endpoint", err.Error(), "the proxy is that of HTTPS_PROXY or HTTP_PROXY: set it to an http:// URL, or name the host in NO_PROXY")
+		}
+	}
 	if g.Schema == "" {
 		return
 	}
