@@ -315,12 +315,21 @@ func responseTime(t *timeline) Figure {
 			unearned = append(unearned, p.name)
 		}
 	}
-	f.Caption = fmt.Sprintf("Percentiles of the ok answers of all operations in stretches of %g s, counted from the intended instant.", step)
+	f.Caption = fmt.Sprintf("Percentiles of the ok answers of all operations in stretches of %g s, counted from the intended instant.", step) + t.timedOut()
 	if len(unearned) > 0 {
 		f.Caption += fmt.Sprintf(" The stretches hold too few answers for %s.", strings.Join(unearned, " and "))
 	}
 	f.chart = t.chart(times(lowest, highest), marks...)
 	return f
+}
+
+// timedOut says where requests that timed out stand among response times, "" where none
+// did.
+func (t *timeline) timedOut() string {
+	if t.total(func(r *measure.Row) int64 { return r.TimedOut }) == 0 {
+		return ""
+	}
+	return " Requests that timed out stand where they were given up: their answers would have come later."
 }
 
 // latency shows the distribution of response and service times of each
@@ -375,7 +384,7 @@ func latency(t *timeline) Figure {
 		f.Missing = "Fewer than 20 ok answers: too few for a distribution of response times."
 		return f
 	}
-	f.Caption = "Response time counts from the intended instant and covers ok answers; service time counts from the actual sending and covers every completed request. The curves end at the last percentile with 10 answers above it."
+	f.Caption = "Response time counts from the intended instant and covers ok answers; service time counts from the actual sending and covers every completed request. The curves end at the last percentile with 10 answers above it." + t.timedOut()
 	if len(ops) > len(shown) {
 		f.Caption += fmt.Sprintf(" The %d busiest of %d operations are shown.", len(shown), len(ops))
 	}

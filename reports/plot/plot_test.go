@@ -210,3 +210,24 @@ func TestNames(t *testing.T) {
 		seen[f.Name] = true
 	}
 }
+
+// Figures of response times say where requests stand that timed out.
+func TestTimedOutInCaptions(t *testing.T) {
+	for _, n := range []int64{0, 7} {
+		run := &capacity.Run{Manifest: capacity.Manifest{State: capacity.Complete, Start: time.Unix(0, 0)}}
+		var d measure.Distribution
+		for i := range 100 {
+			d.Record(int64(1000 + 10*i))
+		}
+		for s := range 10 {
+			at := time.Duration(s) * time.Second
+			run.Latency = append(run.Latency, d.Interval("l", "o", measure.ResponseTimes, at, at+time.Second))
+			run.Rows.Add(&measure.Row{Second: s, Load: "l", Operation: "o", Planned: 100, Sent: 100, OK: 100 - n, TimedOut: n})
+		}
+		for name, f := range map[string]Figure{"over time": responseTime(newTimeline(run)), "distribution": latency(newTimeline(run))} {
+			if got := strings.Contains(f.Caption, "Requests that timed out stand where they were given up"); got != (n > 0) {
+				t.Errorf("%s, with %d of each second timed out: %q", name, n, f.Caption)
+			}
+		}
+	}
+}
