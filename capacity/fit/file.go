@@ -123,6 +123,9 @@ func (f *fitter) write(w *bytes.Buffer, op *operation, limiters []*quota) {
 	times, comment, timed := op.serviceTime()
 	if timed {
 		fmt.Fprintf(w, "    service_time: %s # %s\n", times, comment)
+		if op.timedOut > 0 {
+			f.warn("%s requests of %s timed out, and would have taken longer than its service time has it: fit runs with a longer timeout", unit.HumanCount(float64(op.timedOut), ""), op.name)
+		}
 	} else {
 		f.warn("%s has too few ok answers for its service time", op.name)
 	}

@@ -78,7 +78,8 @@ type fitter struct {
 // operation is one kind of request over all runs.
 type operation struct {
 	name     string
-	answers  measure.Distribution // response times of ok answers, microseconds
+	answers  measure.Distribution // response times of ok answers, and of requests that timed out up to then, microseconds
+	timedOut int64
 	tokens   measure.Distribution
 	bytes, n float64 // body bytes of all answers, and how many answers; of runs that tell bytes
 	// seconds are tokens and answers with tokens by the second since the first
@@ -126,6 +127,7 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 	bodies := map[string]body{}
 	for r := range run.Rows.All() {
 		op := f.operation(served, measure.Operation{Load: r.Load, Name: r.Operation})
+		op.timedOut += r.TimedOut
 		b := bodies[op.name]
 		bodies[op.name] = body{b.bytes + float64(r.BytesIn), b.n + float64(r.OK)}
 		s := seconds[op.name]

@@ -15,6 +15,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // truth is a System with varying amounts, limits as given.
@@ -347,5 +348,29 @@ func TestRefusesWhatIsNotValid(t *testing.T) {
 	var refused *fit.NotValidError
 	if _, err := fit.Runs([]*capacity.Run{run}, "x"); !errors.As(err, &refused) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// What would have taken longer than the timeout is missing from the fitted service time,
+// which is said of the operation.
+func TestTimedOutIsSaid(t *testing.T) {
+	for _, timeout := range []time.Duration{30 * time.Second, 300 * time.Millisecond} {
+		s := scenario(t, 40, 1)
+		s.Loads[0].Timeout = timeout
+		run := simulate(t, s, truth(t, 5000, 1000), 1)
+		var timedOut int64
+		for r := range run.Rows.All() {
+			if r.Operation == "list" {
+				timedOut += r.TimedOut
+			}
+		}
+		f, err := fit.Runs([]*capacity.Run{run}, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := fmt.Sprintf("%s requests of list timed out", unit.HumanCount(float64(timedOut), ""))
+		if got := slices.ContainsFunc(f.Warnings, func(w string) bool { return strings.Contains(w, said) }); got != (timeout < time.Second) || got != (timedOut > 0) {
+			t.Errorf("with a timeout of %s %d timed out: %q", timeout, timedOut, f.Warnings)
+		}
 	}
 }
