@@ -21,10 +21,26 @@ type analysis struct {
 	by      map[measure.Operation]*operation
 	total   measure.Row // of everything, measured or not
 
-	resamples map[int]*stats.Resample   // of the bootstrap, by the number of blocks
-	flows     map[string]map[int64]flow // by chargedBy
-	spreads   map[string]spread         // by chargedBy
-	tested    map[string]float64        // rates by their loads
+	resamples memo[int, *stats.Resample] // of the bootstrap, by the number of blocks
+	flows     memo[string, map[int64]flow]
+	spreads   memo[string, spread]
+	tested    memo[string, float64] // rates by their loads
+}
+
+// memo keeps what was reckoned once: flows and spreads by chargedBy.
+type memo[K comparable, V any] map[K]V
+
+// of returns the value of a key, which is made where there is none yet.
+func (m *memo[K, V]) of(key K, made func() V) V {
+	v, ok := (*m)[key]
+	if !ok {
+		if *m == nil {
+			*m = make(memo[K, V])
+		}
+		v = made()
+		(*m)[key] = v
+	}
+	return v
 }
 
 // operation is one operation's part of a run.
@@ -220,16 +236,7 @@ func floorTo(v, step int64) int64 {
 // arrivalsOf returns the arrivals of what charges a quota. Quotas that the same
 // operations charge share them.
 func (a *analysis) arrivalsOf(q Quota, period time.Duration) map[int64]flow {
-	key := chargedBy(q, period)
-	flows, ok := a.flows[key]
-	if !ok {
-		if a.flows == nil {
-			a.flows = make(map[string]map[int64]flow)
-		}
-		flows = a.arrivals(period, q.Charges)
-		a.flows[key] = flows
-	}
-	return flows
+	return a.flows.of(chargedBy(q, period), func() map[int64]flow { return a.arrivals(period, q.Charges) })
 }
 
 // chargedBy names what charges a quota, and a period.

@@ -196,8 +196,15 @@ type QuotaResult struct {
 	// it is known by the minute only), at least that of the whole run; of a level
 	// that of the second in which most was held, where chance doesn't explain it. What
 	// a spike requires is reckoned with it.
-	ColdCost    *float64        `json:"cold_unit_cost"`
+	ColdCost *float64 `json:"cold_unit_cost"`
+	// MostHeldAt is that second, where ColdCost is told by it: while units start, or a
+	// backend stands still.
+	MostHeldAt  *float64        `json:"most_held_at,omitempty"`
 	ByOperation []OperationCost `json:"by_operation"`
+	// Variation is how unevenly single charges come, those of nothing too: their mean
+	// square over the square of their mean, 1 where all are alike; nil of a level, and
+	// where the run doesn't tell.
+	Variation *float64 `json:"charge_variation,omitempty"`
 	// ByLoad is of loads that rise and fall at different times, where sums tell what each
 	// of them charges.
 	ByLoad  []LoadCost  `json:"by_load,omitempty"`

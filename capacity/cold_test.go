@@ -12,6 +12,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // How much a cost stands on is said in words that fit the number.
@@ -139,5 +140,64 @@ loads:
 	}
 	if dearer > tries/10 {
 		t.Errorf("%d of %d runs take chance for a dear stretch", dearer, tries)
+	}
+}
+
+// A request charges 200 tokens for a minute and 100 from then on: of 5,000 tokens/s a
+// launch meets the limit at 25/s, and a warm system at 50/s. The mean of the run, 150,
+// would have it at 33/s alone, with an interval that holds neither.
+func TestBindsWhereItIsDearest(t *testing.T) {
+	sys, err := model.Parse("system.yaml", []byte(`version: 1
+name: x
+limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 5000 tokens/s, burst: 5000 tokens}]
+operations: [{name: list, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: {cold: 200, warm: 100, after: 60s}}]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: []byte(`version: 1
+name: s
+target: {sandbox: premiere}
+loads:
+  - name: users
+    profile: [{stage: hold, rate: 20/s, for: 120s}]
+    operations: [{name: list, graphql: {query: "query list { list }"}}]
+`)}}, "s.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := capacity.Assess(run)
+	q := quota(t, a, capacity.RequestTokens)
+	if math.Abs(*q.BindsAt.Low-25) > 0.01 || *q.SafeRate.Rate > 25 || !said(q, "it binds at 25 requests/s") && !said(q, "it binds at 25.0 requests/s") {
+		t.Errorf("binds at %v from %v, safe at %v: %q", *q.BindsAt.Rate, *q.BindsAt.Low, *q.SafeRate.Rate, q.Notes)
+	}
+	if !strings.Contains(a.FirstToBindReason, "in the run's dearest stretch at 25.0 requests/s") {
+		t.Error(a.FirstToBindReason)
+	}
+}
+
+// A backend that stands still for two seconds leaves all requests waiting at once, which
+// is not known from environments that start: the second is named, and both.
+func TestMostHeldByAnOutage(t *testing.T) {
+	w := world{
+		loads:  []capacity.Load{ramp("viewers", 200, 200, 60*time.Second, capacity.Operation{Name: "list", Share: 1})},
+		quotas: []capacity.Quota{{ID: "lambda.concurrency", Kind: capacity.LevelQuota, Limit: 5000, Unit: "environments"}},
+		serve: func(at time.Duration, _, _ string) answer {
+			held := 50 * time.Millisecond
+			if at > 30*time.Second && at < 32*time.Second {
+				held += 32*time.Second - at
+			}
+			return answer{tokens: measure.NoTokens, service: held, cloud: map[string]map[capacity.Role]float64{
+				"lambda.concurrency": {capacity.RoleDuration: held.Seconds(), capacity.RoleUsage: 400},
+			}}
+		},
+	}
+	q := quota(t, capacity.Assess(w.run()), "lambda.concurrency")
+	if q.MostHeldAt == nil || *q.MostHeldAt < 30 || *q.MostHeldAt > 32 {
+		t.Errorf("most was held in second %v, want 31: %+v", q.MostHeldAt, q)
 	}
 }

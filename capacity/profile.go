@@ -103,16 +103,7 @@ func (a *analysis) testedRate(loads []Load) float64 {
 	for i, l := range loads {
 		names[i] = l.Name
 	}
-	key := strings.Join(names, "\x00")
-	rate, ok := a.tested[key]
-	if !ok {
-		if a.tested == nil {
-			a.tested = make(map[string]float64)
-		}
-		rate = a.testRate(names, loads)
-		a.tested[key] = rate
-	}
-	return rate
+	return a.tested.of(strings.Join(names, "\x00"), func() float64 { return a.testRate(names, loads) })
 }
 
 func (a *analysis) testRate(names []string, loads []Load) float64 {

@@ -58,8 +58,9 @@ type assessed struct {
 	binds  float64   // whether it is printed or not; NaN where unknown
 	draws  []float64 // of the unit cost; nil where there are none
 	loads  []Load
-	hidden string // what hides what a request charges, or ""
-	early  string // why it refused requests although the rate is none to refuse at, or ""
+	hidden string  // what hides what a request charges, or ""
+	dear   float64 // the rate at which it binds in the run's dearest stretch, where that is below its interval else; 0: nowhere
+	early  string  // why it refused requests although the rate is none to refuse at, or ""
 	// exceeded says of a fixed quota that the run was above it, which is so at any rate;
 	// "" where it wasn't.
 	exceeded string
@@ -272,6 +273,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		r.ByOperation = c.byOperation
 	}
 	r.ByLoad = c.byLoad
+	if q.Kind == RateQuota {
+		r.Variation = c.variation()
+	}
 	// What of the limit an arrival takes up: the units of a level serve so many
 	// requests a second, however short these are.
 	least := 0.0
@@ -283,7 +287,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	}
 	counts := Estimate{max(c.Value, least), max(c.Low, least), max(c.High, least)}
 	if q.Kind == LevelQuota {
-		c.cold = max(c.cold, a.coldHeld(q, r.QuotaResult, max(c.cold, counts.Value)))
+		if held, second := a.coldHeld(q, r.QuotaResult, max(c.cold, counts.Value)); held > c.cold {
+			c.cold, r.MostHeldAt = held, &second
+		}
 	}
 	if target := a.target(r.loads, r.TestedRate); target > 0 {
 		r.Required = &Requirement{Target: target, Quota: WholeUnits(target * max(c.cold, counts.Value)), Grade: Arithmetic}
@@ -310,6 +316,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			note("the run's rates vary too little to tell linear use from any other: the interval of binds_at supposes that it is linear")
 		}
 	}
+	if dear := q.Limit / c.cold; dear < low/(1+maxDifference) {
+		low, r.dear = dear, dear
+		note("what it costs changed in the run: in the dearest stretch, as a launch may begin, it binds at %s, which the interval of binds_at covers", a.rate(dear))
+	}
 	r.BindsAt = predict(r.binds, low, high, r.TestedRate)
 	if kafka != nil {
 		r.Notes = append(r.Notes, NoRefusals)
@@ -319,6 +329,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	var safe float64
 	supposing := "safe_rate is by Erlang's loss formula: Poisson arrivals, and no time to start environments"
 	if q.Kind == LevelQuota {
+		if r.dear > 0 {
+			supposing = "safe_rate is by Erlang's loss formula: Poisson arrivals, each of which holds one for as long as in the run's dearest stretch"
+		}
 		safe = safeLevelRate(q.Limit, c.Value)
 		if q.Requests > 0 {
 			perSecond := q.Requests * q.Limit
@@ -546,6 +559,9 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 		if first.BindsAt.Grade != Tested {
 			fmt.Fprintf(&b, " (%s: tested to %s)", first.BindsAt.Grade, a.rate(first.TestedRate))
 		}
+		if first.dear > 0 {
+			fmt.Fprintf(&b, ", in the run's dearest stretch at %s", a.rate(first.dear))
+		}
 		b.WriteString(requires(first, ""))
 	case v.Status != Valid:
 		var names []string
@@ -577,6 +593,11 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 			if q.ID != first.ID && q.BindsFirst != nil && *q.BindsFirst >= 0.01 {
 				fmt.Fprintf(&b, "; %s may bind first, with a probability of %s", q.ID, unit.HumanShare(*q.BindsFirst))
 			}
+		}
+	}
+	for i := range sorted {
+		if q := &sorted[i]; q != first && q.dear > 0 && q.TestedRate > 0 && (first == nil || q.dear/q.TestedRate < first.ratio()) {
+			fmt.Fprintf(&b, "; in its dearest stretch %s binds at %s", q.ID, a.rate(q.dear))
 		}
 	}
 	for i := range sorted {

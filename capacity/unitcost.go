@@ -90,7 +90,21 @@ type cost struct {
 	// values is the distribution of single charges where answers told them; nil:
 	// every charge counts as the mean.
 	values []weighted
+	alike  bool // which is supposed: sums are too few to tell
 	notes  []string
+}
+
+// variation returns the mean square of single charges over the square of their mean; nil
+// where the run doesn't tell how much they vary.
+func (c *cost) variation() *float64 {
+	var mean, squares float64
+	for _, v := range c.values {
+		mean, squares = mean+v.weight*v.value, squares+v.weight*v.value*v.value
+	}
+	if mean <= 0 || c.alike {
+		return nil
+	}
+	return new(max(1, squares/(mean*mean)))
 }
 
 // weighted is a charge with its share of the arrivals.
@@ -213,15 +227,7 @@ func (a *analysis) inBlocks(series []stats.Ratio, answered []bool) []stats.Ratio
 
 // resample returns the draws of the run's bootstrap from so many blocks.
 func (a *analysis) resample(blocks int) *stats.Resample {
-	r := a.resamples[blocks]
-	if r == nil {
-		r = stats.NewResample(blocks, draws, seed)
-		if a.resamples == nil {
-			a.resamples = make(map[int]*stats.Resample)
-		}
-		a.resamples[blocks] = r
-	}
-	return r
+	return a.resamples.of(blocks, func() *stats.Resample { return stats.NewResample(blocks, draws, seed) })
 }
 
 // singleCharges returns the distribution of an operation's single charges, fitted to
@@ -412,7 +418,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 		c.byOperation = []OperationCost{{Load: only.Load, Name: only.Name, UnitCost: c.Value}}
 	}
 	values, sd := twoPoints(c.Value, sums, charging)
-	c.values = values
+	c.values, c.alike = values, len(sums.Num) < minBlocks
 	if q.Kind == RateQuota { // a level refuses whatever comes
 		var sent, throttled float64
 		for _, p := range parts {

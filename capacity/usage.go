@@ -147,16 +147,7 @@ type spread struct {
 // spreadOf returns the spread of what charges a quota. Quotas that the same operations
 // charge share it.
 func (a *analysis) spreadOf(q Quota, period time.Duration) spread {
-	key := chargedBy(q, period)
-	s, ok := a.spreads[key]
-	if !ok {
-		if a.spreads == nil {
-			a.spreads = make(map[string]spread)
-		}
-		s = a.spread(q, period)
-		a.spreads[key] = s
-	}
-	return s
+	return a.spreads.of(chargedBy(q, period), func() spread { return a.spread(q, period) })
 }
 
 func (a *analysis) spread(q Quota, period time.Duration) spread {

@@ -136,7 +136,11 @@ func (t *Table) required(q capacity.QuotaResult, same bool) Cell {
 		c.Notes = append(c.Notes, t.note("for "+unit.Human(n.Target)+"/s"))
 	}
 	if cold := q.ColdCost; cold != nil && q.UnitCost != nil && n.Quota == capacity.WholeUnits(n.Target**cold) && c.Text != plot.Amount(capacity.WholeUnits(n.Target*q.UnitCost.Value), q) {
-		c.Notes = append(c.Notes, t.note(fmt.Sprintf("the rate times %s, the unit cost in the run's dearest stretch, since a launch begins cold", costOf(*cold, q))))
+		why := "the unit cost in the run's dearest stretch, since a launch begins cold"
+		if q.MostHeldAt != nil {
+			why = fmt.Sprintf("by which the tested rate holds as many at once as in second %s, while they started or the backend stood still", whole(int64(*q.MostHeldAt)))
+		}
+		c.Notes = append(c.Notes, t.note(fmt.Sprintf("the rate times %s, %s", costOf(*cold, q), why)))
 	} else if q.Kind == capacity.LevelQuota && strings.HasPrefix(q.Resolution, "60s") {
 		c.Notes = append(c.Notes, t.note("how long a unit is held is known by the minute: where requests begin cold for seconds, and those in flight don't stand out in any, they are averaged with the others"))
 	}

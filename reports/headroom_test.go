@@ -21,3 +21,17 @@ func TestNoSafeRate(t *testing.T) {
 		t.Errorf("%+v, notes %q", row, table.Notes)
 	}
 }
+
+// What a level requires by the second in which most was held names that second and both
+// reasons, since a backend that stands still leaves as many waiting as a cold one.
+func TestMostHeldIsSaid(t *testing.T) {
+	held, second := 1.0, 31.0
+	s := headroomSection(capacity.Assessment{Verdict: capacity.Verdict{Status: capacity.Valid}, Quotas: []capacity.QuotaResult{{
+		ID: "lambda.concurrency", Kind: capacity.LevelQuota, Limit: 1000, Unit: "environments", UnitCost: &capacity.Estimate{Value: 0.05, Low: 0.05, High: 0.05},
+		ColdCost: &held, MostHeldAt: &second, Required: &capacity.Requirement{Target: 200, Quota: 200},
+	}}})
+	const want = "the rate times 1.00 s, by which the tested rate holds as many at once as in second 31, while they started or the backend stood still"
+	if table := s.Blocks[0].(*Table); !slices.Contains(table.Notes, want) {
+		t.Errorf("%q", table.Notes)
+	}
+}

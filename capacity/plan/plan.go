@@ -295,8 +295,20 @@ func (r Request) factors(rate float64, q capacity.QuotaResult, c cost, even bool
 			add("tail", float64(stats.PoissonQuantile(load, r.Margin))/load, "", fmt.Sprintf("Poisson: %s of the instants need no more than this, where the mean is %s", unit.HumanShare(r.Margin), unit.Human(load)))
 		}
 	} else {
-		if perMinute := math.Round(arrivals * 60); r.Margin > 0 && !even && perMinute > 0 {
-			add("busiest second", float64(stats.BusiestSecond(int64(perMinute), r.Margin))/(perMinute/60), "", fmt.Sprintf("of a minute of independent arrivals, with %s confidence", unit.HumanShare(r.Margin)))
+		// Charges that vary come to sums that vary as those of fewer that are alike do.
+		alike, what := c.varies, "of a minute of independent arrivals"
+		if even {
+			alike, what = c.varies-1, "of a minute of evenly spaced arrivals"
+		}
+		if c.varies > 1+known {
+			what += fmt.Sprintf(", whose single charges vary: it is as if %s times as few came independently and charged alike", unit.Human(alike))
+		}
+		if r.Margin > 0 && alike > known && arrivals > 0 {
+			perMinute := arrivals * 60 / alike
+			if perMinute >= 1 {
+				perMinute = math.Round(perMinute)
+			}
+			add("busiest second", float64(stats.BusiestSecond(int64(math.Ceil(perMinute)), r.Margin))/(perMinute/60), "", fmt.Sprintf("%s, with %s confidence", what, unit.HumanShare(r.Margin)))
 		}
 		add("cost", c.value, q.Unit, c.why)
 	}

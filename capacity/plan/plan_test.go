@@ -3,10 +3,13 @@ package plan_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
@@ -458,5 +461,55 @@ func TestHourOfUnknownCosts(t *testing.T) {
 	}
 	if !slices.ContainsFunc(p.PerHour.Missing, func(m price.Missing) bool { return m.What == "Lambda duration" }) {
 		t.Errorf("missing %v", p.PerHour.Missing)
+	}
+}
+
+// The busiest second of a minute is that of what is charged: at 1,000/s, of which one in a
+// hundred charges 100 tokens and the others one, ten dear ones a second come as 23 or more
+// in one of a hundred minutes. As many requests that charge 1.99 each never do.
+func TestMarginOfVaryingCharges(t *testing.T) {
+	for _, c := range []struct{ arrivals, amount string }{
+		{"poisson", "{mixture: [{amount: 1, share: 99%}, {amount: 100, share: 1%}]}"},
+		{"uniform", "{mixture: [{amount: 1, share: 99%}, {amount: 100, share: 1%}]}"},
+		{"uniform", "2"},
+	} {
+		sys, err := model.Parse("system.yaml", []byte("version: 1\nname: x\nlimiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 9000 tokens/s, burst: 9000 tokens}]\noperations: [{name: list, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: "+c.amount+"}]}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: []byte("version: 1\nname: s\ntarget: {sandbox: premiere}\nloads:\n  - name: users\n    arrivals: " + c.arrivals + "\n    profile: [{stage: hold, rate: 1000/s, for: 300s}]\n    operations: [{name: list, graphql: {query: 'query list { list }'}}]\n")}}, "s.yaml", func(string) (string, bool) { return "", false })
+		if faults != nil {
+			t.Fatal(faults)
+		}
+		run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := planned(t, run, plan.Request{Rate: 1000, Margin: 0.99}).Enough[0]
+		if c.amount == "2" {
+			if n.Required != 2000 {
+				t.Errorf("%v are required of what never varies: %+v", n.Required, n.Factors)
+			}
+			continue
+		}
+		rng := rand.New(rand.NewPCG(1, 1))
+		const minutes = 2000
+		var busiest []float64
+		for range minutes {
+			most := 0.0
+			for range 60 {
+				charged := 0.0
+				dear := int(distuv.Poisson{Lambda: 10, Src: rng}.Rand())
+				if charged = float64(1000 + 99*dear); c.arrivals == "poisson" {
+					charged += math.Sqrt(990) * rng.NormFloat64()
+				}
+				most = max(most, charged)
+			}
+			busiest = append(busiest, most)
+		}
+		slices.Sort(busiest)
+		if want := busiest[minutes*99/100]; n.Required < want || n.Required > 1.15*want || *n.Carries < 1000 {
+			t.Errorf("%s: %v are required, carrying %v/s, of %v in 99 of 100 minutes: %+v", c.arrivals, n.Required, *n.Carries, want, n.Factors)
+		}
 	}
 }

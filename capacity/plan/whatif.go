@@ -17,14 +17,15 @@ type cost struct {
 	value    float64 // in the quota's unit; of a level in seconds
 	mean     float64 // of many arrivals, where value allows for the dear ones
 	why      string
+	varies   float64 // single charges' mean square over the square of their mean, at least 1
 	foreign  float64 // factor by which the quota's use exceeds the run's own
 	share    float64 // part of all arrivals that it is of
 	supposed bool    // it isn't the run's
 }
 
-// suppose returns c with another value and mean.
-func (c cost) suppose(value, mean float64, why string) cost {
-	c.value, c.mean, c.why, c.supposed = value, mean, why, true
+// suppose returns c with another value and mean, whose charges vary so many times as much.
+func (c cost) suppose(value, mean, keeps float64, why string) cost {
+	c.value, c.mean, c.why, c.varies, c.supposed = value, mean, why, max(1, c.varies*keeps), true
 	return c
 }
 
@@ -52,9 +53,16 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 			}
 			continue
 		}
-		c := cost{value: q.UnitCost.Value, mean: q.UnitCost.Value, why: "mean of the run", share: share}
+		c := cost{value: q.UnitCost.Value, mean: q.UnitCost.Value, why: "mean of the run", varies: 1, share: share}
+		if q.Variation != nil {
+			c.varies = *q.Variation
+		}
 		if q.ColdCost != nil && *q.ColdCost > c.value*(1+1e-9) {
-			c.value, c.why = *q.ColdCost, fmt.Sprintf("of the run's dearest stretch, since a launch begins cold; its mean is %s", amount(q.UnitCost.Value, q))
+			why := "of the run's dearest stretch, since a launch begins cold"
+			if q.MostHeldAt != nil {
+				why = fmt.Sprintf("by which the tested rate holds as many at once as in second %.0f of the run, while they started or the backend stood still", *q.MostHeldAt)
+			}
+			c.value, c.why = *q.ColdCost, fmt.Sprintf("%s; its mean is %s", why, amount(q.UnitCost.Value, q))
 		}
 		if p.Margin > 0 && q.UnitCost.High > c.value*(1+known) {
 			c.value, c.why = q.UnitCost.High, fmt.Sprintf("upper end of its 95 %% interval; the run's mean is %s", amount(q.UnitCost.Value, q))
@@ -89,7 +97,7 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	}
 	if w.Tokens != nil {
 		if err := change("--tokens", func(q capacity.QuotaResult) bool { return q.ID == capacity.RequestTokens }, func(_ capacity.QuotaResult, c cost) cost {
-			return c.suppose(*w.Tokens, *w.Tokens, "supposed")
+			return c.suppose(*w.Tokens, *w.Tokens, 0, "supposed")
 		}); err != nil {
 			return nil, err
 		}
@@ -98,7 +106,7 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	if w.HitRatio != nil {
 		if err := change("--hit-ratio", func(q capacity.QuotaResult) bool { return strings.HasPrefix(q.ID, "dynamodb.") }, func(q capacity.QuotaResult, c cost) cost {
 			misses := 1 - *w.HitRatio
-			return c.suppose(c.value*misses, c.mean*misses, fmt.Sprintf("the cache's misses, %s of %s: %s", unit.HumanShare(misses), amount(c.value, q), c.why))
+			return c.suppose(c.value*misses, c.mean*misses, 1/max(misses, math.SmallestNonzeroFloat64), fmt.Sprintf("the cache's misses, %s of %s: %s", unit.HumanShare(misses), amount(c.value, q), c.why))
 		}); err != nil {
 			return nil, err
 		}
@@ -106,7 +114,7 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 	}
 	if w.Duration != nil {
 		if err := change("--duration", func(q capacity.QuotaResult) bool { return q.Kind == capacity.LevelQuota }, func(_ capacity.QuotaResult, c cost) cost {
-			return c.suppose(*w.Duration, *w.Duration, "supposed")
+			return c.suppose(*w.Duration, *w.Duration, 0, "supposed")
 		}); err != nil {
 			return nil, err
 		}
@@ -190,7 +198,7 @@ func (w WhatIf) remix(run *capacity.Run, a capacity.Assessment, costs map[string
 		if dear > 1+known {
 			why = fmt.Sprintf("%s, %s, times %s, by which the run's cost allows for dear ones", why, amount(value, q), unit.Digits(dear))
 		}
-		c = c.suppose(value*dear, value, why)
+		c = c.suppose(value*dear, value, 1, why)
 		c.share = 1 // the mix is of all arrivals
 		costs[q.ID] = c
 	}
