@@ -305,6 +305,6 @@ type Machine struct {
 type Event struct {
 	At   float64 `json:"at_s"`            // from the run's start
 	For  float64 `json:"for_s,omitempty"` // 0 of an instant
-	Kind string  `json:"kind"`            // "stage", "stop", "interrupt", "settle", "source-error", "broker", "leader", ClientQuotas, BrokerFault
+	Kind string  `json:"kind"`            // "stage", "stop", "interrupt", "settle", SourceFault, "broker", "leader", ClientQuotas, BrokerFault
 	Text string  `json:"text"`
 }

@@ -10,6 +10,10 @@ import (
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
+// SourceFault is the kind of events that tell of what could not be read of a cloud, of
+// Service Quotas before the load and of metrics after it.
+const SourceFault = "source-error"
+
 // AnyValue as the value of a wanted series' label asks for the sum over all
 // values of the label.
 const AnyValue = "*"

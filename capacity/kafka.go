@@ -212,6 +212,7 @@ func withKafka(run *Run) *Run {
 		}
 		if q.ID == measure.KafkaByteRate {
 			q.Each = EachBroker
+			inForceAtLast(run, q)
 		}
 	}
 	if slices.ContainsFunc(run.Manifest.Quotas, func(q Quota) bool { return q.ID == measure.KafkaByteRate }) {
@@ -235,6 +236,32 @@ func withKafka(run *Run) *Run {
 	}
 	whole.Manifest.Quotas = append(whole.Manifest.Quotas, q)
 	return &whole
+}
+
+// inForceAtLast gives a byte rate quota that was read of brokers before the load the
+// limit that they had in force at the last reading.
+func inForceAtLast(run *Run, q *Quota) {
+	if q.Origin != FromBroker {
+		return
+	}
+	limit, changed := q.Limit, time.Time{}
+	for _, s := range run.Series {
+		if s.Source != measure.KafkaBroker || s.Metric != measure.KafkaInForce {
+			continue
+		}
+		for p := range s.Points.All() {
+			if p.Value > 0 && p.Value != limit {
+				limit, changed = p.Value, p.At
+			}
+		}
+	}
+	if changed.IsZero() {
+		return
+	}
+	note := fmt.Sprintf("the brokers had another limit in force before the load, %s, and this one from %s on", unit.HumanRate(q.Limit, unit.Bytes), unit.HumanSeconds(changed.Sub(run.Manifest.Start).Seconds()))
+	q.Notes = append(slices.Clone(q.Notes), note)
+	q.Burst *= limit / q.Limit
+	q.Limit = limit
 }
 
 // inKafka reports whether the drivers of Kafka loads see the use of q.

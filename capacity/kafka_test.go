@@ -251,6 +251,34 @@ func TestKafkaHottestPartition(t *testing.T) {
 	}
 }
 
+// A byte rate quota that is changed while the load goes on is the one that was in force
+// at last; what a scenario states stands.
+func TestKafkaQuotaIsChanged(t *testing.T) {
+	for origin, want := range map[capacity.Origin]float64{capacity.FromBroker: 60e3, capacity.FromScenario: 40e3} {
+		run := cluster{rate: 200, seconds: 40, brokers: 1, shares: even, quotas: []capacity.Quota{
+			{ID: measure.KafkaByteRate, Kind: capacity.RateQuota, Limit: 40e3, Burst: 400e3, Unit: "B", Period: "s", Origin: origin},
+		}}.run()
+		for i := range 40 {
+			limit := 40e3
+			if i >= 20 {
+				limit = 60e3
+			}
+			run.Series = append(run.Series, measure.Series{
+				Source: measure.KafkaBroker, Metric: measure.KafkaInForce, Statistic: "Maximum", Period: time.Second,
+				Points: measure.PointsOf(measure.Point{At: run.Manifest.Start.Add(time.Duration(i) * time.Second), Value: limit}),
+			})
+		}
+		q := quotaOf(t, capacity.Assess(run), measure.KafkaByteRate)
+		changed := strings.Contains(strings.Join(q.Notes, "; "), "another limit in force before the load, 40.0 KB/s, and this one from 20.0 s on")
+		if q.Limit != want || math.Abs(*q.BindsAt.Rate/(want/recordBytes)-1) > 1e-6 || changed != (origin == capacity.FromBroker) {
+			t.Errorf("%s: limit %v, binds at %v, want %v; %q", origin, q.Limit, *q.BindsAt.Rate, want, q.Notes)
+		}
+		if run.Manifest.Quotas[0].Limit != 40e3 || run.Manifest.Quotas[0].Notes != nil {
+			t.Errorf("the record is changed: %+v", run.Manifest.Quotas[0])
+		}
+	}
+}
+
 // A few large records fill a partition before many small ones do, of the same topic or
 // of another.
 func TestKafkaPartitionOfLargeRecords(t *testing.T) {

@@ -44,7 +44,14 @@ const (
 	minCPUPoints  = 0.5 // share of the run's seconds that need a reading
 	minCoverage   = 0.9 // share of the run's minutes that need a point
 	maxDifference = 0.02
+	// maxAhead is how far, in seconds, the cloud's clock and this machine's may differ
+	// where its minutes are set against the run's: a twentieth of one.
+	maxAhead = 3
 )
+
+// CloudClock is the generator's series of by how many seconds the cloud's clock was
+// ahead of this machine's.
+const CloudClock = "cloud-clock"
 
 // VerdictOf says whether a run can be believed. Every check is computed from
 // what the run recorded, so measured, simulated and imported runs get theirs
@@ -465,7 +472,7 @@ func (a *analysis) cloudCoverage() Check {
 	c := Check{
 		Name: CheckCloudCoverage, Status: NotApplicable, Blames: Inconclusive, Value: "no cloud source was named",
 		Bound: "a point in at least 90 % of the run's minutes",
-		Hint:  "metrics came too late or not at all: raise observe.settle, check the names and the permission cloudwatch:GetMetricData",
+		Hint:  "metrics came too late or not at all: raise settle, check the names, the Region and the permission cloudwatch:GetMetricData",
 	}
 	worst := math.Inf(1)
 	for _, s := range a.run.Manifest.Expected {
@@ -486,6 +493,19 @@ func (a *analysis) cloudCoverage() Check {
 	}
 	if len(a.run.Manifest.Expected) > 0 && math.IsInf(worst, 1) {
 		c.Value = "nothing was sent that charges an observed quota"
+		return c
+	}
+	if i := slices.IndexFunc(a.run.Events, func(e Event) bool { return e.Kind == SourceFault && e.At > 0 }); i >= 0 { // after the load
+		first, _, _ := strings.Cut(a.run.Events[i].Text, "\n")
+		c.Hint = "the metrics could not be read, or not all: " + first
+	}
+	for p := range a.generator(CloudClock).All() {
+		if math.Abs(p.Value) > maxAhead {
+			c.Status = CheckFailed
+			c.Value = fmt.Sprintf("this machine's clock is %s %s the cloud's, whose minutes are others", unit.HumanSeconds(math.Abs(p.Value)), map[bool]string{true: "behind", false: "ahead of"}[p.Value > 0])
+			c.Bound = fmt.Sprintf("at most %d s apart, and a point in at least 90 %% of the run's minutes", maxAhead)
+			c.Hint = "let this machine's clock follow a time server, and repeat the run"
+		}
 	}
 	return c
 }
@@ -516,7 +536,7 @@ func (a *analysis) reconciliation() Check {
 	c := Check{
 		Name: CheckReconciliation, Status: NotApplicable, Blames: Inconclusive,
 		Value: "the tokens were not counted on both sides", Bound: "the cloud's tokens within 2 % of the client's",
-		Hint: "the cloud counted other tokens than the answers carried: raise observe.settle, or look for answers without the header",
+		Hint: "the cloud counted other tokens than the answers carried: raise settle, or look for answers without the header",
 	}
 	if !a.readable() {
 		c.Value = "the record is not whole"

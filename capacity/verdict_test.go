@@ -154,6 +154,8 @@ func TestVerdictFaults(t *testing.T) {
 		{"metrics that never came", spoil(func(r *capacity.Run) {
 			r.Manifest.Expected = append(r.Manifest.Expected, measure.Series{Quota: "dynamodb.T.read", Role: capacity.RoleUsage, Metric: "ConsumedReadCapacityUnits"})
 		}), capacity.CheckCloudCoverage, capacity.Inconclusive},
+		{"a clock that is 20 s behind the cloud's", spoil(func(r *capacity.Run) { r.Series = append(r.Series, cloudClock(20)) }), capacity.CheckCloudCoverage, capacity.Inconclusive},
+		{"a clock that is 4 s ahead", spoil(func(r *capacity.Run) { r.Series = append(r.Series, cloudClock(-4)) }), capacity.CheckCloudCoverage, capacity.Inconclusive},
 		{"3 % more tokens in the cloud", spoil(func(r *capacity.Run) { scaleTokens(r, 1.03) }), capacity.CheckReconciliation, capacity.Inconclusive},
 		{"3 % fewer tokens in the cloud", spoil(func(r *capacity.Run) { scaleTokens(r, 0.97) }), capacity.CheckReconciliation, capacity.Inconclusive},
 		{"collected for 150 ms", spoil(own("gc_pause", func(i int) float64 { return map[bool]float64{true: .15}[i == 30] })), capacity.CheckGCPause, capacity.Invalid},
@@ -186,11 +188,38 @@ func TestVerdictFaults(t *testing.T) {
 			t.Errorf("%s: no hint", c.name)
 		}
 	}
+	if v := capacity.VerdictOf(spoil(func(r *capacity.Run) { r.Series = append(r.Series, cloudClock(2.5)) })()); v.Status != capacity.Valid {
+		t.Errorf("a clock that is 2.5 s behind, of which dates tell half a second more or less: %v", failing(v))
+	}
 	for _, c := range capacity.VerdictOf(&capacity.Run{}).Checks {
 		if !flipped[c.Name] {
 			t.Errorf("no fault flips %s", c.Name)
 		}
 	}
+}
+
+// Why metrics that a run lacks could not be read stands beside the check.
+func TestWhyMetricsLack(t *testing.T) {
+	run := healthy().run()
+	for i := range run.Series {
+		if s := &run.Series[i]; s.Quota == "momento.throughput" {
+			s.Points = measure.Points{}
+		}
+	}
+	run.Events = append(run.Events, capacity.Event{Kind: capacity.SourceFault, Text: "Service Quotas is not allowed"})
+	hint := func() string { return capacity.VerdictOf(run).Failed()[0].Hint }
+	if got := hint(); !strings.Contains(got, "raise settle") {
+		t.Errorf("without a word of why: %q", got)
+	}
+	run.Events = append(run.Events, capacity.Event{At: 61, Kind: capacity.SourceFault, Text: "ListMetrics is not allowed: give the credentials more\nand more"})
+	if got := hint(); got != "the metrics could not be read, or not all: ListMetrics is not allowed: give the credentials more" {
+		t.Errorf("%q", got)
+	}
+}
+
+// cloudClock is what the cloud's answers told of its clock.
+func cloudClock(ahead float64) measure.Series {
+	return measure.Series{Source: "generator", Metric: capacity.CloudClock, Statistic: "Minimum", Unit: "s", Period: time.Second, Points: measure.PointsOf(measure.Point{At: midday.Add(time.Minute), Value: ahead})}
 }
 
 // clump moves a share of the second's arrivals, from wherever they were sent,

@@ -64,7 +64,7 @@ func (c Collector) Collect(ctx context.Context, want []measure.Series, start, en
 		}
 		got, err := c.Source.Read(ctx, want, from, to)
 		if err != nil {
-			col.event("source-error", err.Error())
+			col.event(capacity.SourceFault, err.Error())
 		}
 		changed := col.merge(got)
 		settled = read > 1 && err == nil && !changed && col.complete()
@@ -116,7 +116,7 @@ func (c *collection) merge(got []measure.Series) bool {
 		return true
 	}
 	if len(got) != len(c.want) {
-		c.event("source-error", fmt.Sprintf("the source answered %d series where %d were asked for", len(got), len(c.want)))
+		c.event(capacity.SourceFault, fmt.Sprintf("the source answered %d series where %d were asked for", len(got), len(c.want)))
 		return true
 	}
 	changed := false
@@ -131,7 +131,7 @@ func (c *collection) merge(got []measure.Series) bool {
 				continue
 			}
 			if math.IsNaN(p.Value) || math.IsInf(p.Value, 0) {
-				c.event("source-error", fmt.Sprintf("%s has a value that is no number at %s: left out", s.Metric, at.Format(time.RFC3339)))
+				c.event(capacity.SourceFault, fmt.Sprintf("%s has a value that is no number at %s: left out", s.Metric, at.Format(time.RFC3339)))
 				continue
 			}
 			v := p.Value * scale

@@ -23,6 +23,13 @@ type Source interface {
 	Read(ctx context.Context, want []measure.Series, from, to time.Time) ([]measure.Series, error)
 }
 
+// Clock is a Source that has a clock of its own, by which its periods begin.
+type Clock interface {
+	// Ahead returns by how much that clock is ahead of this machine's, to within a
+	// second or so; ok is false as long as no answer told it.
+	Ahead() (d time.Duration, ok bool)
+}
+
 // Settle returns how long the target's metrics may take to be complete after
 // the last answer: the scenario's settle, else 0 for a sandbox, which publishes
 // at once, and where no AWS API is asked, else 3 minutes plus the longest timeout

@@ -33,7 +33,7 @@ func ofBrokers(s *scenarios.Scenario, sys *model.System) candidate {
 }
 
 func bytesQuota(s *scenarios.Scenario) capacity.Quota {
-	return kafkaQuota(s, measure.KafkaByteRate, byteRate, capacity.RateQuota, unit.Bytes,
+	return kafkaQuota(s, measure.KafkaByteRate, ByteRate, capacity.RateQuota, unit.Bytes,
 		"use is what the client produced to the busiest broker, requests and all, as the mean of ten seconds that a broker reckons with")
 }
 
@@ -55,12 +55,12 @@ func kafkaQuota(s *scenarios.Scenario, id, name string, kind capacity.QuotaKind,
 
 // The client quotas of Kafka that producing is held against.
 const (
-	byteRate      = "producer_byte_rate"
+	ByteRate      = "producer_byte_rate"
 	requestShares = "request_percentage"
 )
 
 // ClientKeys are their names.
-var ClientKeys = []string{byteRate, requestShares}
+var ClientKeys = []string{ByteRate, requestShares}
 
 // ClientQuota is a client quota that Kafka brokers have in force.
 type ClientQuota struct {
@@ -79,7 +79,7 @@ func (r *Resolution) InForce(s *scenarios.Scenario, quotas []ClientQuota, day st
 	for _, c := range quotas {
 		var q capacity.Quota
 		switch c.Key {
-		case byteRate:
+		case ByteRate:
 			q = bytesQuota(s)
 			q.Burst = freeBurst * c.Value
 		case requestShares:

@@ -86,7 +86,7 @@ func Resolve(ctx context.Context, s *scenarios.Scenario, sys *model.System, appl
 		var err error
 		limits, err = applied.Limits(ctx, asked)
 		for _, e := range split(err) {
-			r.Events = append(r.Events, capacity.Event{Kind: "source-error", Text: e.Error()})
+			r.Events = append(r.Events, capacity.Event{Kind: capacity.SourceFault, Text: e.Error()})
 		}
 	}
 	today := time.Now().UTC().Format(time.DateOnly)
@@ -102,7 +102,7 @@ func Resolve(ctx context.Context, s *scenarios.Scenario, sys *model.System, appl
 				override(&q, capacity.FromServiceQuotas, v, l.Source, today)
 				q.Adjustable = l.Adjustable
 			} else {
-				r.Events = append(r.Events, capacity.Event{Kind: "source-error", Text: fmt.Sprintf("%s answers %g for %s, which is no limit", l.Source, l.Amount, q.ID)})
+				r.Events = append(r.Events, capacity.Event{Kind: capacity.SourceFault, Text: fmt.Sprintf("%s answers %g for %s, which is no limit", l.Source, l.Amount, q.ID)})
 			}
 		}
 		if q.Origin == capacity.FromCatalogue {

@@ -373,6 +373,7 @@ func (x *execution) collect(ctx context.Context, abort <-chan struct{}) error {
 		var c collection
 		if cloud {
 			c.series, c.events = observe.Collector{Source: x.config.Source, Settle: x.config.Settle}.Collect(ctx, x.config.Want, x.manifest.Start, x.manifest.End)
+			c.series = append(c.series, clock(x.config.Source, x.manifest.End)...)
 		}
 		done <- c
 	}()
@@ -393,6 +394,23 @@ func (x *execution) collect(ctx context.Context, abort <-chan struct{}) error {
 		}
 	}
 	return failure
+}
+
+// clock returns by how much a source's clock was ahead of this machine's at the end,
+// where it tells.
+func clock(source observe.Source, end time.Time) []measure.Series {
+	own, ok := source.(observe.Clock)
+	if !ok {
+		return nil
+	}
+	d, told := own.Ahead()
+	if !told {
+		return nil
+	}
+	return []measure.Series{{
+		Source: "generator", Metric: capacity.CloudClock, Statistic: "Minimum", Unit: "s", Period: time.Second,
+		Points: measure.PointsOf(measure.Point{At: end.UTC(), Value: d.Seconds()}),
+	}}
 }
 
 // total returns the length of the scenario's plan.

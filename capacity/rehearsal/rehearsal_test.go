@@ -260,6 +260,47 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// cloud publishes a minute's use whatever it is asked, by a clock that is ahead; 0: it
+// doesn't tell.
+type cloud struct{ ahead time.Duration }
+
+func (cloud) Read(_ context.Context, want []measure.Series, from, to time.Time) ([]measure.Series, error) {
+	want = slices.Clone(want)
+	for i := range want {
+		for at := from; at.Before(to); at = at.Add(time.Minute) {
+			want[i].Points.Add(measure.Point{At: at, Value: 100})
+		}
+	}
+	return want, nil
+}
+
+func (c cloud) Ahead() (time.Duration, bool) { return c.ahead, c.ahead != 0 }
+
+// By how much the cloud's clock is ahead is in the record, where the cloud tells it,
+// and where its minutes are not the run's, no conclusion is drawn from them.
+func TestCloudClock(t *testing.T) {
+	for _, ahead := range []time.Duration{0, time.Second, 20 * time.Second, -90 * time.Second} {
+		c := config(20, 5*time.Second, backend{time.Millisecond})
+		c.Source = cloud{ahead}
+		c.Want = []measure.Series{{Quota: "appsync.request-tokens", Role: capacity.RoleUsage, Source: "cloudwatch", Metric: "TokensConsumed", Statistic: "Sum", Period: time.Minute, Unit: "tokens"}}
+		run := rehearse(t, c, nil)
+		var told []float64
+		for _, s := range run.Series {
+			if s.Metric == capacity.CloudClock {
+				told = append(told, s.Points.Slice()[0].Value)
+			}
+		}
+		if ahead == 0 && told != nil || ahead != 0 && !slices.Equal(told, []float64{ahead.Seconds()}) {
+			t.Errorf("ahead by %v: the record has %v", ahead, told)
+		}
+		for _, check := range capacity.VerdictOf(run).Checks {
+			if apart := ahead.Abs() > 3*time.Second; check.Name == capacity.CheckCloudCoverage && (check.Status == capacity.CheckFailed) != apart {
+				t.Errorf("ahead by %v: %+v", ahead, check)
+			}
+		}
+	}
+}
+
 func TestGuard(t *testing.T) {
 	for _, c := range []struct {
 		endpoint string

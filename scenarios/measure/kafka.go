@@ -27,6 +27,7 @@ const (
 	KafkaLagTime   = "consumer-lag-time" // of a topic, the longest of its partitions: seconds since the committed offset was the end
 	KafkaEnd       = "end-offset"        // of a partition: that of the next record
 	KafkaCommitted = "committed-offset"  // of a partition, by a group
+	KafkaInForce   = "quota-in-force"    // the byte rate quota that the load's client is held to, in bytes a second; no point where there is none
 	// Once, before the load, of all topics that the client may see.
 	KafkaPartitions = "partitions" // that a broker has, with replicas; without a broker, that there are
 )

@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/headroom-load/headroom/capacity/observe"
 	"github.com/headroom-load/headroom/scenarios/measure"
@@ -34,13 +36,41 @@ const (
 // Source reads series from CloudWatch. It implements observe.Source.
 //
 // Every read is billed by AWS per metric asked for, at about USD 0.01 for 1,000.
-type Source struct{ client *cloudwatch.Client }
+type Source struct {
+	client *cloudwatch.Client
+	ahead  *time.Duration // of its clock, the least that any answer told; nil: none did
+}
 
-var _ observe.Source = (*Source)(nil)
+var (
+	_ observe.Source = (*Source)(nil)
+	_ observe.Clock  = (*Source)(nil)
+)
 
 // New returns a source for the account and Region of cfg. An endpoint other
 // than AWS's own comes as cfg.BaseEndpoint.
-func New(cfg aws.Config) *Source { return &Source{cloudwatch.NewFromConfig(cfg)} }
+func New(cfg aws.Config) *Source { return &Source{client: cloudwatch.NewFromConfig(cfg)} }
+
+// Ahead implements observe.Clock. Answers are dated to the second, and one that was
+// long on its way tells too little: that which tells least of a difference counts.
+func (s *Source) Ahead() (d time.Duration, ok bool) {
+	if s.ahead == nil {
+		return 0, false
+	}
+	return *s.ahead, true
+}
+
+// dated notes when an answer was given by CloudWatch's clock and came by this machine's.
+func (s *Source) dated(answer middleware.Metadata) {
+	given, there := awsmiddleware.GetServerTime(answer)
+	came, then := awsmiddleware.GetResponseAt(answer)
+	if !there || !then {
+		return
+	}
+	d := given.Add(time.Second / 2).Sub(came)
+	if s.ahead == nil || d.Abs() < s.ahead.Abs() {
+		s.ahead = &d
+	}
+}
 
 // query is one metric that is asked for, as a part of a wanted series.
 type query struct {
@@ -120,6 +150,7 @@ func (s *Source) ask(ctx context.Context, want []measure.Series, batch []*query,
 		if err != nil {
 			return errors.Join(append(faults, describe("GetMetricData", err))...)
 		}
+		s.dated(out.ResultMetadata)
 		for _, m := range out.Messages {
 			faults = append(faults, fmt.Errorf("GetMetricData: %s: %s", aws.ToString(m.Code), aws.ToString(m.Value)))
 		}
@@ -173,11 +204,15 @@ func sum(parts []*query) ([]measure.Point, error) {
 	return points, nil
 }
 
-// describe says which call failed, and what to do where that is known.
+// describe says which call failed and what was answered, the same of each try, and
+// what to do where that is known.
 func describe(call string, err error) error {
 	var api smithy.APIError
-	if errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "AccessDenied") {
-		return fmt.Errorf("%s is not allowed: give the credentials cloudwatch:GetMetricData and cloudwatch:ListMetrics: %w", call, err)
+	if !errors.As(err, &api) {
+		return fmt.Errorf("%s: %w", call, err)
 	}
-	return fmt.Errorf("%s: %w", call, err)
+	if strings.HasPrefix(api.ErrorCode(), "AccessDenied") {
+		call += " is not allowed: give the credentials cloudwatch:GetMetricData and cloudwatch:ListMetrics"
+	}
+	return fmt.Errorf("%s: %s: %s", call, api.ErrorCode(), api.ErrorMessage())
 }

@@ -150,6 +150,9 @@ func TestReadSaysWhatIsForbidden(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "give the credentials cloudwatch:GetMetricData") || got[0].Points.Len() > 0 {
 		t.Errorf("refused: %v, %v", got, err)
 	}
+	if _, again := read(t, f, concurrency); again.Error() != err.Error() || !strings.Contains(err.Error(), "cloudwatch:ListMetrics: AccessDeniedException: as the test wants it\n") {
+		t.Errorf("asked again, it says %q after %q", again, err)
+	}
 }
 
 func TestReadOutlastsThrottling(t *testing.T) {
@@ -283,4 +286,23 @@ func TestReadTakesExactLabelsOfMomento(t *testing.T) {
 		series("Momento/Metrics", "Throttles", "Sum", "CacheName", "sandbox", "Limit", "throughput"))
 	same(t, got[0], nil)
 	same(t, got[1], points(5))
+}
+
+// What CloudWatch's clock shows beside this machine's is told by the dates of its
+// answers, to a second, and by nothing before the first.
+func TestAhead(t *testing.T) {
+	for _, want := range []time.Duration{0, 20 * time.Second, -90 * time.Second} {
+		f := &fake{ahead: want}
+		s := f.source(t)
+		if d, ok := s.Ahead(); ok {
+			t.Errorf("%v before any answer", d)
+		}
+		at := time.Now().UTC().Truncate(time.Minute)
+		if _, err := s.Read(t.Context(), []measure.Series{{Namespace: "AWS/Lambda", Metric: "Invocations", Statistic: "Sum", Period: time.Minute}}, at.Add(-time.Hour), at); err != nil {
+			t.Fatal(err)
+		}
+		if d, ok := s.Ahead(); !ok || (d-want).Abs() > time.Second {
+			t.Errorf("ahead by %v, %v, want %v", d, ok, want)
+		}
+	}
 }

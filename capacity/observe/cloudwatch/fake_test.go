@@ -32,6 +32,7 @@ type fake struct {
 	get func(call int, r *reply)
 	// listing, if set, is the error shape of every ListMetrics call.
 	listing string
+	ahead   time.Duration // of its clock
 	calls   []call
 	pageOf  int // metrics on a page of ListMetrics
 }
@@ -86,6 +87,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
 	w.Header().Set("Content-Type", "application/cbor")
+	w.Header().Set("X-Amzn-RequestId", fmt.Sprint(len(f.calls)))
+	w.Header().Set("Date", time.Now().Add(f.ahead).UTC().Format(http.TimeFormat))
 	if fail != "" {
 		w.WriteHeader(http.StatusBadRequest)
 		out = cbor.Map{"__type": cbor.String("com.amazonaws.cloudwatch#" + fail), "message": cbor.String("as the test wants it")}

@@ -33,8 +33,9 @@ type Brokers struct {
 	topics []string // that the scenario produces to
 	groups []string // that it observes
 	ends   map[partition]*history
-	// counted says that the partitions of the brokers were read.
-	counted bool
+	// counted says that the partitions of the brokers were read, and told that the
+	// quotas in force could be.
+	counted, told bool
 }
 
 // commitWait keeps a group whose coordinator doesn't answer from hiding where
@@ -123,6 +124,17 @@ func (b *Brokers) Read(ctx context.Context) ([]measure.Series, error) {
 				add(measure.KafkaPartitions, "partitions", map[string]string{"broker": strconv.Itoa(int(id))}, float64(held[id]))
 			}
 			add(measure.KafkaPartitions, "partitions", nil, float64(all))
+		}
+	}
+	if b.told { // and may change
+		inForce, err := b.describe(ctx)
+		if err != nil {
+			fault("which quotas are in force could not be read again", err)
+		}
+		for _, q := range inForce {
+			if q.Key == quotas.ByteRate {
+				add(measure.KafkaInForce, "bytes per second", nil, q.Value)
+			}
 		}
 	}
 	for _, topic := range b.topics {
@@ -284,10 +296,16 @@ func (b *Brokers) InForce(ctx context.Context) ([]quotas.ClientQuota, capacity.E
 	if known {
 		who += ", user " + user
 	}
-	inForce, err := b.describe(ctx, user, known)
+	// Any answer will do. Other questions are asked again and again.
+	err := b.client.Ping(ctx)
+	var inForce []quotas.ClientQuota
+	if err == nil {
+		inForce, err = b.describe(ctx)
+	}
 	if err != nil {
 		return nil, capacity.Event{Kind: capacity.ClientQuotas, Text: "Which quotas the brokers have in force for " + who + " is not known: " + kafka.Explain(err, b.target)}
 	}
+	b.told = true
 	texts := make([]string, len(quotas.ClientKeys))
 	for i, key := range quotas.ClientKeys {
 		texts[i] = "no " + key
@@ -298,11 +316,9 @@ func (b *Brokers) InForce(ctx context.Context) ([]quotas.ClientQuota, capacity.E
 	return inForce, capacity.Event{Kind: capacity.ClientQuotas, Text: "The brokers have in force for " + who + ": " + strings.Join(texts, ", ")}
 }
 
-func (b *Brokers) describe(ctx context.Context, user string, known bool) ([]quotas.ClientQuota, error) {
-	// Any answer will do. Other questions are asked again and again.
-	if err := b.client.Ping(ctx); err != nil {
-		return nil, err
-	}
+// describe returns the client quotas that the load's client is held to.
+func (b *Brokers) describe(ctx context.Context) ([]quotas.ClientQuota, error) {
+	user, known := kafka.Principal(b.target)
 	described, err := b.admin.DescribeClientQuotas(ctx, false, nil)
 	if err != nil {
 		return nil, err

@@ -294,6 +294,49 @@ func TestInForce(t *testing.T) {
 	}
 }
 
+// What is in force is read again each time, from when it could be read once.
+func TestInForceAgain(t *testing.T) {
+	_, client, b := brokers(t, views())
+	name := kafka.ClientID
+	set := func(rate float64) {
+		t.Helper()
+		_, err := kadm.NewClient(client).AlterClientQuotas(t.Context(), []kadm.AlterClientQuotaEntry{{
+			Entity: kadm.ClientQuotaEntity{{Type: "client-id", Name: &name}}, Ops: []kadm.AlterClientQuotaOp{{Key: quotas.ByteRate, Value: rate, Remove: rate == 0}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := func() (rates []float64) {
+		t.Helper()
+		series, err := b.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range series {
+			if s.Metric == measure.KafkaInForce {
+				rates = append(rates, s.Points.Slice()[0].Value)
+			}
+		}
+		return rates
+	}
+	set(40_000)
+	if got := told(); got != nil {
+		t.Errorf("%v, though nobody asked what is in force", got)
+	}
+	b.InForce(t.Context())
+	for _, rate := range []float64{40_000, 70_000, 0} {
+		set(rate)
+		want := []float64{rate}
+		if rate == 0 {
+			want = nil
+		}
+		if got := told(); !slices.Equal(got, want) {
+			t.Errorf("told %v, want %v", got, want)
+		}
+	}
+}
+
 // TestHold: a broker has what it leads and what it follows.
 func TestHold(t *testing.T) {
 	partition := func(id int32, replicas ...int32) kadm.PartitionDetail {
