@@ -346,9 +346,9 @@ func highest(use []float64, window int) (rate, at float64) {
 }
 
 // KafkaUse returns the use of a Kafka quota as Assess reckons its peak, for each
-// second the mean of so many that begin with it, and the broker or partition whose
-// it is ("" for the whole cluster). It is nil where the run's drivers saw nothing
-// of the quota with the given id.
+// second from which on the run has so many more the mean of these, and the broker or
+// partition whose it is ("" for the whole cluster). It is nil where the run's drivers
+// saw nothing of the quota with the given id.
 func KafkaUse(run *Run, quota string) (use []float64, seconds int, name string) {
 	a := &analysis{run: withKafka(run)}
 	i := slices.IndexFunc(a.run.Manifest.Quotas, func(q Quota) bool { return q.ID == quota && q.inKafka() })
@@ -362,7 +362,7 @@ func KafkaUse(run *Run, quota string) (use []float64, seconds int, name string) 
 	}
 	of, name, _ := u.hottest(q)
 	seconds = u.window(quota)
-	for i := range of {
+	for i := 0; i == 0 || i+seconds <= len(of); i++ {
 		use = append(use, sum(of[i:min(i+seconds, len(of))])/float64(seconds))
 	}
 	return use, seconds, name

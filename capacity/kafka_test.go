@@ -325,6 +325,16 @@ func TestKafkaRatesOfAShortRun(t *testing.T) {
 			t.Errorf("%s: %+v, and %v over %d s, want %v", id, q, use, seconds, want)
 		}
 	}
+	long := cluster{rate: 200, seconds: 30, brokers: 1, shares: even, quotas: limits}.run()
+	for _, quota := range limits { // a window that reaches beyond the run would show less than was used
+		use, seconds, _ := capacity.KafkaUse(long, quota.ID)
+		for _, v := range use {
+			if seconds != 10 || len(use) != 30-10+1 || math.Abs(v/(200*recordBytes)-1) > 1e-9 {
+				t.Errorf("%s: %v over %d s", quota.ID, use, seconds)
+				break
+			}
+		}
+	}
 	if rates, seconds := capacity.KafkaRates(run); seconds != 4 || math.Abs(*rates["broker 0"].Bytes/(200*recordBytes)-1) > 1e-9 {
 		t.Errorf("%v over %d s", rates, seconds)
 	}

@@ -335,7 +335,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		safe = safeLevelRate(q.Limit, c.Value)
 		if q.Requests > 0 {
 			perSecond := q.Requests * q.Limit
-			safe = min(safe, trial(uniformArrivals(r.loads)).safeRate(bucketOf(perSecond, perSecond), r.binds, []weighted{{1, 1}}))
+			safe = min(safe, trial(uniformArrivals(r.loads)).safeRate(bucketOf(perSecond, perSecond), r.binds, []weighted{{1, 1}}, perSecond))
 		}
 	} else {
 		burst := q.Burst
@@ -350,10 +350,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		fresh := bucketOf(q.Limit, burst)
 		if q.Windowed {
 			supposing = "safe_rate counts in whole seconds, as the limit does"
-			fresh = func() admitter { return limiter.NewWindow(q.Limit) }
+			fresh, burst = func() admitter { return limiter.NewWindow(q.Limit) }, q.Limit
 		}
-		safe = trial(uniformArrivals(r.loads)).safeRate(fresh, r.binds, c.values)
-		if safe == 0 {
+		safe = trial(uniformArrivals(r.loads)).safeRate(fresh, r.binds, c.values, burst)
+		if safe == 0 && slices.ContainsFunc(c.values, func(v weighted) bool { return v.value > burst }) {
 			note("single requests charge more than a bucket of %s holds", unit.HumanCount(burst, q.Unit))
 		}
 	}

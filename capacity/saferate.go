@@ -57,9 +57,10 @@ type admitter interface {
 // quota throttles at most 0.1 % for good: it sends the same arrivals, with
 // charges drawn from the observed ones, through a fresh limiter in virtual time
 // and bisects. binds is the rate at which the mean charge uses up the limit; no
-// rate above it is safe for good, whatever the bucket holds.
-func (t arrivalTrial) safeRate(fresh func() admitter, binds float64, values []weighted) float64 {
-	charges := t.charges(values)
+// rate above it is safe for good, whatever the bucket holds. holds is the largest
+// charge that the limiter ever admits.
+func (t arrivalTrial) safeRate(fresh func() admitter, binds float64, values []weighted, holds float64) float64 {
+	charges := t.charges(values, holds)
 	admits := func(rate float64) bool {
 		bucket := fresh()
 		left := int(safeShare * trials)
@@ -78,7 +79,7 @@ func (t arrivalTrial) safeRate(fresh func() admitter, binds float64, values []we
 		return binds
 	}
 	low, high := 0.0, binds
-	for high-low > 2e-3*binds {
+	for high-low > 2e-3*min(binds, 10*high) && high > 1e-6*binds {
 		mid := (low + high) / 2
 		if admits(mid) {
 			low = mid
@@ -91,8 +92,8 @@ func (t arrivalTrial) safeRate(fresh func() admitter, binds float64, values []we
 
 // charges returns what each choice of the trial charges. The trial's own mean
 // charge, which chance moves by more than safe rates lie below binding ones, is
-// made the true one.
-func (t arrivalTrial) charges(values []weighted) []float64 {
+// made the true one, which lifts none above what the limiter holds.
+func (t arrivalTrial) charges(values []weighted, holds float64) []float64 {
 	charges := quantiles(values)
 	var want, got float64
 	for _, v := range values {
@@ -102,8 +103,10 @@ func (t arrivalTrial) charges(values []weighted) []float64 {
 		got += charges[c] / trials
 	}
 	if got > 0 {
-		for i := range charges {
-			charges[i] *= want / got
+		for i, charge := range charges {
+			if charges[i] = charge * want / got; charge <= holds {
+				charges[i] = min(charges[i], holds)
+			}
 		}
 	}
 	return charges

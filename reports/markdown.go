@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -32,7 +33,7 @@ func (r *Report) Markdown(w io.Writer) error {
 			b.WriteByte('\n')
 			switch x := block.(type) {
 			case Text:
-				b.WriteString(escape(string(x)) + "\n")
+				b.WriteString(markdownLine.ReplaceAllString(strings.TrimLeft(escape(string(x)), " "), `$1\$2`) + "\n")
 			case *Table:
 				markdownTable(&b, x)
 			case Figure:
@@ -83,9 +84,12 @@ func markdownTable(b *strings.Builder, t *Table) {
 }
 
 var markdownEscapes = strings.NewReplacer(
-	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "~", `\~`,
+	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "~", `\~`, "$", `\$`,
 	"<", "&lt;", ">", "&gt;", "&", "&amp;",
 )
+
+// markdownLine is how a paragraph begins that would be a heading or a list.
+var markdownLine = regexp.MustCompile(`^(\d*)([-+#.)])`)
 
 // escape makes s read as it is written.
 func escape(s string) string { return markdownEscapes.Replace(clean(s)) }

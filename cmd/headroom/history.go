@@ -45,7 +45,7 @@ func history(ctx context.Context, target, dir string, source observe.Source, wan
 	now := time.Now().UTC().Truncate(time.Minute)
 	series, err := source.Read(ctx, asked, now.AddDate(0, 0, -historyDays), now)
 	if err != nil {
-		events = append(events, capacity.Event{Kind: capacity.SourceFault, Text: "history of requests and bytes: " + err.Error()})
+		events = append(events, capacity.Event{Kind: "source-error", Text: "history of requests and bytes: " + err.Error()})
 	}
 	highest := make(map[string]float64) // by quota; "" of requests
 	for _, s := range series {

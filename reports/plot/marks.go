@@ -38,12 +38,16 @@ func (l line) style() draw.LineStyle {
 	return draw.LineStyle{Color: l.role.light, Width: l.weight, Dashes: l.dash}
 }
 
+// loneWidth is how wide a point without neighbours is drawn, as in a run of a second.
+const loneWidth = 6
+
 func (l line) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	var run []vg.Point
 	flush := func() {
 		if len(run) == 1 { // a point between two gaps would not be seen
-			run = append(run, vg.Point{X: run[0].X + 1.5, Y: run[0].Y})
+			at := run[0]
+			run = []vg.Point{{X: at.X - loneWidth/2, Y: at.Y}, {X: at.X + loneWidth/2, Y: at.Y}}
 		}
 		if len(run) > 0 {
 			c.StrokeLines(l.style(), c.ClipLinesXY(run)...)

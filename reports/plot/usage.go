@@ -91,9 +91,10 @@ func (t *timeline) spread(q capacity.QuotaResult) (spans []span) {
 	return t.highest(use)
 }
 
-// highest returns what each second used, of a long run the highest of each step.
+// highest returns what each second used, of a long run the highest of each step, as
+// far as it is known.
 func (t *timeline) highest(use []float64) (spans []span) {
-	for i := range t.at {
+	for i := 0; i < len(t.at) && float64(i)*t.step < float64(len(use)); i++ {
 		spans = append(spans, span{float64(i) * t.step, float64(i+1) * t.step, 0})
 	}
 	for s, v := range use {
