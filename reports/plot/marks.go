@@ -285,8 +285,8 @@ func (s strips) Plot(c draw.Canvas, p *plot.Plot) {
 			if sty.Width(name+b.more) <= to-from-6 {
 				name += b.more
 			}
-			if name = fit(sty, name, to-from-6); len([]rune(name)) > 2 {
-				c.FillText(sty, vg.Point{X: (from + to) / 2, Y: bottom + stripRow/2 - 1}, name)
+			if shown := fit(sty, name, to-from-6); shown == name || len([]rune(shown)) > 2 { // of a longer one, a letter says nothing
+				c.FillText(sty, vg.Point{X: (from + to) / 2, Y: bottom + stripRow/2 - 1}, shown)
 			}
 			if i == 0 && j > 0 {
 				c.StrokeLine2(draw.LineStyle{Color: edge.light, Width: 0.8, Dashes: dotted}, from, c.Min.Y, from, c.Max.Y)

@@ -104,6 +104,27 @@ func TestTicks(t *testing.T) {
 	}
 }
 
+// A stage's name stands in its strip however short it is, and one that has no room is
+// cut or left out.
+func TestStageNames(t *testing.T) {
+	run := &capacity.Run{Manifest: capacity.Manifest{State: capacity.Complete, Start: time.Unix(0, 0), Loads: []capacity.Load{{
+		Name: "l", Stages: []capacity.Stage{{Name: "up", To: 3, For: 20, Measure: true}, {Name: "x", From: 3, To: 3, For: 20, Measure: true}, {Name: "noroom", From: 3, To: 3, For: 1, Measure: true}, {Name: "down", From: 3, For: 19, Measure: true}},
+		Operations: []capacity.Operation{{Name: "o", Share: 1}},
+	}}}}
+	for s := range 60 {
+		run.Rows.Add(&measure.Row{Second: s, Load: "l", Operation: "o", Planned: 3, Sent: 3, OK: 3})
+	}
+	b, err := Figures(run, capacity.Assessment{})[0].SVG()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"up": true, "x": true, "down": true, "noroom": false, "n…": false} {
+		if got := strings.Contains(string(b), ">"+name+"</text>"); got != want {
+			t.Errorf("the strip shows %q: %v", name, got)
+		}
+	}
+}
+
 // A run of a day is drawn with no more points than a picture has pixels, and
 // its highest second is still in the picture.
 func TestLongRun(t *testing.T) {
