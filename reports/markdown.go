@@ -33,7 +33,7 @@ func (r *Report) Markdown(w io.Writer) error {
 			b.WriteByte('\n')
 			switch x := block.(type) {
 			case Text:
-				b.WriteString(markdownLine.ReplaceAllString(strings.TrimLeft(escape(string(x)), " "), `$1\$2`) + "\n")
+				b.WriteString(markdownLine.ReplaceAllString(strings.TrimLeft(escape(string(x)), " "), `$1\$2$3`) + "\n")
 			case *Table:
 				markdownTable(&b, x)
 			case Figure:
@@ -89,7 +89,7 @@ var markdownEscapes = strings.NewReplacer(
 )
 
 // markdownLine is how a paragraph begins that would be a heading or a list.
-var markdownLine = regexp.MustCompile(`^(\d*)([-+#.)])`)
+var markdownLine = regexp.MustCompile(`^(\d*)([-+#.)]+)( |$)`)
 
 // escape makes s read as it is written.
 func escape(s string) string { return markdownEscapes.Replace(clean(s)) }
