@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/headroom-load/headroom/capacity/stats"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -21,13 +20,11 @@ type analysis struct {
 	by      map[measure.Operation]*operation
 	total   measure.Row // of everything, measured or not
 
-	resamples memo[int, *stats.Resample] // of the bootstrap, by the number of blocks
-	flows     memo[string, map[int64]flow]
-	spreads   memo[string, spread]
-	tested    memo[string, float64] // rates by their loads
+	flows  memo[string, map[int64]flow]
+	tested memo[string, float64] // rates by their loads
 }
 
-// memo keeps what was reckoned once: flows and spreads by chargedBy.
+// memo keeps what was reckoned once: flows by chargedBy.
 type memo[K comparable, V any] map[K]V
 
 // of returns the value of a key, which is made where there is none yet.

@@ -3,6 +3,7 @@ package capacity
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -415,8 +416,8 @@ func (a *analysis) kafkaCost(u *kafkaUse, q Quota, parts []part) (c cost, ok boo
 	for i := range seconds {
 		seconds[i] = records[i] > 0 || use[i] > 0
 	}
-	if blocks := a.inBlocks([]stats.Ratio{{Num: use, Den: records}}, seconds); blocks != nil {
-		value, draws, iv := a.resample(len(blocks[0].Num)).Ratios(blocks, []float64{1})
+	if blocks := inBlocks([]iter.Seq2[int, charge]{perSecond(stats.Ratio{Num: use, Den: records})}, seconds); blocks != nil {
+		value, draws, iv := resample(len(blocks[0].Num)).Ratios(blocks, []float64{1})
 		c.Value, c.draws, c.Low, c.High = value, draws, max(0, iv.Low), iv.High
 	} else {
 		half := 1.96 * c.Value / math.Sqrt(n)

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -218,7 +219,11 @@ func (a *analysis) shapedCloudCost(q Quota, parts []part, groups [][]Load, role 
 	}
 	periods := rows
 	if fine {
-		rows = a.inBlocks(rows, has)
+		var each []iter.Seq2[int, charge]
+		for _, r := range rows {
+			each = append(each, perSecond(r))
+		}
+		rows = inBlocks(each, has)
 	}
 
 	loads := slices.Concat(groups...)
@@ -251,7 +256,7 @@ func (a *analysis) shapedCloudCost(q Quota, parts []part, groups [][]Load, role 
 		if calm != nil && slices.ContainsFunc(dens, func(of []float64) bool { return sum(of) < coldAnswers }) {
 			return all, false
 		}
-		fit, told = a.resample(len(rows[0].Num)).Apart(rows[0].Num, dens)
+		fit, told = resample(len(rows[0].Num)).Apart(rows[0].Num, dens)
 	}
 	if !told {
 		return a.notApart(all, groups, parts), calm == nil

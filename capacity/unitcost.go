@@ -3,6 +3,7 @@ package capacity
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -116,7 +117,7 @@ type weighted struct{ value, weight float64 }
 // stages, those alone count; and where calm says so of seconds, these. ok is false
 // where an operation of the mix never told its cost; the notes say which.
 func (a *analysis) ledgerCost(parts []part, calm []bool) (c cost, ok bool) {
-	var series []stats.Ratio // one value per second
+	var series []iter.Seq2[int, charge]
 	var weights []float64
 	var independent float64 // variance, were single answers independent
 	answered := make([]bool, a.seconds)
@@ -126,15 +127,18 @@ func (a *analysis) ledgerCost(parts []part, calm []bool) (c cost, ok bool) {
 		}
 		// In calm seconds all count: those before the measured stages are most of them.
 		measured := p.op.measured.TokensN > 0 && calm == nil
-		r := stats.Ratio{Num: make([]float64, a.seconds), Den: make([]float64, a.seconds)}
-		var tokens, answers float64
-		for row := range p.op.rows {
-			if row.TokensN > 0 && (row.Measured || !measured) && (calm == nil || calm[row.Second]) {
-				r.Num[row.Second] += float64(row.TokensDone)
-				r.Den[row.Second] += float64(row.TokensN)
-				tokens, answers = tokens+float64(row.TokensDone), answers+float64(row.TokensN)
-				answered[row.Second] = true
+		told := func(yield func(int, charge) bool) {
+			for row := range p.op.rows {
+				if row.TokensN > 0 && (row.Measured || !measured) && (calm == nil || calm[row.Second]) &&
+					!yield(row.Second, charge{float64(row.TokensDone), float64(row.TokensN)}) {
+					return
+				}
 			}
+		}
+		var tokens, answers float64
+		for second, c := range told {
+			tokens, answers = tokens+c.amount, answers+c.requests
+			answered[second] = true
 		}
 		if calm != nil && answers < coldAnswers {
 			return c, false
@@ -156,15 +160,14 @@ func (a *analysis) ledgerCost(parts []part, calm []bool) (c cost, ok bool) {
 		}
 		c.byOperation = append(c.byOperation, OperationCost{Load: p.op.Load, Name: p.op.Name, UnitCost: mean})
 		c.cold += p.weight * p.op.cold(mean)
-		series, weights = append(series, r), append(weights, p.weight)
+		series, weights = append(series, told), append(weights, p.weight)
 		independent += p.weight * p.weight * sd * sd / answers
 	}
 	if len(series) == 0 {
 		return c, false
 	}
-	if blocks := a.inBlocks(series, answered); blocks != nil {
-		r := a.resample(len(blocks[0].Num))
-		value, draws, iv := r.Ratios(blocks, weights)
+	if blocks := inBlocks(series, answered); blocks != nil {
+		value, draws, iv := resample(len(blocks[0].Num)).Ratios(blocks, weights)
 		c.Value, c.draws, c.Low, c.High = value, draws, max(0, iv.Low), iv.High
 		few := slices.ContainsFunc(blocks, func(s stats.Ratio) bool {
 			return len(slices.DeleteFunc(slices.Clone(s.Den), func(n float64) bool { return n == 0 })) < fewBlocks
@@ -191,11 +194,25 @@ func (e *Estimate) atLeastFloor() {
 	e.Low, e.High = min(e.Low, e.Value*(1-floor)), max(e.High, e.Value*(1+floor))
 }
 
-// inBlocks adds up series by seconds to series by blocks of seconds, leaving out
-// seconds in which nothing was answered; nil where there are too few. Blocks are
+// charge is what some requests charged together.
+type charge struct{ amount, requests float64 }
+
+// perSecond yields a ratio's sums by their index, the second.
+func perSecond(r stats.Ratio) iter.Seq2[int, charge] {
+	return func(yield func(int, charge) bool) {
+		for second, amount := range r.Num {
+			if !yield(second, charge{amount, r.Den[second]}) {
+				return
+			}
+		}
+	}
+}
+
+// inBlocks adds up series of charges by seconds to series by blocks of seconds, leaving
+// out seconds in which nothing was answered; nil where there are too few. Blocks are
 // the same for every quota that was answered in the same seconds, so that their
 // costs are drawn together.
-func (a *analysis) inBlocks(series []stats.Ratio, answered []bool) []stats.Ratio {
+func inBlocks(series []iter.Seq2[int, charge], answered []bool) []stats.Ratio {
 	seconds := 0
 	for _, has := range answered {
 		if has {
@@ -207,27 +224,29 @@ func (a *analysis) inBlocks(series []stats.Ratio, answered []bool) []stats.Ratio
 	if n < minBlocks {
 		return nil
 	}
-	blocks := make([]stats.Ratio, len(series))
-	for i := range blocks {
-		blocks[i] = stats.Ratio{Num: make([]float64, n), Den: make([]float64, n)}
-	}
+	of := make([]int32, len(answered)) // the block of each second
 	at := 0
 	for s, has := range answered {
-		if !has {
-			continue
+		if of[s] = int32(at / length); has {
+			at++
 		}
-		for i := range series {
-			blocks[i].Num[at/length] += series[i].Num[s]
-			blocks[i].Den[at/length] += series[i].Den[s]
+	}
+	blocks := make([]stats.Ratio, len(series))
+	for i, charges := range series {
+		blocks[i] = stats.Ratio{Num: make([]float64, n), Den: make([]float64, n)}
+		for s, c := range charges {
+			if answered[s] {
+				blocks[i].Num[of[s]] += c.amount
+				blocks[i].Den[of[s]] += c.requests
+			}
 		}
-		at++
 	}
 	return blocks
 }
 
-// resample returns the draws of the run's bootstrap from so many blocks.
-func (a *analysis) resample(blocks int) *stats.Resample {
-	return a.resamples.of(blocks, func() *stats.Resample { return stats.NewResample(blocks, draws, seed) })
+// resample returns the bootstrap from so many blocks.
+func resample(blocks int) stats.Resample {
+	return stats.Resample{Blocks: blocks, Draws: draws, Seed: seed}
 }
 
 // singleCharges returns the distribution of an operation's single charges, fitted to
@@ -317,8 +336,12 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 
 	var used, requests, fewer, largest float64
 	var sums stats.Ratio // by periods of more than a second
-	fine := stats.Ratio{Num: make([]float64, a.seconds), Den: make([]float64, a.seconds)}
-	charged := make([]bool, a.seconds)
+	var fine stats.Ratio // by seconds, where periods are none longer
+	var charged []bool
+	if series.period <= time.Second {
+		fine = stats.Ratio{Num: make([]float64, a.seconds), Den: make([]float64, a.seconds)}
+		charged = make([]bool, a.seconds)
+	}
 	for _, at := range series.at {
 		f, there := flows[at]
 		if !there && !a.run.Manifest.Sandbox {
@@ -348,7 +371,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 	}
 	if series.period <= time.Second {
 		sums = stats.Ratio{}
-		if blocks := a.inBlocks([]stats.Ratio{fine}, charged); blocks != nil {
+		if blocks := inBlocks([]iter.Seq2[int, charge]{perSecond(fine)}, charged); blocks != nil {
 			sums = blocks[0]
 		}
 	}
@@ -382,8 +405,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 	}
 	c.cold = dearest(windows, mean)
 	if len(sums.Num) >= minBlocks {
-		r := a.resample(len(sums.Num))
-		_, draws, iv := r.Ratios([]stats.Ratio{sums}, []float64{1})
+		_, draws, iv := resample(len(sums.Num)).Ratios([]stats.Ratio{sums}, []float64{1})
 		c.draws, c.Low, c.High = draws, max(0, iv.Low), iv.High
 	} else {
 		half := 1.96 * mean / math.Sqrt(requests)

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -107,99 +108,88 @@ func UsePerSecond(run *Run, quota string) []float64 {
 	return perSecond
 }
 
-// spreadUse spreads the sums of c over the run's seconds. It returns nil where
-// the run sent nothing that charges q; foreign is what was used in periods in
-// which it didn't.
+// spreadUse spreads the sums of c over the run's seconds, in proportion to the requests
+// that were sent and not throttled; where a whole period has none, to what was sent. It
+// returns nil where the run sent nothing that charges q; foreign is what was used in
+// periods in which it didn't.
 func (a *analysis) spreadUse(q Quota, c cloud) (perSecond []float64, foreign float64) {
-	over := a.spreadOf(q, c.period)
+	start := a.run.Manifest.Start.UnixNano()
+	periodOf := func(second, slot int) int64 {
+		return floorTo(start+int64(second)*int64(time.Second)+slotMiddle(slot), int64(c.period))
+	}
+	sent, kept := make(map[int64]float64), make(map[int64]float64) // by period
+	for second, of := range a.sentBySecond(q) {
+		for k, n := range of.slots {
+			at := periodOf(second, k)
+			sent[at] += n
+			kept[at] += n * of.kept
+		}
+	}
 	for _, at := range c.at {
-		if over.totals[at] == 0 {
+		if sent[at] == 0 {
 			foreign += c.values[at]
 		}
 	}
-	if len(over.weights) == 0 {
+	if len(sent) == 0 {
 		return nil, foreign
 	}
 	perSecond = make([]float64, a.seconds)
-	for _, w := range over.weights {
-		if v, there := c.values[w.period]; there {
-			perSecond[w.second] += v * w.weight / over.totals[w.period]
+	for second, of := range a.sentBySecond(q) {
+		weight := 0.0 // of the slots in one period
+		for k, n := range of.slots {
+			at := periodOf(second, k)
+			total := sent[at]
+			if kept[at] > 0 {
+				n, total = n*of.kept, kept[at]
+			}
+			if weight += n; k+1 < len(of.slots) && periodOf(second, k+1) == at {
+				continue
+			}
+			if v, there := c.values[at]; there && weight > 0 {
+				perSecond[second] += v * weight / total
+			}
+			weight = 0
 		}
 	}
 	return perSecond, foreign
 }
 
-// weight is what one second of the run has of the requests of one period.
-type weight struct {
-	second       int
-	period       int64
-	sent, weight float64
+// sentSecond is what was sent in the slots of one second, and the share of it that
+// wasn't throttled.
+type sentSecond struct {
+	slots [measure.Slots]float64
+	kept  float64
 }
 
-// spread has for each second of the run and each period it touches how many requests
-// that charge a quota were sent and not throttled, and the sums of these by period.
-// Where a whole period has none, what was sent counts.
-type spread struct {
-	weights []weight
-	totals  map[int64]float64
-}
-
-// spreadOf returns the spread of what charges a quota. Quotas that the same operations
-// charge share it.
-func (a *analysis) spreadOf(q Quota, period time.Duration) spread {
-	return a.spreads.of(chargedBy(q, period), func() spread { return a.spread(q, period) })
-}
-
-func (a *analysis) spread(q Quota, period time.Duration) spread {
-	start := a.run.Manifest.Start.UnixNano()
-	weights := make([]weight, 0, a.seconds)
-	sums, sentSums := make(map[int64]float64), make(map[int64]float64)
-	var slots [measure.Slots]float64 // of the second in hand
-	var throttled float64
-	second := 0
-	end := func() {
-		var sent float64
-		for _, n := range slots {
-			sent += n
+// sentBySecond yields what was sent that charges a quota, second by second, without
+// those in which nothing was.
+func (a *analysis) sentBySecond(q Quota) iter.Seq2[int, sentSecond] {
+	return func(yield func(int, sentSecond) bool) {
+		var of sentSecond
+		var throttled float64
+		second := 0
+		end := func() (more bool) {
+			sent := sum(of.slots[:])
+			of.kept = max(0, 1-throttled/sent)
+			more = sent == 0 || yield(second, of)
+			of, throttled = sentSecond{}, 0
+			return more
 		}
-		if sent > 0 {
-			kept := max(0, 1-throttled/sent)
-			for k, n := range slots {
-				at := floorTo(start+int64(second)*int64(time.Second)+slotMiddle(k), int64(period))
-				if w := len(weights); w == 0 || weights[w-1].second != second || weights[w-1].period != at {
-					weights = append(weights, weight{second: second, period: at})
-				}
-				w := &weights[len(weights)-1]
-				w.sent, w.weight = w.sent+n, w.weight+n*kept
-				sentSums[at] += n
-				sums[at] += n * kept
+		for r := range a.run.Rows.All() { // in the order of their seconds
+			if !q.Charges(r.Load, r.Operation) {
+				continue
 			}
+			if r.Second != second {
+				if !end() {
+					return
+				}
+				second = r.Second
+			}
+			for k, n := range sentSlots(r) {
+				of.slots[k] += n
+			}
+			throttled += float64(r.Throttled)
 		}
-		slots, throttled = [measure.Slots]float64{}, 0
+		end()
 	}
-	for r := range a.run.Rows.All() { // in the order of their seconds
-		if !q.Charges(r.Load, r.Operation) {
-			continue
-		}
-		if r.Second != second {
-			end()
-			second = r.Second
-		}
-		for k, n := range sentSlots(r) {
-			slots[k] += n
-		}
-		throttled += float64(r.Throttled)
-	}
-	end()
-	for i := range weights {
-		if w := &weights[i]; sums[w.period] == 0 {
-			w.weight = w.sent
-		}
-	}
-	for at, n := range sentSums {
-		if sums[at] == 0 {
-			sums[at] = n
-		}
-	}
-	return spread{weights, sums}
 }

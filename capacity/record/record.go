@@ -261,7 +261,7 @@ func Read(dir string) (*capacity.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reader{dir: dir, run: &capacity.Run{Manifest: m.Manifest}, sums: m.Files}
+	r := reader{dir: dir, run: &capacity.Run{Manifest: m.Manifest}, sums: m.Files, shelf: new(measure.Shelf)}
 	r.manifest(raw)
 	r.rows()
 	r.series()
@@ -303,6 +303,8 @@ type reader struct {
 	dir  string
 	run  *capacity.Run
 	sums map[string]sum
+	// shelf has the run's rows and points together.
+	shelf *measure.Shelf
 }
 
 func (r *reader) damaged(format string, args ...any) {
@@ -420,7 +422,9 @@ func (s *steps) add(iv measure.Interval) {
 	}
 	if n := len(s.of); n > 0 && s.last < s.whole {
 		s.of[n-1].Merge(iv)
-		s.last++
+		if s.last++; s.last == s.whole {
+			s.of[n-1].Histogram.Compact()
+		}
 		return
 	}
 	s.of, s.last = append(s.of, iv), 1
@@ -429,6 +433,7 @@ func (s *steps) add(iv measure.Interval) {
 // rows reads the counters. A second has a line for each flush in which something
 // of it was counted: they are added up as they come.
 func (r *reader) rows() {
+	r.run.Rows = measure.RowsOn(r.shelf)
 	lines(r, windowsFile, func(row measure.Row) { r.run.Rows.Add(&row) })
 }
 
@@ -493,7 +498,7 @@ func (r *reader) series() {
 			return false
 		}
 		of := s.Points
-		s.Points = measure.Points{}
+		s.Points = measure.PointsOn(r.shelf)
 		id, err := json.Marshal(s)
 		if err != nil {
 			return false

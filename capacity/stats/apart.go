@@ -11,7 +11,7 @@ type Apart struct {
 	Costs     []float64 // by kind, none below 0
 	Deviation float64   // of single charges from these, as the sums vary
 
-	resample *Resample
+	resample Resample
 	sums     []float64
 	counts   [][]float64
 	products []float64 // of each block: counts by counts, then counts by sums
@@ -26,9 +26,9 @@ const leastApart = 1e-3
 // false where the sums don't tell: the counts of one kind go with those of others, or
 // there are no more sums than kinds. counts holds one series for each kind, as long as
 // sums and the Resample's blocks.
-func (r *Resample) Apart(sums []float64, counts [][]float64) (a *Apart, ok bool) {
+func (r Resample) Apart(sums []float64, counts [][]float64) (a *Apart, ok bool) {
 	k := len(counts)
-	a = &Apart{resample: r, sums: sums, counts: counts, products: make([]float64, r.blocks*(k*k+k))}
+	a = &Apart{resample: r, sums: sums, counts: counts, products: make([]float64, r.Blocks*(k*k+k))}
 	var requests float64
 	for b := range sums {
 		n := a.count(b)
@@ -69,7 +69,7 @@ func (a *Apart) of(b int) []float64 {
 }
 
 // equations adds up the normal equations of all blocks, each as many times; nil: once.
-func (a *Apart) equations(times []uint8) []float64 {
+func (a *Apart) equations(times []uint16) []float64 {
 	all := make([]float64, len(a.of(0)))
 	for b := range a.sums {
 		k := 1.0
@@ -118,7 +118,7 @@ func (a *Apart) pulls(equations, weights []float64) []float64 {
 // and its 95 % interval, as Ratios does. A draw whose blocks don't tell keeps the costs
 // of all.
 func (a *Apart) Sum(weights []float64) (value float64, draws []float64, iv Interval) {
-	r, k := a.resample, len(weights)
+	k := len(weights)
 	weigh := func(costs []float64) (sum float64) {
 		for g, w := range weights {
 			sum += w * costs[g]
@@ -131,8 +131,7 @@ func (a *Apart) Sum(weights []float64) (value float64, draws []float64, iv Inter
 		linear[b] *= a.off(b, a.Costs)
 	}
 	var away []float64
-	for d := range len(r.times) / r.blocks {
-		times := r.times[d*r.blocks : (d+1)*r.blocks]
+	for d, times := range a.resample.each {
 		equations := a.equations(times)
 		costs, told := leastSquares(equations, k)
 		if !told {

@@ -11,7 +11,7 @@ import (
 // Charges of 2 and 30 are found again from sums in which they are mixed; one whose
 // requests go with another's is not, and where a kind charges nothing it is 0, not less.
 func TestApart(t *testing.T) {
-	r := stats.NewResample(6, 200, 1)
+	r := stats.Resample{Blocks: 6, Draws: 200, Seed: 1}
 	counts := [][]float64{{100, 100, 100, 100, 100, 100}, {0, 0, 40, 80, 10, 0}}
 	sums := make([]float64, 6)
 	for b := range sums {
@@ -28,7 +28,7 @@ func TestApart(t *testing.T) {
 	if _, ok := r.Apart(sums, [][]float64{counts[0], {50, 50, 50, 50, 50, 50}}); ok {
 		t.Error("told apart what goes together")
 	}
-	if _, ok := stats.NewResample(2, 10, 1).Apart(sums[:2], [][]float64{counts[0][:2], counts[1][2:4]}); ok {
+	if _, ok := (stats.Resample{Blocks: 2, Draws: 10, Seed: 1}).Apart(sums[:2], [][]float64{counts[0][:2], counts[1][2:4]}); ok {
 		t.Error("two costs stand on two sums")
 	}
 	for b := range sums {
@@ -59,7 +59,7 @@ func TestApartCovers(t *testing.T) {
 				sums[b] += 10 * rng.ExpFloat64()
 			}
 		}
-		a, ok := stats.NewResample(blocks, 500, 1).Apart(sums, counts)
+		a, ok := stats.Resample{Blocks: blocks, Draws: 500, Seed: 1}.Apart(sums, counts)
 		if !ok {
 			t.Fatal("not told")
 		}

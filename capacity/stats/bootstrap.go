@@ -21,26 +21,27 @@ func BlockLength(n int) int {
 	return max(1, min(int(math.Round(math.Cbrt(float64(n)))), n/20))
 }
 
-// Resample is the draws of a bootstrap over blocks of time: how often each draw
-// has each block. Series that are estimated from the same Resample move together
-// as they do in time, so their estimates of one draw belong together.
+// Resample is a bootstrap over blocks of time: each draw has as many blocks as there
+// are, some of them several times. Series that are estimated from an equal Resample
+// move together as they do in time, so their estimates of one draw belong together.
 type Resample struct {
-	blocks int
-	times  []uint8 // of block b in draw d at d*blocks+b; none has a block 256 times, by far
+	Blocks, Draws int // at least 2 and 1
+	Seed          uint64
 }
 
-// NewResample draws blocks out of so many, as often as there are, draws times
-// over. There must be at least 2.
-func NewResample(blocks, draws int, seed uint64) *Resample {
-	r := &Resample{blocks: blocks, times: make([]uint8, blocks*draws)}
-	rng := rand.New(rand.NewPCG(seed, 0x6865616472))
-	for at := 0; at < len(r.times); at += blocks {
-		row := r.times[at : at+blocks]
-		for range blocks {
-			row[rng.IntN(blocks)]++
+// each yields how often each draw has each block, in memory that the next one takes.
+func (r Resample) each(yield func(draw int, times []uint16) bool) {
+	rng := rand.New(rand.NewPCG(r.Seed, 0x6865616472))
+	times := make([]uint16, r.Blocks) // none has a block so often, by far
+	for d := range r.Draws {
+		clear(times)
+		for range times {
+			times[rng.IntN(r.Blocks)]++
+		}
+		if !yield(d, times) {
+			return
 		}
 	}
-	return r
 }
 
 // Ratios returns the weighted sum of several ratios of sums,
@@ -59,11 +60,11 @@ func NewResample(blocks, draws int, seed uint64) *Resample {
 // Where more than one draw in forty shows no variation, of which it has no standard
 // error, the interval is that of the draws' own percentiles; where so many show next to
 // none, and lie wildly far off by it, it is that or Student's, whichever is wider.
-func (r *Resample) Ratios(series []Ratio, weights []float64) (value float64, draws []float64, iv Interval) {
-	n := len(r.times) / r.blocks
+func (r Resample) Ratios(series []Ratio, weights []float64) (value float64, draws []float64, iv Interval) {
+	n := r.Draws
 	draws = make([]float64, n)
 	whole := make([]float64, len(series))
-	linear := make([]float64, r.blocks) // of the whole, by block
+	linear := make([]float64, r.Blocks) // of the whole, by block
 	for i, s := range series {
 		den := sum(s.Den)
 		whole[i] = sum(s.Num) / den
@@ -73,9 +74,8 @@ func (r *Resample) Ratios(series []Ratio, weights []float64) (value float64, dra
 		}
 	}
 	away := make([]float64, 0, n)
-	parts := make([]float64, r.blocks)
-	for d := range draws {
-		times := r.times[d*r.blocks : (d+1)*r.blocks]
+	parts := make([]float64, r.Blocks)
+	for d, times := range r.each {
 		clear(parts)
 		for i, s := range series {
 			var num, den float64

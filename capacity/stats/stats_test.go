@@ -122,7 +122,7 @@ func TestBlockLength(t *testing.T) {
 
 // ratioOfSums is a figure with its interval from a bootstrap of its own.
 func ratioOfSums(series []Ratio, weights []float64, draws int, seed uint64) (float64, Interval) {
-	r := NewResample(len(series[0].Num), draws, seed)
+	r := Resample{Blocks: len(series[0].Num), Draws: draws, Seed: seed}
 	v, _, iv := r.Ratios(series, weights)
 	return v, iv
 }
@@ -173,7 +173,7 @@ func TestRatioOfSums(t *testing.T) {
 // in which the whole would lie a thousand of them off.
 func TestRatioWithOneOddBlock(t *testing.T) {
 	s := Ratio{Num: []float64{120, 120.3, 119.9, 2120, 120.1, 119.8}, Den: []float64{6000, 6010, 5990, 16000, 6000, 6005}}
-	value, _, iv := NewResample(6, 2000, 1).Ratios([]Ratio{s}, []float64{1})
+	value, _, iv := Resample{Blocks: 6, Draws: 2000, Seed: 1}.Ratios([]Ratio{s}, []float64{1})
 	if iv.Low < -value || iv.Low > value || iv.High < value || iv.High > 5*value {
 		t.Errorf("%v in %+v", value, iv)
 	}

@@ -152,7 +152,7 @@ func (d *logDecoder) interval(line string) (Interval, error) {
 		return Interval{}, errLogLine
 	}
 	tag, tagged := strings.CutPrefix(fields[0], "Tag=")
-	parts := strings.Split(tag, "/")
+	parts := strings.Split(strings.Clone(tag), "/") // they outlive the line
 	if !tagged || len(parts) != 3 {
 		return Interval{}, errLogLine
 	}

@@ -5,9 +5,9 @@ import (
 	"math/bits"
 )
 
-// What a long run has of each second is kept in columns: whole numbers that lie
-// close together, each as its distance from the least of its column, in as few
-// bytes as the greatest distance takes. A column of equal numbers takes none.
+// What a long run has of each second is kept on a Shelf in columns: whole numbers
+// that lie close together, each as its distance from the least of its column, in as
+// few bytes as the greatest distance takes. A column of equal numbers takes none.
 
 // loaded is how many bytes are read for a number, however many it takes: as many
 // follow the last column.
@@ -27,13 +27,6 @@ func appendColumn(b []byte, n int, at func(i int) int64) []byte {
 		}
 	}
 	return b
-}
-
-// endColumns returns what appendColumn has appended, whole.
-func endColumns(b []byte) []byte {
-	whole := make([]byte, len(b)+loaded)
-	copy(whole, b)
-	return whole
 }
 
 // column reads the numbers of one column.

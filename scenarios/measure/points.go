@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"time"
-	"unique"
 )
 
 // Points are the values of a series. Of a long one they take few bytes each, as
@@ -14,6 +13,7 @@ import (
 // nanosecond, in UTC, and values exactly. The zero value has none. A copy shares
 // its points, so only one of the two may be added to.
 type Points struct {
+	shelf  *Shelf
 	packed []pointBlock
 	last   []Point // fewer than blockPoints, after those packed
 }
@@ -22,12 +22,10 @@ type Points struct {
 // distances take a byte.
 const blockPoints = 240
 
-// pointBlock is blockPoints points. Series that are written together have the
-// same instants, which are kept once.
+// pointBlock is blockPoints points: columns of Unix seconds, nanoseconds and values.
 type pointBlock struct {
-	at     unique.Handle[string] // a column of Unix seconds and one of nanoseconds
-	kept   int                   // how values are kept, of valueKinds
-	values []byte
+	kept   int // how values are kept, of valueKinds
+	packed shelved
 }
 
 // valueKinds are the whole numbers by which values are kept, and back; the first that
@@ -44,10 +42,17 @@ var valueKinds = [...]struct {
 // nanoseconds rounds seconds to whole nanoseconds.
 func nanoseconds(v float64) int64 { return int64(math.Round(v * 1e9)) }
 
+// PointsOn returns no points, on a shelf that they may share with others.
+func PointsOn(shelf *Shelf) Points { return Points{shelf: shelf} }
+
 // PointsOf returns the given points.
-func PointsOf(points ...Point) (p Points) {
+func PointsOf(points ...Point) (p Points) { return p.with(points) }
+
+// with returns the given points, on the shelf of p.
+func (p Points) with(points []Point) Points {
+	p.packed = nil
 	for len(points) >= blockPoints {
-		p.packed = append(p.packed, packPoints(points[:blockPoints]))
+		p.pack(points[:blockPoints])
 		points = points[blockPoints:]
 	}
 	p.last = slices.Clip(points)
@@ -58,24 +63,28 @@ func PointsOf(points ...Point) (p Points) {
 func (p *Points) Add(point Point) {
 	p.last = append(p.last, point)
 	if len(p.last) == blockPoints {
-		p.packed = append(p.packed, packPoints(p.last))
+		p.pack(p.last)
 		p.last = p.last[:0]
 	}
 }
 
-func packPoints(points []Point) pointBlock {
-	n := len(points)
-	at := appendColumn(nil, n, func(i int) int64 { return points[i].At.Unix() })
-	at = appendColumn(at, n, func(i int) int64 { return int64(points[i].At.Nanosecond()) })
-	b := pointBlock{at: unique.Make(string(endColumns(at)))}
+// pack packs blockPoints points.
+func (p *Points) pack(points []Point) {
+	if p.shelf == nil {
+		p.shelf = new(Shelf)
+	}
+	n, b := len(points), pointBlock{}
 	for slices.ContainsFunc(points, func(p Point) bool {
 		kind := &valueKinds[b.kept]
 		return math.Float64bits(kind.value(kind.number(p.Value))) != math.Float64bits(p.Value)
 	}) {
 		b.kept++
 	}
-	b.values = endColumns(appendColumn(nil, n, func(i int) int64 { return valueKinds[b.kept].number(points[i].Value) }))
-	return b
+	columns := appendColumn(nil, n, func(i int) int64 { return points[i].At.Unix() })
+	columns = appendColumn(columns, n, func(i int) int64 { return int64(points[i].At.Nanosecond()) })
+	columns = appendColumn(columns, n, func(i int) int64 { return valueKinds[b.kept].number(points[i].Value) })
+	b.packed = p.shelf.put(columns)
+	p.packed = append(p.packed, b)
 }
 
 // Len returns the number of points.
@@ -84,10 +93,12 @@ func (p Points) Len() int { return len(p.packed)*blockPoints + len(p.last) }
 // All yields the points in the order in which they were added.
 func (p Points) All() iter.Seq[Point] {
 	return func(yield func(Point) bool) {
+		var packed []byte
 		for _, b := range p.packed {
-			seconds, rest := readColumn([]byte(b.at.Value()), blockPoints)
-			nanoseconds, _ := readColumn(rest, blockPoints)
-			values, _ := readColumn(b.values, blockPoints)
+			packed = p.shelf.get(b.packed, packed)
+			seconds, rest := readColumn(packed, blockPoints)
+			nanoseconds, rest := readColumn(rest, blockPoints)
+			values, _ := readColumn(rest, blockPoints)
 			for i := range blockPoints {
 				v := valueKinds[b.kept].value(values.at(i))
 				if !yield(Point{At: time.Unix(seconds.at(i), nanoseconds.at(i)).UTC(), Value: v}) {
@@ -112,7 +123,7 @@ func (p Points) Slice() []Point {
 }
 
 // Edit replaces the points by what change makes of them, unpacked.
-func (p *Points) Edit(change func([]Point) []Point) { *p = PointsOf(change(p.Slice())...) }
+func (p *Points) Edit(change func([]Point) []Point) { *p = p.with(change(p.Slice())) }
 
 // SortByTime orders the points by their time; those of equal times stay as they are.
 func (p *Points) SortByTime() {

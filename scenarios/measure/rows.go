@@ -10,10 +10,11 @@ import (
 )
 
 // Rows are those of a run, one for each second, load, operation and measured, in
-// the order of these. Of a long run they take some fifty bytes each instead of four
-// hundred. The zero value has none. A copy shares its rows, so only one of the two
-// may be added to.
+// the order of these. Those of the last seconds that were added to are as they are,
+// the others packed on a Shelf, in some fifty bytes each instead of four hundred. The
+// zero value has none. A copy shares its rows, so only one of the two may be added to.
 type Rows struct {
+	shelf      *Shelf
 	operations []Operation // by which packed rows name theirs
 	reasons    []string    // likewise
 	blocks     []*rowBlock // by their seconds
@@ -32,7 +33,7 @@ type rowBlock struct {
 type rowPart struct {
 	operation int
 	n         int
-	packed    []byte
+	packed    shelved
 }
 
 const (
@@ -41,6 +42,9 @@ const (
 	// of its request as well, which is one of the last as a rule.
 	mostOpen = 2
 )
+
+// RowsOn returns no rows, on a shelf that they may share with others.
+func RowsOn(shelf *Shelf) Rows { return Rows{shelf: shelf} }
 
 // RowsOf returns the sum of the given rows.
 func RowsOf(rows ...Row) (r Rows) {
@@ -91,7 +95,13 @@ func (r Rows) Slice() (rows []Row) {
 
 // Edit replaces the rows by the sum of what change makes of them, unpacked. Copies
 // of r stay as they are.
-func (r *Rows) Edit(change func([]Row) []Row) { *r = RowsOf(change(r.Slice())...) }
+func (r *Rows) Edit(change func([]Row) []Row) {
+	edited := RowsOn(r.shelf)
+	for row := range Each(change(r.Slice())) {
+		edited.Add(row)
+	}
+	*r = edited
+}
 
 // those yields the rows of an operation, of all where it is nil.
 func (r Rows) those(op *Operation) iter.Seq[*Row] {
@@ -117,7 +127,7 @@ func (r Rows) those(op *Operation) iter.Seq[*Row] {
 			for i := range b.parts {
 				if of := &r.operations[b.parts[i].operation]; op == nil || *of == *op {
 					parts = slices.Grow(parts, 1)[:len(parts)+1]
-					parts[len(parts)-1].read(&b.parts[i], of)
+					parts[len(parts)-1].read(r.shelf, &b.parts[i], of)
 				}
 			}
 			for p := first(parts); p != nil; p = first(parts) {
@@ -157,7 +167,7 @@ func (r *Rows) block(number int) *rowBlock {
 	}
 	b := r.blocks[i]
 	if b.parts != nil {
-		one := Rows{operations: r.operations, reasons: r.reasons, blocks: []*rowBlock{b}}
+		one := Rows{shelf: r.shelf, operations: r.operations, reasons: r.reasons, blocks: []*rowBlock{b}}
 		b.rows, b.parts = one.Slice(), nil
 	}
 	if len(r.open) == mostOpen {
@@ -209,6 +219,9 @@ var counters = [...]func(*Row) *int64{
 
 // pack packs a block, and returns the memory of its rows.
 func (r *Rows) pack(b *rowBlock) []Row {
+	if r.shelf == nil {
+		r.shelf = new(Shelf)
+	}
 	rows := b.rows
 	of := make([]*Row, len(rows))
 	for i := range rows {
@@ -223,7 +236,7 @@ func (r *Rows) pack(b *rowBlock) []Row {
 		if n < 0 {
 			n = len(of)
 		}
-		b.parts = append(b.parts, rowPart{number(&r.operations, op), n, r.columns(of[:n])})
+		b.parts = append(b.parts, rowPart{number(&r.operations, op), n, r.shelf.put(r.columns(of[:n]))})
 		of = of[n:]
 	}
 	b.rows = nil
@@ -267,7 +280,7 @@ func (r *Rows) columns(rows []*Row) []byte {
 		packed = appendColumn(packed, len(names), func(i int) int64 { return names[i] })
 		packed = appendColumn(packed, len(names), func(i int) int64 { return counts[i] })
 	}
-	return endColumns(packed)
+	return packed
 }
 
 // number returns the index of one in all, to which it is appended where it is new.
@@ -283,6 +296,7 @@ func number[T comparable](all *[]T, one T) int {
 // packedRows reads a packed part row by row.
 type packedRows struct {
 	*Operation
+	packed  []byte
 	at, n   int // the next row, and how many there are
 	second  int // of the next row
 	columns [rowColumns]column
@@ -293,9 +307,10 @@ type packedRows struct {
 }
 
 // read begins with the rows of a part.
-func (p *packedRows) read(of *rowPart, op *Operation) {
+func (p *packedRows) read(shelf *Shelf, of *rowPart, op *Operation) {
+	p.packed = shelf.get(of.packed, p.packed)
 	p.Operation, p.at, p.n, p.counted, p.filled = op, 0, of.n, 0, p.filled[:0]
-	rest, all := of.packed, 0
+	rest, all := p.packed, 0
 	for k := range p.columns {
 		c := &p.columns[k]
 		*c, rest = readColumn(rest, of.n)
