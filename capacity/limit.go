@@ -30,12 +30,8 @@ type LimitedBy struct {
 	Evidence []string `json:"evidence"`
 }
 
-const (
-	limitShare  = 1e-3 // of the requests that must be lost to a limiter
-	grown       = 2.0  // times as slow at high load as at low
-	groupValues = 20   // answers that make one reading of the response time
-	minGroups   = 8
-)
+// limitShare is the share of the requests that must be lost to a limiter.
+const limitShare = 1e-3
 
 // networkReasons are the ends of a request that never reached a server's
 // software, or whose connection was taken away from it.
@@ -229,80 +225,6 @@ func lost(r *measure.Row) (n int64) {
 		}
 	}
 	return n
-}
-
-// growth reports whether an operation's answers came at least twice as late with
-// many requests in flight as with few: it compares the quarter of the run with
-// the most in flight to that with the least. What is still worked off after the load
-// comes latest with few in flight, so growth while a rate was held counts as well.
-func (a *analysis) growth() (grew bool, evidence string) {
-	worst := 0.0
-	for _, op := range a.ops {
-		flying := make([]float64, a.seconds)
-		for r := range op.rows {
-			flying[r.Second] += r.InFlight
-		}
-		type group struct{ n, seconds, time, inFlight, from float64 }
-		var groups []group
-		var g group
-		means := op.stepMeans()
-		for i, s := range op.steps {
-			n := float64(s.Histogram.TotalCount())
-			if g.seconds == 0 {
-				g.from = s.Start.Seconds()
-			}
-			if n > 0 {
-				g.n += n
-				g.time += n * means[i]
-			}
-			for at := int(s.Start.Seconds() + 0.5); at < int(s.End.Seconds()+0.5); at++ {
-				if at < a.seconds {
-					g.inFlight += flying[at]
-				}
-				g.seconds++
-			}
-			if g.n >= groupValues && g.seconds > 0 {
-				groups = append(groups, g)
-				g = group{}
-			}
-		}
-		if len(groups) < minGroups {
-			continue
-		}
-		slices.SortStableFunc(groups, func(x, y group) int {
-			switch d := x.inFlight/x.seconds - y.inFlight/y.seconds; {
-			case d < 0:
-				return -1
-			case d > 0:
-				return 1
-			}
-			return 0
-		})
-		var low, high group
-		for i := range len(groups) / 4 {
-			for _, end := range []struct {
-				sum *group
-				g   group
-			}{{&low, groups[i]}, {&high, groups[len(groups)-1-i]}} {
-				end.sum.n += end.g.n
-				end.sum.time += end.g.time
-				end.sum.inFlight += end.g.inFlight
-				end.sum.seconds += end.g.seconds
-			}
-		}
-		few, many := low.time/low.n, high.time/high.n
-		if many >= grown*few && many/few > worst {
-			worst = many / few
-			evidence = fmt.Sprintf("%s answered in %s on average with %s in flight, in %s with %s (about second %s)", op.Name,
-				unit.HumanSeconds(few), unit.Human(low.inFlight/low.seconds), unit.HumanSeconds(many), unit.Human(high.inFlight/high.seconds), count(int64(groups[len(groups)-1].from)))
-		}
-	}
-	for _, op := range a.ops {
-		if worst == 0 && a.grows(op) {
-			return true, op.Name + "'s response times grew while a rate was held"
-		}
-	}
-	return worst > 0, evidence
 }
 
 // sentSeconds returns in how many seconds of the run something was sent.

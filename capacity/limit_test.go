@@ -1,6 +1,8 @@
 package capacity_test
 
 import (
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +127,45 @@ func TestLimitedByABacklog(t *testing.T) {
 	})
 	if got := capacity.Assess(run).LimitedBy; got.Who != capacity.ByBackend || !strings.Contains(strings.Join(got.Evidence, "\n"), "o's response times grew while a rate was held") {
 		t.Errorf("limited by %s: %s", got.Who, strings.Join(got.Evidence, "; "))
+	}
+}
+
+// Answers whose times have a long tail are slow together by chance, and while they are,
+// many are in flight: that is no growth. Where they do take longer at a higher rate, they
+// grow, in runs of a few hundred answers too.
+func TestChanceIsNoGrowth(t *testing.T) {
+	run := func(from, to float64, seed uint64, took func(rng *rand.Rand, at time.Duration) float64) capacity.Limiter {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		l := ramp("l", from, to, 2*time.Minute, capacity.Operation{Name: "o", Share: 1})
+		l.Seed = seed
+		w := world{steps: true, seed: seed, loads: []capacity.Load{l}, serve: func(at time.Duration, _, _ string) answer {
+			return answer{tokens: measure.NoTokens, service: time.Duration(1e9 * took(rng, at))}
+		}}
+		return capacity.Assess(w.run()).LimitedBy.Who
+	}
+	const repeats = 20
+	for _, c := range []struct{ rate, p99 float64 }{{5, 1}, {5, 3}, {20, 3}} {
+		blamed := 0
+		for seed := range uint64(repeats) {
+			if run(c.rate, c.rate, seed, func(rng *rand.Rand, _ time.Duration) float64 {
+				return 0.05 * math.Exp(rng.NormFloat64()*math.Log(c.p99/0.05)/2.326)
+			}) != capacity.ByNothing {
+				blamed++
+			}
+		}
+		if blamed > 0 {
+			t.Errorf("%g/s, 50 ms in the median and %g s at p99: %d of %d runs are limited", c.rate, c.p99, blamed, repeats)
+		}
+	}
+	found := 0
+	for seed := range uint64(repeats) {
+		if run(2, 8, seed, func(rng *rand.Rand, at time.Duration) float64 { // a server of 10/s, by its load
+			return rng.ExpFloat64() / (8 - 6*at.Seconds()/120)
+		}) == capacity.ByBackend {
+			found++
+		}
+	}
+	if found < repeats*3/4 {
+		t.Errorf("times that grow to the fourfold are found in %d of %d runs", found, repeats)
 	}
 }
