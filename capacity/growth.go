@@ -13,8 +13,9 @@ const (
 	grown       = 2.0 // times as slow at high load as at low
 	groupValues = 20  // answers that make one reading of the response time
 	minGroups   = 8
-	steeper     = 1.5 // times the rate at which answers may be slower for it
+	steeper     = 1.5 // times the load for which answers may be slower
 	sureGrowth  = 3.0 // standard errors that a difference must have
+	apart       = 5.0 // times the variance that chance gives the means of readings, and it isn't chance
 
 	// quarters is how many standard deviations the mean of the upper quarter of normal
 	// values lies above that of the lower one.
@@ -39,8 +40,10 @@ func (r *reading) mean() float64   { return r.time / r.n }
 func (r *reading) flying() float64 { return r.inFlight / r.seconds }
 func (r *reading) rate() float64   { return r.n / r.seconds }
 
-// readings divides the operation's answers. squares is of the differences from the
-// mean of their step, which a load that changes doesn't add to.
+// readings divides the operation's answers. inFlight is of when they were asked for:
+// what is worked off after the load comes latest, with few in flight by then. squares is
+// of the differences from the mean of their step, which a load that changes doesn't add
+// to.
 func (op *operation) readings(seconds int) (all []reading) {
 	flying := make([]float64, seconds)
 	for r := range op.rows {
@@ -49,6 +52,7 @@ func (op *operation) readings(seconds int) (all []reading) {
 	means := op.stepMeans()
 	var r reading
 	for i, s := range op.steps {
+		earlier := 0.0
 		if r.seconds == 0 {
 			r.from = s.Start.Seconds()
 		}
@@ -57,10 +61,11 @@ func (op *operation) readings(seconds int) (all []reading) {
 			r.time += n * means[i]
 			apart := s.Histogram.StdDev() / 1e6
 			r.squares += n * apart * apart
+			earlier = means[i]
 		}
 		for at := int(s.Start.Seconds() + 0.5); at < int(s.End.Seconds()+0.5); at++ {
-			if at < seconds {
-				r.inFlight += flying[at]
+			if sent := max(0, int(math.Round(float64(at)-earlier))); sent < seconds {
+				r.inFlight += flying[sent]
 			}
 			r.seconds++
 		}
@@ -86,12 +91,15 @@ func ends(all []reading, by func(*reading) float64) (low, high reading, at float
 
 // growth reports whether an operation's answers came at least twice as late with
 // many requests in flight, or at a high rate, as with few: it compares the quarter of
-// the run with the most to that with the least. What is still worked off after the load
-// comes latest with few in flight, so growth while a rate was held counts as well.
+// the run with the most to that with the least. Growth while a rate was held counts as
+// well.
 //
 // Slow answers are in flight for long: where they are slow by chance, a quarter that is
 // chosen by the requests in flight is one of slow answers, by as much as the quarters of
-// readings that nothing but chance sets apart. The difference must be larger than that.
+// readings that nothing but chance sets apart. The difference must be larger than that,
+// unless the readings lie too far apart for chance, as after a moment without answers:
+// single slow answers, however slow, put no more into the variance of the means than
+// into that of the answers.
 func (a *analysis) growth() (grew bool, evidence string) {
 	worst := 0.0
 	for _, op := range a.ops {
@@ -99,30 +107,35 @@ func (a *analysis) growth() (grew bool, evidence string) {
 		if len(all) < minGroups {
 			continue
 		}
-		var n, squares, inverse float64
+		var total reading
+		var between, inverse float64 // of the means
 		for _, r := range all {
-			n += r.n
-			squares += r.squares
+			total.add(r)
 			inverse += 1 / r.n
 		}
-		variance := squares / max(n-float64(len(all)), 1) // of one answer, by chance
-		quarter := float64(len(all) / 4)
-		judge := func(low, high reading, chance float64, load string) {
+		for _, r := range all {
+			between += r.n * math.Pow(r.mean()-total.mean(), 2)
+		}
+		k := float64(len(all))
+		variance := total.squares / max(total.n-k, 1) // of one answer, by chance
+		chance := 0.0
+		if between/(k-1) < apart*variance {
+			chance = (quarters + sureGrowth*math.Sqrt(2/math.Floor(k/4))) * math.Sqrt(variance*inverse/k)
+		}
+		judge := func(low, high reading, load func(*reading) float64, chance float64, text string) {
 			few, many := low.mean(), high.mean()
-			if many < grown*few || many-few < chance || many/few <= worst {
+			// The order of equal loads would be that of time.
+			if load(&high) <= steeper*load(&low) || many < grown*few || many-few < chance || many/few <= worst {
 				return
 			}
 			worst = many / few
-			evidence = fmt.Sprintf("%s answered in %s on average %s", op.Name, unit.HumanSeconds(few), load)
+			evidence = fmt.Sprintf("%s answered in %s on average %s", op.Name, unit.HumanSeconds(few), text)
 		}
 		low, high, at := ends(all, (*reading).flying)
-		judge(low, high, (quarters+sureGrowth*math.Sqrt(2/quarter))*math.Sqrt(variance*inverse/float64(len(all))),
+		judge(low, high, (*reading).flying, chance,
 			fmt.Sprintf("with %s in flight, in %s with %s (about second %s)", unit.Human(low.flying()), unit.HumanSeconds(high.mean()), unit.Human(high.flying()), count(int64(at))))
 		low, high, at = ends(all, (*reading).rate)
-		if high.rate() < steeper*low.rate() {
-			continue // the order of equal rates is that of time
-		}
-		judge(low, high, sureGrowth*math.Sqrt(variance*(1/low.n+1/high.n)),
+		judge(low, high, (*reading).rate, sureGrowth*math.Sqrt(variance*(1/low.n+1/high.n)),
 			fmt.Sprintf("at %s, in %s at %s (about second %s)", unit.HumanRate(low.rate(), unit.Requests), unit.HumanSeconds(high.mean()), unit.HumanRate(high.rate(), unit.Requests), count(int64(at))))
 	}
 	for _, op := range a.ops {

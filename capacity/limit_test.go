@@ -67,6 +67,7 @@ func TestLimitedBy(t *testing.T) {
 		{"the quota of the story", premiere(4).run, capacity.ByThrottle, "throttled"},
 		{"refused connections", spike(from(10*time.Second, refused)).run, capacity.ByNetwork, "lost connections"},
 		{"a server that queues", spike(queue(8 * time.Millisecond)).run, capacity.ByBackend, "in flight"},
+		{"a server that queues for a moment", world{steps: true, seed: 3, loads: []capacity.Load{ramp("viewers", 100, 100, 15*time.Second, capacity.Operation{Name: "list", Share: 1})}, serve: queue(20 * time.Millisecond)}.run, capacity.ByBackend, "in flight"},
 		{"a server that fails", spike(from(25*time.Second, bad)).run, capacity.ByBackend, "failed in the server"},
 		{"resolvers that fail, with status 200", spike(from(25*time.Second, answer{outcome: measure.Failed, reason: "Lambda:Unhandled", tokens: 1, service: 60 * time.Millisecond})).run, capacity.ByBackend, "failed in the server"},
 		{"callers that are refused in part", spike(from(25*time.Second, answer{outcome: measure.Rejected, reason: "HTTP 403", tokens: measure.NoTokens})).run, capacity.ByUnknown, "rejected: "},
@@ -113,20 +114,22 @@ func TestLimitedBy(t *testing.T) {
 }
 
 // A backlog that is worked off after the load comes latest with few in flight, and
-// its response times grew all the same.
+// its response times grew all the same; also where nobody knows how many were in flight.
 func TestLimitedByABacklog(t *testing.T) {
 	const held = 40 // seconds of 20/s, of which 10/s are served
-	run := answered(2*held, 10, time.Second, func(step int) time.Duration { return time.Duration(step+1) * time.Second / 2 })
-	run.Manifest.Loads = []capacity.Load{{Name: "l", Planned: 20 * held, Stages: []capacity.Stage{{Name: "hold", From: 20, To: 20, For: held, Measure: true}}}}
-	changeRows(run, func(r *measure.Row) {
-		r.Planned, r.InFlight = 20, float64(10*r.Second)
-		if r.Second >= held {
-			r.Planned, r.InFlight = 0, float64(10*(2*held-r.Second))
+	for flying, says := range map[float64]string{10: "o answered in 5.25 s on average with 44.5 in flight", 0: "o's response times grew while a rate was held"} {
+		run := answered(2*held, 10, time.Second, func(step int) time.Duration { return time.Duration(step+1) * time.Second / 2 })
+		run.Manifest.Loads = []capacity.Load{{Name: "l", Planned: 20 * held, Stages: []capacity.Stage{{Name: "hold", From: 20, To: 20, For: held, Measure: true}}}}
+		changeRows(run, func(r *measure.Row) {
+			r.Planned, r.InFlight = 20, flying*float64(r.Second)
+			if r.Second >= held {
+				r.Planned, r.InFlight = 0, flying*float64(2*held-r.Second)
+			}
+			r.Sent = r.Planned
+		})
+		if got := capacity.Assess(run).LimitedBy; got.Who != capacity.ByBackend || !strings.Contains(strings.Join(got.Evidence, "\n"), says) {
+			t.Errorf("limited by %s: %s", got.Who, strings.Join(got.Evidence, "; "))
 		}
-		r.Sent = r.Planned
-	})
-	if got := capacity.Assess(run).LimitedBy; got.Who != capacity.ByBackend || !strings.Contains(strings.Join(got.Evidence, "\n"), "o's response times grew while a rate was held") {
-		t.Errorf("limited by %s: %s", got.Who, strings.Join(got.Evidence, "; "))
 	}
 }
 
@@ -156,6 +159,17 @@ func TestChanceIsNoGrowth(t *testing.T) {
 		if blamed > 0 {
 			t.Errorf("%g/s, 50 ms in the median and %g s at p99: %d of %d runs are limited", c.rate, c.p99, blamed, repeats)
 		}
+	}
+	stalled := 0
+	for seed := range uint64(repeats) {
+		if run(20, 20, seed, func(_ *rand.Rand, at time.Duration) float64 {
+			return 0.005 + max(0, 61-max(at.Seconds(), 60))*math.Floor(min(at.Seconds(), 60)/60)
+		}) == capacity.ByBackend {
+			stalled++
+		}
+	}
+	if stalled < repeats/2 {
+		t.Errorf("a second without answers is found in %d of %d runs", stalled, repeats)
 	}
 	found := 0
 	for seed := range uint64(repeats) {

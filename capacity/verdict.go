@@ -451,8 +451,22 @@ func (a *analysis) answers() Check {
 		Value: count(a.total.OK) + " ok of " + count(a.total.Sent) + " sent", Bound: "at least one ok",
 		Hint: "the target answered nothing with success: check the endpoint, its key and the operation",
 	}
-	if reason := a.commonReason(); reason != "" && a.total.OK == 0 {
-		c.Value += ", mostly " + reason
+	reason := a.commonReason()
+	if reason == "" || a.total.OK > 0 {
+		return c
+	}
+	for _, outcome := range []measure.Outcome{measure.TimedOut, measure.GeneratorError} {
+		name := outcome.String() // "timed_out"
+		if why, is := strings.CutPrefix(reason, name+" "); is {
+			reason = strings.ReplaceAll(name, "_", " ") + ", " + why
+		}
+	}
+	c.Value += ", mostly " + reason
+	switch {
+	case 2*a.total.TimedOut > a.total.Sent:
+		c.Hint = "no answer came in time: raise the load's timeout, or look what keeps the target from answering"
+	case strings.HasPrefix(reason, "failed TLS "):
+		c.Hint = "the target isn't trusted, or wants other TLS: check its certificate's name and dates, SSL_CERT_FILE for an authority of your own, and whether it asks for a client's certificate, which headroom has none of"
 	}
 	return c
 }

@@ -559,3 +559,33 @@ func TestFewDropsExcuseNoLag(t *testing.T) {
 		}
 	}
 }
+
+// What there is to do about a run without a single good answer follows from what came
+// instead of one.
+func TestNoAnswersHint(t *testing.T) {
+	for reason, c := range map[string]struct {
+		row         measure.Row
+		value, hint string
+	}{
+		"timed_out no answer":           {measure.Row{TimedOut: 60, Failed: 40}, "0 ok of 100 sent, mostly timed out, no answer", "raise the load's timeout"},
+		"failed TLS certificate":        {measure.Row{Failed: 100}, "0 ok of 100 sent, mostly failed TLS certificate", "SSL_CERT_FILE"},
+		"failed connection refused":     {measure.Row{Failed: 100}, "0 ok of 100 sent, mostly failed connection refused", "check the endpoint"},
+		"generator_error proxy refused": {measure.Row{GeneratorErrors: 100}, "0 ok of 100 sent, mostly generator error, proxy refused", "check the endpoint"},
+	} {
+		r := c.row
+		r.Load, r.Operation, r.Measured, r.Planned, r.Sent, r.Reasons = "l", "o", true, 100, 100, map[string]int64{reason: 60}
+		run := &capacity.Run{Manifest: capacity.Manifest{Kind: capacity.Simulated, State: capacity.Complete}, Rows: measure.RowsOf(r)}
+		found := false
+		for _, check := range capacity.VerdictOf(run).Failed() {
+			if check.Name != capacity.CheckAnswers {
+				continue
+			}
+			if found = true; check.Value != c.value || !strings.Contains(check.Hint, c.hint) {
+				t.Errorf("%s: %q, hint %q", reason, check.Value, check.Hint)
+			}
+		}
+		if !found {
+			t.Errorf("%s: the check of the answers holds", reason)
+		}
+	}
+}
