@@ -8,7 +8,8 @@
 //	events.ndjson   what happened when
 //
 // Files are only appended to, in whole lines, and each line stands for itself,
-// so a record that was cut off anywhere can be read up to the cut. A finished
+// so a record that was cut off anywhere can be read up to the cut. What a long one
+// has of each second lies in a temporary file once it is read (measure.Shelf). A finished
 // manifest carries every file's length and SHA-256, and every manifest its own
 // SHA-256, taken while zeros stand in its place; Read compares them and says in
 // Run.Damage what does not fit. Records of before have no sum of the manifest.

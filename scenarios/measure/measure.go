@@ -5,6 +5,9 @@
 // A sample keeps three instants, all counted from the start of the run:
 // intended, sent and done. Response time = done - intended, service time =
 // done - sent, lag = sent - intended.
+//
+// What is kept of a long run hardly grows in memory with its length: Rows and Points
+// are packed on a Shelf, which has the most of it in a file.
 package measure
 
 import "time"
