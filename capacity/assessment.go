@@ -197,6 +197,10 @@ type QuotaResult struct {
 	// that of the second in which most was held, where chance doesn't explain it. What
 	// a spike requires is reckoned with it.
 	ColdCost *float64 `json:"cold_unit_cost"`
+	// Others is what others use of the quota beside the run, per second of a rate and at
+	// once of a level, where it is told apart: it is taken out of what binds, and in what is
+	// required.
+	Others *float64 `json:"others,omitempty"`
 	// MostHeldAt is that second, where ColdCost is told by it: while units start, or a
 	// backend stands still.
 	MostHeldAt  *float64        `json:"most_held_at,omitempty"`

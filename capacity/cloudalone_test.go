@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -67,6 +68,55 @@ func TestOthersUseIsToldApart(t *testing.T) {
 	q = quota(t, capacity.Assess(inTheCloud(0, 0, 0)), "dynamodb.T.read")
 	if math.Abs(q.UnitCost.Value-2) > 0.02 || said(q, "others use about") || !said(q, "nothing else charged") {
 		t.Errorf("unit cost %+v, notes %q", q.UnitCost, q.Notes)
+	}
+}
+
+// What others use is left out of what binds and is required beside the run's own,
+// whatever the rate: 100 requests a second of 2 RCU and others' 1,000 are 1,200, and
+// 1,000 are 3,000; of 40,000, 39,000 are left for 19,500/s.
+func TestOthersUseIsAdded(t *testing.T) {
+	run := inTheCloud(60_000, 0, 0)
+	a := capacity.Assess(run)
+	q := quota(t, a, "dynamodb.T.read")
+	if q.Others == nil || math.Abs(*q.Others-1000) > 2 || math.Abs(q.Required.Quota-1200) > 3 || math.Abs(*q.Peak-1200) > 3 {
+		t.Errorf("others %v, required %+v, peak %v", q.Others, q.Required, *q.Peak)
+	}
+	run.Manifest.Kind = capacity.Simulated // of which nobody asks how busy the machine was
+	for i := range run.Manifest.Quotas {
+		if run.Manifest.Quotas[i].ID == q.ID {
+			run.Manifest.Quotas[i].Limit = 1300
+		}
+	}
+	if q := quota(t, capacity.Assess(run), q.ID); math.Abs(*q.BindsAt.Rate-150) > 2 || *q.SafeRate.Rate > *q.BindsAt.Rate || *q.SafeRate.Rate < 100 {
+		t.Errorf("300 RCU/s are left for %v/s, safely %v/s", *q.BindsAt.Rate, *q.SafeRate.Rate)
+	}
+	p, err := plan.New(run, a, plan.Request{Rate: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range p.Enough {
+		if n.Quota == q.ID && math.Abs(n.Required-3000) > 10 {
+			t.Errorf("the plan requires %v: %+v", n.Required, n.Factors)
+		}
+	}
+}
+
+// A cost that falls as a cache warms up, while the rate climbs, looks like others' use on
+// a line through the minutes; the minutes lie far off that line.
+func TestWarmingUpIsNotOthers(t *testing.T) {
+	run := inTheCloud(0, 0, 0)
+	minute := 0
+	var warming measure.Points
+	for p := range run.Series[0].Points.All() {
+		if minute < 6 {
+			p.Value *= []float64{4, 1.5, 1, 1, 1, 1}[minute]
+			warming.Add(p)
+		}
+		minute++
+	}
+	run.Series[0].Points = warming
+	if q := quota(t, capacity.Assess(run), "dynamodb.T.read"); said(q, "others use about") || q.Others != nil || *q.ColdCost < 2.9 {
+		t.Errorf("others %v, the dearest minute costs %v: %q", q.Others, *q.ColdCost, q.Notes)
 	}
 }
 

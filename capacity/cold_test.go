@@ -107,11 +107,16 @@ operations: [{name: list, service_time: 200ms, charges: [{limiter: lambda.concur
 // One charge in a hundred is twenty times as dear, and where more of them come at once it
 // is chance: what a rate requires is by the mean of all, 1.19, and not by that stretch.
 func TestDearByChance(t *testing.T) {
-	sys, err := model.Parse("system.yaml", []byte(`version: 1
+	dearByChance(t, "amount: {mixture: [{amount: 1, share: 99%}, {amount: 20, share: 1%}]}")
+	dearByChance(t, "amount: 50, share: 2%")
+}
+
+func dearByChance(t *testing.T, amount string) {
+	sys, err := model.Parse("system.yaml", fmt.Appendf(nil, `version: 1
 name: x
 limiters: [{id: momento.operations, kind: token_bucket, rate: 500 ops/s, burst: 500 ops}]
-operations: [{name: list, service_time: 20ms, charges: [{limiter: momento.operations, amount: {mixture: [{amount: 1, share: 99%}, {amount: 20, share: 1%}]}}]}]
-`))
+operations: [{name: list, service_time: 20ms, charges: [{limiter: momento.operations, %s}]}]
+`, amount))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +144,7 @@ loads:
 		}
 	}
 	if dearer > tries/10 {
-		t.Errorf("%d of %d runs take chance for a dear stretch", dearer, tries)
+		t.Errorf("%d of %d runs take chance for a dear stretch of %s", dearer, tries, amount)
 	}
 }
 

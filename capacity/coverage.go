@@ -81,6 +81,21 @@ func Reconcile(run *Run) []Reconciliation {
 	return out
 }
 
+// foreignTokens returns how many request tokens others used a second, by what the cloud
+// counted above the client's and above what answers that never came may have carried; 0
+// where that is within the bound of the reconciliation, or isn't known.
+func (a *analysis) foreignTokens() float64 {
+	if a.run.Manifest.Sandbox {
+		return 0
+	}
+	for _, r := range Reconcile(a.run) {
+		if r.Difference > maxDifference+a.uncounted() && r.Minutes > 0 {
+			return (r.Cloud - r.Ledger*(1+a.uncounted())) / float64(60*r.Minutes)
+		}
+	}
+	return 0
+}
+
 // minutes adds up points of shorter periods, sorted by time, to those of UTC
 // minutes.
 func minutes(points measure.Points) []measure.Point {

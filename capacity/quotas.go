@@ -59,6 +59,7 @@ type assessed struct {
 	draws  []float64 // of the unit cost; nil where there are none
 	loads  []Load
 	hidden string  // what hides what a request charges, or ""
+	free   float64 // what others leave of the limit
 	dear   float64 // the rate at which it binds in the run's dearest stretch, where that is below its interval else; 0: nowhere
 	early  string  // why it refused requests although the rate is none to refuse at, or ""
 	// exceeded says of a fixed quota that the run was above it, which is so at any rate;
@@ -143,7 +144,7 @@ func bindsFirst(all []assessed) {
 		best, tightest := 0, 0.0
 		for i, q := range known {
 			// The inverse of the binding rate against the tested one.
-			if use := costs[i][d] / q.Limit * q.TestedRate; use > tightest {
+			if use := costs[i][d] / q.free * q.TestedRate; use > tightest {
 				best, tightest = i, use
 			}
 		}
@@ -199,6 +200,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			return a.ledgerCost(parts, calm)
 		}
 		c, known = again(nil)
+		if others := a.foreignTokens(); known && others > 0 {
+			c.others = others
+			c.notes = append(c.notes, fmt.Sprintf("others use about %s a second of it, by the cloud's count", unit.Human(others)))
+		}
 		if missing := a.withoutTokens(q); missing > 0 {
 			note("%s ok answers carried no token count: the ledger is that much too low", count(missing))
 		}
@@ -292,20 +297,24 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		}
 	}
 	if target := a.target(r.loads, r.TestedRate); target > 0 {
-		r.Required = &Requirement{Target: target, Quota: WholeUnits(target * max(c.cold, counts.Value)), Grade: Arithmetic}
+		r.Required = &Requirement{Target: target, Quota: WholeUnits(target*max(c.cold, counts.Value) + c.others), Grade: Arithmetic}
+	}
+	r.free = q.Limit
+	if c.others > 0 {
+		r.Others, r.free = &c.others, max(0, q.Limit-c.others)
 	}
 	if c.Value <= 0 {
 		note("the run used none of it")
 		return r
 	}
-	r.binds, r.draws = q.Limit/counts.Value, c.draws
+	r.binds, r.draws = r.free/counts.Value, c.draws
 	for i := range r.draws {
 		r.draws[i] = max(r.draws[i], least)
 	}
 	if !predictable {
 		return r
 	}
-	low, high := q.Limit/counts.High, q.Limit/counts.Low
+	low, high := r.free/counts.High, r.free/counts.Low
 	if GradeOf(r.binds, r.TestedRate) == Indicative {
 		if len(groups) > 1 {
 			note("the run's rates don't tell linear use from any other, since its mix changes with them: the interval of binds_at supposes that it is linear")
@@ -316,7 +325,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			note("the run's rates vary too little to tell linear use from any other: the interval of binds_at supposes that it is linear")
 		}
 	}
-	if dear := q.Limit / c.cold; dear < low/(1+maxDifference) {
+	if dear := r.free / c.cold; dear < low/(1+maxDifference) {
 		low, r.dear = dear, dear
 		note("what it costs changed in the run: in the dearest stretch, as a launch may begin, it binds at %s, which the interval of binds_at covers", a.rate(dear))
 	}
@@ -326,13 +335,17 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 		return r
 	}
 
+	if r.free == 0 {
+		note("others use all of it")
+		return r
+	}
 	var safe float64
 	supposing := "safe_rate is by Erlang's loss formula: Poisson arrivals, and no time to start environments"
 	if q.Kind == LevelQuota {
 		if r.dear > 0 {
 			supposing = "safe_rate is by Erlang's loss formula: Poisson arrivals, each of which holds one for as long as in the run's dearest stretch"
 		}
-		safe = safeLevelRate(q.Limit, c.Value)
+		safe = safeLevelRate(r.free, c.Value)
 		if q.Requests > 0 {
 			perSecond := q.Requests * q.Limit
 			safe = min(safe, trial(uniformArrivals(r.loads)).safeRate(bucketOf(perSecond, perSecond), r.binds, []weighted{{1, 1}}, perSecond))
@@ -347,10 +360,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			}
 			supposing += " that holds one second of the limit"
 		}
-		fresh := bucketOf(q.Limit, burst)
+		fresh := bucketOf(r.free, burst)
 		if q.Windowed {
 			supposing = "safe_rate counts in whole seconds, as the limit does"
-			fresh, burst = func() admitter { return limiter.NewWindow(q.Limit) }, q.Limit
+			fresh, burst = func() admitter { return limiter.NewWindow(r.free) }, q.Limit
 		}
 		safe = trial(uniformArrivals(r.loads)).safeRate(fresh, r.binds, c.values, burst)
 		if safe == 0 && slices.ContainsFunc(c.values, func(v weighted) bool { return v.value > burst }) {
@@ -360,7 +373,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	// The bucket fills and empties with the charges, so the safe rate moves with
 	// the binding rate. A rate that is safe only if the cost isn't underestimated
 	// would not be: it is taken at the interval's lower end.
-	r.SafeRate = predict(safe*low/r.binds, safe*low/r.binds, safe*high/r.binds, r.TestedRate)
+	if r.binds > 0 {
+		low, high = low/r.binds, high/r.binds
+	}
+	r.SafeRate = predict(safe*low, safe*low, safe*high, r.TestedRate)
 	if r.SafeRate.Rate != nil {
 		r.Notes = append(r.Notes, supposing)
 	}

@@ -290,11 +290,11 @@ func (a *analysis) shapedCloudCost(q Quota, parts []part, groups [][]Load, role 
 		c.Low, c.High = min(c.Low, max(0, c.Value-half)), max(c.High, c.Value+half)
 	}
 	c.atLeastFloor()
-	against := charged(periods, fit.Costs)
+	width := 1
 	if fine {
-		against = inWindows(against)
+		width = coldWindow
 	}
-	c.cold = c.Value * dearest(against, 1)
+	c.cold = c.Value * dearest(charged(periods, fit.Costs), width, 1)
 	if least, most := a.servedShapes(groups, parts, atLeast); calm == nil {
 		c.Low, c.High, c.unlike = c.Low*least, c.High*most, most-least
 	}

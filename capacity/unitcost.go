@@ -91,7 +91,8 @@ type cost struct {
 	// values is the distribution of single charges where answers told them; nil:
 	// every charge counts as the mean.
 	values []weighted
-	alike  bool // which is supposed: sums are too few to tell
+	others float64 // what others use of the quota: per second of a rate, at once of a level
+	alike  bool    // which is supposed: sums are too few to tell
 	notes  []string
 }
 
@@ -377,7 +378,7 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 	}
 	if role == RoleDuration {
 		if waited := a.inFlight(q); used > 1.05*waited && waited > 0 {
-			c.notes = append(c.notes, fmt.Sprintf("it was held for %s in all, while the client's requests waited for %s: others use it too, or a request holds more than one", unit.HumanSeconds(used), unit.HumanSeconds(waited)))
+			c.notes = append(c.notes, fmt.Sprintf("it was held for %s in all, while the client's requests waited for %s: others use it too, a request holds more than one, or goes on when the client has given up", unit.HumanSeconds(used), unit.HumanSeconds(waited)))
 		}
 	}
 	minutes := fmt.Sprintf("%d %s sums", len(sums.Num), short(series.period))
@@ -399,11 +400,10 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 		m := sums.Num[i] / n
 		low, high = min(low, m), max(high, m)
 	}
-	windows := sums
+	c.cold = dearest(sums, 1, mean)
 	if series.period <= time.Second {
-		windows = inWindows(fine)
+		c.cold = dearest(fine, coldWindow, mean)
 	}
-	c.cold = dearest(windows, mean)
 	if len(sums.Num) >= minBlocks {
 		_, draws, iv := resample(len(sums.Num)).Ratios([]stats.Ratio{sums}, []float64{1})
 		c.draws, c.Low, c.High = draws, max(0, iv.Low), iv.High
@@ -412,7 +412,13 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 		c.Low, c.High = max(0, min(low, mean-half)), max(high, mean+half)
 		c.notes = append(c.notes, fmt.Sprintf("unit cost from %s, too few for an interval of their own: it supposes that single costs vary by no more than their mean", minutes))
 	}
-	if !a.run.Manifest.Sandbox && !c.apart(sums, series.period) {
+	if a.run.Manifest.Sandbox {
+		// Nobody else uses it.
+	} else if others, ok := c.apart(sums, series.period, len(shapes(a.charging(q)))); ok {
+		for i := range sums.Num {
+			sums.Num[i] = max(0, sums.Num[i]-others)
+		}
+	} else {
 		c.notes = append(c.notes, "the cloud's sums hold everybody's use: the unit cost supposes that nothing else charged this quota in those minutes")
 	}
 	if fewer > 0 && fewer < requests {
@@ -460,36 +466,35 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 	return c, true
 }
 
-// inWindows adds up seconds to the windows of which one may be the dearest.
-func inWindows(seconds stats.Ratio) (w stats.Ratio) {
-	for from := 0; from < len(seconds.Num); from += coldWindow {
-		to := min(from+coldWindow, len(seconds.Num))
-		w.Num, w.Den = append(w.Num, sum(seconds.Num[from:to])), append(w.Den, sum(seconds.Den[from:to]))
+// dearest returns the highest mean of a window of so many sums that isn't above that of
+// all by chance, or because few requests were counted in the period after the one they
+// were sent in.
+func dearest(sums stats.Ratio, width int, mean float64) float64 {
+	var windows stats.Ratio
+	for from := 0; from < len(sums.Num); from += width {
+		to := min(from+width, len(sums.Num))
+		windows.Num, windows.Den = append(windows.Num, sum(sums.Num[from:to])), append(windows.Den, sum(sums.Den[from:to]))
 	}
-	return w
-}
-
-// dearest returns the highest mean of a sum that isn't above that of all by chance, or
-// because few requests were counted in the period after the one they were sent in.
-func dearest(sums stats.Ratio, mean float64) float64 {
 	dearest := mean
-	for i, n := range sums.Den {
-		if n < 0.2*slices.Max(sums.Den) || n < coldAnswers {
+	for i, n := range windows.Den {
+		if n < 0.2*slices.Max(windows.Den) || n < coldAnswers {
 			continue
 		}
-		if m := sums.Num[i] / n; m-mean > max(maxDifference*mean, byChance(sums, i, mean)) {
-			dearest = max(dearest, m)
+		if m := windows.Num[i] / n; m-mean > maxDifference*mean && m > dearest && m-mean > byChance(sums, width, windows, i, mean) {
+			dearest = m
 		}
 	}
 	return dearest
 }
 
-// byChance returns how far the mean of the i-th sum may lie above that of all without
-// more than chance: it does in one of a hundred runs. Single charges are supposed to vary
-// by their mean, or by more where the sums tell so that don't lie in one stretch with it
-// above the mean.
-func byChance(sums stats.Ratio, i int, mean float64) float64 {
-	above := func(k int) bool { return k >= 0 && k < len(sums.Num) && sums.Num[k] > mean*sums.Den[k] }
+// byChance returns how far the mean of the i-th window may lie above that of all without
+// more than chance: it does in one of a thousand runs. Single charges are supposed to
+// vary by their mean, or by more where the sums tell so that don't lie in one stretch
+// with it above the mean.
+func byChance(sums stats.Ratio, width int, windows stats.Ratio, i int, mean float64) float64 {
+	above := func(k int) bool {
+		return k >= 0 && k < len(windows.Num) && windows.Num[k] > mean*windows.Den[k]
+	}
 	from, to := i, i+1
 	for above(from - 1) {
 		from--
@@ -497,6 +502,7 @@ func byChance(sums stats.Ratio, i int, mean float64) float64 {
 	for above(to) {
 		to++
 	}
+	from, to = from*width, min(to*width, len(sums.Num))
 	sd := mean
 	if len(sums.Num)-(to-from) >= minBlocks {
 		others := stats.Ratio{Num: slices.Concat(sums.Num[:from], sums.Num[to:]), Den: slices.Concat(sums.Den[:from], sums.Den[to:])}
@@ -504,7 +510,7 @@ func byChance(sums stats.Ratio, i int, mean float64) float64 {
 			sd = max(sd, deviation(sum(others.Num)/n, others))
 		}
 	}
-	return sd / math.Sqrt(sums.Den[i]) * max(3, math.Sqrt2*math.Erfinv(1-2*0.01/float64(len(sums.Num))))
+	return sd / math.Sqrt(windows.Den[i]) * math.Sqrt2 * math.Erfinv(1-2*0.001/float64(len(windows.Num)))
 }
 
 // deviation returns the standard deviation of single charges around the mean, of which
@@ -563,25 +569,29 @@ const (
 	apartShare = 0.05
 )
 
-// apart takes others' steady use out of a cost that stands on everybody's sums: a
-// robust line through the periods has the run's cost as its slope, and what
-// others use in each period where it crosses zero. It reports false where the
-// run's own requests vary too little to tell, or nothing speaks for others.
-func (c *cost) apart(sums stats.Ratio, period time.Duration) bool {
-	if len(sums.Den) == 0 || slices.Max(sums.Den) < apartRange*slices.Min(sums.Den) {
-		return false
+// apart takes others' steady use out of a cost that stands on everybody's sums, and
+// returns what they use in each period: a robust line through the periods has the run's
+// cost as its slope, and what others use where it crosses zero. ok is false where the
+// run's own requests vary too little to tell, where nothing speaks for others, and where
+// the sums lie off the line by as much as half of these: then it is the cost that
+// changed, as it does where loads of several shapes have another mix each minute.
+func (c *cost) apart(sums stats.Ratio, period time.Duration, shapes int) (others float64, ok bool) {
+	if len(sums.Den) == 0 || slices.Max(sums.Den) < apartRange*slices.Min(sums.Den) || shapes > 1 {
+		return 0, false
 	}
 	line, ok := stats.TheilSen(sums.Den, sums.Num)
-	var used float64
-	for _, v := range sums.Num {
-		used += v
+	if !ok || line.Slope <= 0 || line.Intercept < apartShare*sum(sums.Num)/float64(len(sums.Num)) {
+		return 0, false
 	}
-	if !ok || line.Slope <= 0 || line.Intercept < apartShare*used/float64(len(sums.Num)) {
-		return false
+	for i, n := range sums.Den {
+		if math.Abs(sums.Num[i]-line.Intercept-line.Slope*n) > line.Intercept/2 {
+			return 0, false
+		}
 	}
 	c.Estimate, c.draws, c.cold = Estimate{line.Slope, max(line.Low, 0), line.High}, nil, line.Slope
-	c.notes = append(c.notes, fmt.Sprintf("others use about %s a second of it, told apart by a robust line through %d %s sums", unit.Human(line.Intercept/period.Seconds()), len(sums.Num), short(period)))
-	return true
+	c.others = line.Intercept / period.Seconds()
+	c.notes = append(c.notes, fmt.Sprintf("others use about %s a second of it, told apart by a robust line through %d %s sums", unit.Human(c.others), len(sums.Num), short(period)))
+	return line.Intercept, true
 }
 
 // twoPoints returns single charges of the given mean that vary as much as sums of

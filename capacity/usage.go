@@ -76,7 +76,7 @@ func (a *analysis) cloudPeak(q Quota) (p peak, ok bool) {
 		return p, false
 	}
 	p.resolution = short(c.period) + " sum, spread over the client's seconds"
-	perSecond, foreign := a.spreadUse(q, c)
+	perSecond, foreign := a.spreadUse(q, c, a.othersOf(q))
 	for s, v := range perSecond {
 		if v > p.value {
 			p.value, p.at = v, float64(s)
@@ -104,15 +104,24 @@ func UsePerSecond(run *Run, quota string) []float64 {
 	if !ok || c.statistic != "Sum" || c.period <= time.Second {
 		return nil
 	}
-	perSecond, _ := a.spreadUse(a.run.Manifest.Quotas[i], c)
+	perSecond, _ := a.spreadUse(a.run.Manifest.Quotas[i], c, a.othersOf(a.run.Manifest.Quotas[i]))
 	return perSecond
 }
 
+// othersOf returns what others use of a rate a second, as cloudCost tells it apart.
+func (a *analysis) othersOf(q Quota) float64 {
+	if a.run.Manifest.Sandbox {
+		return 0
+	}
+	c, _ := a.cloudCost(q, a.mix(q), usageRole(q), nil)
+	return c.others
+}
+
 // spreadUse spreads the sums of c over the run's seconds, in proportion to the requests
-// that were sent and not throttled; where a whole period has none, to what was sent. It
-// returns nil where the run sent nothing that charges q; foreign is what was used in
+// that were sent and not throttled, or where a whole period has none, to what was sent;
+// what others use of them evenly over the whole period. It returns nil where the run sent nothing that charges q; foreign is what was used in
 // periods in which it didn't.
-func (a *analysis) spreadUse(q Quota, c cloud) (perSecond []float64, foreign float64) {
+func (a *analysis) spreadUse(q Quota, c cloud, others float64) (perSecond []float64, foreign float64) {
 	start := a.run.Manifest.Start.UnixNano()
 	periodOf := func(second, slot int) int64 {
 		return floorTo(start+int64(second)*int64(time.Second)+slotMiddle(slot), int64(c.period))
@@ -146,10 +155,13 @@ func (a *analysis) spreadUse(q Quota, c cloud) (perSecond []float64, foreign flo
 				continue
 			}
 			if v, there := c.values[at]; there && weight > 0 {
-				perSecond[second] += v * weight / total
+				perSecond[second] += max(0, v-others*c.period.Seconds()) * weight / total
 			}
 			weight = 0
 		}
+	}
+	for s := range perSecond {
+		perSecond[s] += others
 	}
 	return perSecond, foreign
 }

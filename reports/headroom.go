@@ -135,7 +135,11 @@ func (t *Table) required(q capacity.QuotaResult, same bool) Cell {
 	if !same {
 		c.Notes = append(c.Notes, t.note("for "+unit.Human(n.Target)+"/s"))
 	}
-	if cold := q.ColdCost; cold != nil && q.UnitCost != nil && n.Quota == capacity.WholeUnits(n.Target**cold) && c.Text != plot.Amount(capacity.WholeUnits(n.Target*q.UnitCost.Value), q) {
+	others := 0.0
+	if q.Others != nil {
+		others = *q.Others
+	}
+	if cold := q.ColdCost; cold != nil && q.UnitCost != nil && n.Quota == capacity.WholeUnits(n.Target**cold+others) && c.Text != plot.Amount(capacity.WholeUnits(n.Target*q.UnitCost.Value+others), q) {
 		why := "the unit cost in the run's dearest stretch, since a launch begins cold"
 		if q.MostHeldAt != nil {
 			why = fmt.Sprintf("by which the tested rate holds as many at once as in second %s, while they started or the backend stood still", whole(int64(*q.MostHeldAt)))

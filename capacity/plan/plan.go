@@ -290,8 +290,12 @@ func (r Request) factors(rate float64, q capacity.QuotaResult, c cost, even bool
 		add("share", c.share, "", "highest rate of the loads which charge this quota, as a part of that of all")
 	}
 	if q.Kind == capacity.LevelQuota {
-		add("held", c.value, "s", c.why)
-		if load := arrivals * c.value; r.Margin > 0 && load > 0 {
+		held, why := c.value, c.why
+		if held < c.least {
+			held, why = c.least, fmt.Sprintf("as if so long, since a unit allows no more than %s a second; it is held for %s", unit.HumanCount(1/c.least, unit.Requests), unit.HumanSeconds(c.value))
+		}
+		add("held", held, "s", why)
+		if load := arrivals * held; r.Margin > 0 && load > 0 {
 			add("tail", float64(stats.PoissonQuantile(load, r.Margin))/load, "", fmt.Sprintf("Poisson: %s of the instants need no more than this, where the mean is %s", unit.HumanShare(r.Margin), unit.Human(load)))
 		}
 	} else {
@@ -315,10 +319,18 @@ func (r Request) factors(rate float64, q capacity.QuotaResult, c cost, even bool
 	if r.LoseOneOf > 1 {
 		add("one unit lost", float64(r.LoseOneOf)/float64(r.LoseOneOf-1), "", fmt.Sprintf("the other %d of %d take its part", r.LoseOneOf-1, r.LoseOneOf))
 	}
-	if c.foreign > 1 {
-		add("foreign use", c.foreign, "", "what others charge the same quota, as in the run")
+	if c.others > 0 {
+		add("foreign use", 1+c.others/product(factors), "", fmt.Sprintf("others use %s of it, whatever the rate, as in the run", amountOf(c.others, q)))
 	}
 	return factors
+}
+
+// amountOf prints how much of a quota is used: a second of a rate, at once of a level.
+func amountOf(v float64, q capacity.QuotaResult) string {
+	if q.Kind == capacity.LevelQuota {
+		return unit.HumanCount(v, q.Unit)
+	}
+	return unit.HumanRate(v, q.Unit)
 }
 
 func product(factors []Factor) float64 {

@@ -513,3 +513,13 @@ func TestMarginOfVaryingCharges(t *testing.T) {
 		}
 	}
 }
+
+// An environment that allows two requests a second counts as held for half a second by
+// each, which it is for 200 ms: 2,000/s take 1,000, and 1,000 carry no more.
+func TestRequestsOfAnEnvironment(t *testing.T) {
+	run := simulated(t, 300, "  - {id: lambda.concurrency, kind: concurrency, limit: 1000, requests: 2/s}\n", "      - {limiter: lambda.concurrency, hold: service_time}\n")
+	p := planned(t, run, plan.Request{Rate: 2000})
+	if n := p.Enough[0]; n.Required != 1000 || !near(*n.Carries, 2000) {
+		t.Errorf("%v environments are required, and the limit carries %v/s: %+v", n.Required, *n.Carries, n.Factors)
+	}
+}

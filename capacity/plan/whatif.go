@@ -18,7 +18,8 @@ type cost struct {
 	mean     float64 // of many arrivals, where value allows for the dear ones
 	why      string
 	varies   float64 // single charges' mean square over the square of their mean, at least 1
-	foreign  float64 // factor by which the quota's use exceeds the run's own
+	others   float64 // what others use of the quota, whatever the rate
+	least    float64 // that an arrival takes up of a level, in seconds, however short it is
 	share    float64 // part of all arrivals that it is of
 	supposed bool    // it isn't the run's
 }
@@ -54,6 +55,12 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 			continue
 		}
 		c := cost{value: q.UnitCost.Value, mean: q.UnitCost.Value, why: "mean of the run", varies: 1, share: share}
+		if q.Others != nil {
+			c.others = *q.Others
+		}
+		if of := quotaOf(run, q.ID); of.Requests > 0 {
+			c.least = 1 / of.Requests
+		}
 		if q.Variation != nil {
 			c.varies = *q.Variation
 		}
@@ -68,12 +75,6 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 			c.value, c.why = q.UnitCost.High, fmt.Sprintf("upper end of its 95 %% interval; the run's mean is %s", amount(q.UnitCost.Value, q))
 		}
 		costs[q.ID] = c
-	}
-	for _, x := range capacity.Reconcile(run) {
-		if c, ok := costs[x.Quota]; ok && x.Difference > 0.02 && !run.Manifest.Sandbox {
-			c.foreign = 1 + x.Difference
-			costs[x.Quota] = c
-		}
 	}
 	suppose := func(format string, args ...any) { p.Supposed = append(p.Supposed, fmt.Sprintf(format, args...)) }
 	if w.Mix != nil {
