@@ -374,9 +374,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	// the binding rate. A rate that is safe only if the cost isn't underestimated
 	// would not be: it is taken at the interval's lower end.
 	if r.binds > 0 {
-		low, high = low/r.binds, high/r.binds
+		low, high = safe*low/r.binds, safe*high/r.binds
 	}
-	r.SafeRate = predict(safe*low, safe*low, safe*high, r.TestedRate)
+	r.SafeRate = predict(low, low, high, r.TestedRate)
 	if r.SafeRate.Rate != nil {
 		r.Notes = append(r.Notes, supposing)
 	}
