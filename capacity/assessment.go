@@ -209,6 +209,9 @@ type QuotaResult struct {
 	// square over the square of their mean, 1 where all are alike; nil of a level, and
 	// where the run doesn't tell.
 	Variation *float64 `json:"charge_variation,omitempty"`
+	// BusiestAt is that instant, in seconds of the run; nil of loads that keep their
+	// proportion.
+	BusiestAt *float64 `json:"busiest_at,omitempty"`
 	// ByLoad is of loads that rise and fall at different times, where sums tell what each
 	// of them charges.
 	ByLoad  []LoadCost  `json:"by_load,omitempty"`

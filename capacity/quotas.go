@@ -277,7 +277,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	if c.byOperation != nil {
 		r.ByOperation = c.byOperation
 	}
-	r.ByLoad = c.byLoad
+	r.ByLoad, r.BusiestAt = c.byLoad, c.crest
 	if q.Kind == RateQuota {
 		r.Variation = c.variation()
 	}

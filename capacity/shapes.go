@@ -163,7 +163,7 @@ func (a *analysis) shapedLedgerCost(parts []part, loads []Load, calm []bool) (c 
 	}
 	b := crestOf(loads, costs)
 	c, ok = a.ledgerCost(b.of(parts, loads), calm)
-	c.notes = append(c.notes, b.note(loads))
+	c.notes, c.crest = append(c.notes, b.note(loads)), &b.at
 	return c, ok
 }
 
@@ -299,7 +299,7 @@ func (a *analysis) shapedCloudCost(q Quota, parts []part, groups [][]Load, role 
 		c.Low, c.High, c.unlike = c.Low*least, c.High*most, most-least
 	}
 	c.above = all.above
-	c.notes = append(all.notes, b.note(loads))
+	c.notes, c.crest = append(all.notes, b.note(loads)), &b.at
 	return c, true
 }
 

@@ -3,6 +3,7 @@ package capacity_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -97,6 +98,9 @@ func TestLoadsOfDifferentShapes(t *testing.T) {
 			if math.Abs(n.Required/want-1) > 0.03 {
 				t.Errorf("by %v the plan requires %v of %s, want %v", by, n.Required, n.Quota, want)
 			}
+		}
+		if !slices.ContainsFunc(p.Supposed, func(s string) bool { return strings.Contains(s, "the mix of the whole run") }) || !strings.HasPrefix(needs[0].Factors[len(needs[0].Factors)-1].Why, "of the mix in second 1") {
+			t.Errorf("by %v it is supposed %q, and why is %+v", by, p.Supposed, needs[0].Factors)
 		}
 		if p.Tested != 600 || math.Abs(*p.Carries-891.09) > 0.1 {
 			t.Errorf("by %v the plan carries %v/s, and %v/s were tested", by, *p.Carries, p.Tested)

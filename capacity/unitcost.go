@@ -88,6 +88,7 @@ type cost struct {
 	above, unlike float64
 	why           string // of unlike, where it isn't refusals
 	byLoad        []LoadCost
+	crest         *float64 // the instant whose mix it is of, where loads have several shapes
 	// values is the distribution of single charges where answers told them; nil:
 	// every charge counts as the mean.
 	values []weighted

@@ -46,6 +46,7 @@ func amount(v float64, q capacity.QuotaResult) string {
 // supposed, and says in the plan what is supposed.
 func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[string]cost, error) {
 	costs := make(map[string]cost)
+	mixed := false // some cost is that of an instant's mix
 	for _, q := range a.Quotas {
 		share := shareOf(run, quotaOf(run, q.ID))
 		if q.UnitCost == nil {
@@ -55,6 +56,12 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 			continue
 		}
 		c := cost{value: q.UnitCost.Value, mean: q.UnitCost.Value, why: "mean of the run", varies: 1, share: share}
+		mean := "the run's mean"
+		if q.BusiestAt != nil {
+			c.why = fmt.Sprintf("of the mix in second %.0f of the run, in which its loads charge most", *q.BusiestAt)
+			mean = "that of the busiest second's mix"
+			mixed = true
+		}
 		if q.Others != nil {
 			c.others = *q.Others
 		}
@@ -69,14 +76,17 @@ func (w WhatIf) costs(run *capacity.Run, a capacity.Assessment, p *Plan) (map[st
 			if q.MostHeldAt != nil {
 				why = fmt.Sprintf("by which the tested rate holds as many at once as in second %.0f of the run, while they started or the backend stood still", *q.MostHeldAt)
 			}
-			c.value, c.why = *q.ColdCost, fmt.Sprintf("%s; its mean is %s", why, amount(q.UnitCost.Value, q))
+			c.value, c.why = *q.ColdCost, fmt.Sprintf("%s; %s is %s", why, mean, amount(q.UnitCost.Value, q))
 		}
 		if p.Margin > 0 && q.UnitCost.High > c.value*(1+known) {
-			c.value, c.why = q.UnitCost.High, fmt.Sprintf("upper end of its 95 %% interval; the run's mean is %s", amount(q.UnitCost.Value, q))
+			c.value, c.why = q.UnitCost.High, fmt.Sprintf("upper end of its 95 %% interval; %s is %s", mean, amount(q.UnitCost.Value, q))
 		}
 		costs[q.ID] = c
 	}
 	suppose := func(format string, args ...any) { p.Supposed = append(p.Supposed, fmt.Sprintf(format, args...)) }
+	if mixed && w.Mix == nil {
+		suppose("rates are the highest of the run's plan, made larger in proportion; an hour at the target has the mix of the whole run")
+	}
 	if w.Mix != nil {
 		if err := w.remix(run, a, costs); err != nil {
 			return nil, err
