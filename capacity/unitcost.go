@@ -276,8 +276,8 @@ func singleCharges(d *measure.Distribution, mean, weight float64) (values []weig
 }
 
 // cold returns the operation's mean tokens in its dearest ten seconds, counted
-// in measured stages or not: where that exceeds the given mean by more than
-// three standard errors of its seconds. Otherwise it is the mean.
+// in measured stages or not: where that exceeds the given mean by more than a little
+// and three standard errors of its seconds. Otherwise it is the mean.
 func (op *operation) cold(mean float64) float64 {
 	type second struct{ tokens, n float64 }
 	dearest := mean
@@ -296,7 +296,7 @@ func (op *operation) cold(mean float64) float64 {
 			squares += (s.tokens - m*s.n) * (s.tokens - m*s.n)
 		}
 		k := float64(len(window))
-		if m-mean > 3*math.Sqrt(squares*k/(k-1))/n {
+		if m-mean > max(maxDifference*mean, 3*math.Sqrt(squares*k/(k-1))/n) {
 			dearest = max(dearest, m)
 		}
 	}

@@ -113,6 +113,58 @@ func TestFluidHasNoConfidence(t *testing.T) {
 	}
 }
 
+// A spike that has gone down to next to nothing, beside another load, asks for so little
+// of an empty bucket that it is lost in rounding: what comes of it is a number, and refusals
+// are about those of single requests, of which cheap ones find room where dear ones don't.
+func TestFluidOfNextToNothing(t *testing.T) {
+	sys, err := model.Parse("x.yaml", []byte(`version: 1
+name: x
+limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 6000 tokens/s, burst: 6000 tokens}]
+operations:
+  - {name: cheap, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: 1}]}
+  - {name: dear, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: 20}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, faults := scenarios.ParseFile(fstest.MapFS{"x.yaml": {}, "s.yaml": {Data: []byte(`version: 1
+name: s
+target: {sandbox: x.yaml}
+loads:
+  - name: steady
+    arrivals: uniform
+    profile: [{stage: hold, rate: 100/s, for: 120s}]
+    operations: [{name: cheap, graphql: {query: "query cheap { cheap }"}}]
+  - name: spike
+    arrivals: uniform
+    start: 60s
+    profile: [{stage: up, ramp: 500/s, for: 10s}, {stage: top, rate: 500/s, for: 10s}, {stage: down, ramp: 0/s, for: 10s}]
+    operations: [{name: dear, graphql: {query: "query dear { dear }"}}]
+`)}}, "s.yaml", func(string) (string, bool) { return "", false })
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	var refused []float64
+	for _, fluid := range []bool{false, true} {
+		run, err := simulator.Simulate(s, sys, simulator.Options{ID: "x", Fluid: fluid})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, series := range run.Series {
+			for p := range series.Points.All() {
+				if math.IsNaN(p.Value) {
+					t.Fatalf("fluid %v: %s %s is no number at %v", fluid, series.Quota, series.Role, p.At)
+				}
+			}
+		}
+		n, _ := capacity.Refusals(run, capacity.RequestTokens)
+		refused = append(refused, n)
+	}
+	if refused[0] < 2000 || math.Abs(refused[1]/refused[0]-1) > 0.25 {
+		t.Errorf("%v refused one by one, %v by rates", refused[0], refused[1])
+	}
+}
+
 func TestFluidRefuses(t *testing.T) {
 	s, sys := written(t, 20_000, "[{stage: premiere, rate: 3000/s, for: 10s}]")
 	s.Loads[0].Timeout = 300 * time.Millisecond

@@ -131,8 +131,8 @@ func (l *limiter) take(i int, demand float64) float64 {
 	}
 	// What is left was as much more at the step's beginning as was taken from it.
 	got := min(demand, l.levels[i])
-	if total > demand {
-		rest := total - (l.asked[i] - demand) // not yet served of this step
+	// Not yet served of this step; a demand that is lost in the rounding of the others' has none.
+	if rest := total - (l.asked[i] - demand); rest > demand {
 		got = min(demand, l.levels[i]*demand/rest)
 	}
 	l.levels[i] -= got
