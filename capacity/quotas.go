@@ -186,6 +186,10 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	} else if kafka != nil {
 		use, used = a.kafkaPeak(kafka, q)
 		c, known = a.kafkaCost(kafka, q, parts)
+		if len(groups) > 1 {
+			c, known = a.shapedKafkaCost(kafka, q, parts, groups)
+			again = func([]bool) (cost, bool) { return cost{}, false }
+		}
 		bound, notes := kafka.bound(q)
 		r.Bound, r.Notes = bound, append(r.Notes, notes...)
 		if foreign := a.foreignNote(q); foreign != "" {

@@ -167,8 +167,7 @@ func (a *analysis) shapedLedgerCost(parts []part, loads []Load, calm []bool) (c 
 	return c, ok
 }
 
-// shapedCloudCost is cloudCost of loads of different shapes, whose costs it tells apart
-// by how the sums move with each: by least squares, with a bootstrap over periods.
+// shapedCloudCost is cloudCost of loads of different shapes, whose costs it tells apart.
 // Where the sums don't tell, unlike says how far off the mean of all may be.
 func (a *analysis) shapedCloudCost(q Quota, parts []part, groups [][]Load, role Role, calm []bool) (c cost, ok bool) {
 	all, ok := a.cloudCost(q, parts, role, calm)
@@ -177,29 +176,25 @@ func (a *analysis) shapedCloudCost(q Quota, parts []part, groups [][]Load, role 
 	}
 	series, _ := a.series(q.ID, role)
 	atLeast, _ := a.refusedBefore(q)
-	k := len(groups)
-	flows := make([]map[int64]flow, k)
+	flows := make([]map[int64]flow, len(groups))
 	for g, loads := range groups {
 		flows[g] = a.arrivals(series.period, func(load, op string) bool {
 			return q.Charges(load, op) && slices.ContainsFunc(loads, func(l Load) bool { return l.Name == load })
 		})
 	}
-	// Rows of what was charged, and by how many requests of each group.
-	fine := series.period <= time.Second
-	rows := make([]stats.Ratio, k)
-	has := make([]bool, a.seconds)
-	if fine {
-		for g := range rows {
-			rows[g] = stats.Ratio{Num: make([]float64, a.seconds), Den: make([]float64, a.seconds)}
-		}
+	p := periods{fine: series.period <= time.Second}
+	if p.fine {
+		p.used = make([]float64, a.seconds)
+	}
+	p.requests = make([][]float64, len(groups))
+	for g := range groups {
+		p.requests[g] = make([]float64, len(p.used))
 	}
 	for _, at := range series.at {
 		if calm != nil && !a.within(calm, at, series.period) {
 			continue
 		}
-		second := int(floorTo(at-a.run.Manifest.Start.UnixNano(), int64(time.Second)) / int64(time.Second))
-		second = min(max(second, 0), a.seconds-1)
-		n := make([]float64, k)
+		n := make([]float64, len(groups))
 		for g := range groups {
 			f := flows[g][at]
 			n[g] = max(0, f.sent-f.lost-atLeast*f.throttled)
@@ -207,76 +202,114 @@ func (a *analysis) shapedCloudCost(q Quota, parts []part, groups [][]Load, role 
 		if sum(n) == 0 && (series.values[at] == 0 || !a.run.Manifest.Sandbox) {
 			continue
 		}
-		for g := range groups {
-			if fine {
-				rows[g].Num[second] += series.values[at]
-				rows[g].Den[second] += n[g]
-				has[second] = true
-				continue
+		i := len(p.used)
+		if p.fine {
+			i = int(floorTo(at-a.run.Manifest.Start.UnixNano(), int64(time.Second)) / int64(time.Second))
+			i = min(max(i, 0), a.seconds-1)
+		} else {
+			p.used = append(p.used, 0)
+		}
+		p.used[i] += series.values[at]
+		for g, v := range n {
+			if !p.fine {
+				p.requests[g] = append(p.requests[g], 0)
 			}
-			rows[g].Num, rows[g].Den = append(rows[g].Num, series.values[at]), append(rows[g].Den, n[g])
+			p.requests[g][i] += v
 		}
 	}
-	periods := rows
-	if fine {
-		var each []iter.Seq2[int, charge]
-		for _, r := range rows {
-			each = append(each, perSecond(r))
-		}
-		rows = inBlocks(each, has)
+	if calm != nil && slices.ContainsFunc(p.requests, func(of []float64) bool { return sum(of) < coldAnswers }) {
+		return all, false
 	}
+	c, ok = apartCost(all, parts, groups, p)
+	if !ok {
+		return notApart(all, groups, parts), calm == nil
+	}
+	if least, most := a.servedShapes(groups, parts, atLeast); calm == nil {
+		c.Low, c.High, c.unlike = c.Low*least, c.High*most, most-least
+	}
+	return c, true
+}
 
-	loads := slices.Concat(groups...)
-	weigh := func(costs []float64) (b crest, weights []float64) {
-		var each []float64
-		for g, loads := range groups {
-			for _, l := range loads {
-				each = append(each, costs[g]*chargingShare(parts, l.Name))
-			}
-		}
-		b = crestOf(loads, each)
-		weights = make([]float64, k)
-		i := 0
-		for g, loads := range groups {
-			for _, l := range loads {
-				weights[g] += b.rates[i] * chargingShare(parts, l.Name)
-				i++
-			}
-		}
-		return b, weights
+// shapedKafkaCost is kafkaCost of loads of different shapes.
+func (a *analysis) shapedKafkaCost(u *kafkaUse, q Quota, parts []part, groups [][]Load) (c cost, ok bool) {
+	all, ok := a.kafkaCost(u, q, parts)
+	if !ok {
+		return all, false
 	}
+	use, _, _ := u.hottest(q)
+	p := periods{fine: true, used: use}
+	for _, loads := range groups {
+		records := make([]float64, len(use))
+		for _, l := range loads {
+			if own := a.kafka([]string{l.Name}); own != nil {
+				for i, n := range own.total(own.records) {
+					records[i] += n
+				}
+			}
+		}
+		p.requests = append(p.requests, records)
+	}
+	if c, ok = apartCost(all, parts, groups, p); !ok {
+		return notApart(all, groups, parts), true
+	}
+	c.cold = c.Value // what a record charges doesn't begin cold
+	return c, true
+}
 
-	var fit *stats.Apart
-	told := len(rows) > 0 && len(rows[0].Num) > k
-	if told {
-		dens := make([][]float64, k)
-		for g := range rows {
-			dens[g] = rows[g].Den
-		}
-		if calm != nil && slices.ContainsFunc(dens, func(of []float64) bool { return sum(of) < coldAnswers }) {
-			return all, false
-		}
-		fit, told = resample(len(rows[0].Num)).Apart(rows[0].Num, dens)
+// periods are what a quota was charged in each of some periods of time, and by how many
+// requests of each group of loads. Fine ones are the seconds of the run.
+type periods struct {
+	fine     bool
+	used     []float64
+	requests [][]float64
+}
+
+// blocks adds up seconds to blocks.
+func (p periods) blocks() (used []float64, requests [][]float64) {
+	if !p.fine {
+		return p.used, p.requests
 	}
-	if !told {
-		return a.notApart(all, groups, parts), calm == nil
+	series := make([]iter.Seq2[int, charge], len(p.requests))
+	has := make([]bool, len(p.used))
+	for g, n := range p.requests {
+		series[g] = perSecond(stats.Ratio{Num: p.used, Den: n})
+		for i := range has {
+			has[i] = has[i] || n[i] > 0 || p.used[i] > 0
+		}
 	}
-	b, weights := weigh(fit.Costs)
+	for _, s := range inBlocks(series, has) {
+		used, requests = s.Num, append(requests, s.Den)
+	}
+	return used, requests
+}
+
+// apartCost returns the cost at the plan's crest by least squares, with a bootstrap over
+// blocks of time. ok is false where the sums don't tell loads apart.
+func apartCost(all cost, parts []part, groups [][]Load, p periods) (c cost, ok bool) {
+	used, requests := p.blocks()
+	if len(used) <= len(groups) {
+		return c, false
+	}
+	fit, ok := resample(len(used)).Apart(used, requests)
+	if !ok {
+		return c, false
+	}
+	b, weights := crestOfGroups(groups, parts, fit.Costs)
 	for g, w := range weights {
 		c.Value += w * fit.Costs[g]
 		c.values = append(c.values, pair(fit.Costs[g], fit.Deviation, w)...)
 		for _, l := range groups[g] {
 			c.byLoad = append(c.byLoad, LoadCost{l.Name, fit.Costs[g]})
 		}
-		if only := slices.DeleteFunc(slices.Clone(parts), func(p part) bool {
+		only := slices.DeleteFunc(slices.Clone(parts), func(p part) bool {
 			return !p.charges || p.weight == 0 || !slices.ContainsFunc(groups[g], func(l Load) bool { return l.Name == p.op.Load })
-		}); len(only) == 1 {
+		})
+		if len(only) == 1 {
 			c.byOperation = append(c.byOperation, OperationCost{only[0].op.Load, only[0].op.Name, fit.Costs[g]})
 		}
 	}
 	c.Low, c.High = c.Value, c.Value
-	blocks := float64(len(rows[0].Num))
-	if blocks >= minBlocks {
+	if len(used) >= minBlocks {
 		var iv stats.Interval
 		_, c.draws, iv = fit.Sum(weights)
 		c.Low, c.High = max(0, iv.Low), iv.High
@@ -291,26 +324,46 @@ func (a *analysis) shapedCloudCost(q Quota, parts []part, groups [][]Load, role 
 	}
 	c.atLeastFloor()
 	width := 1
-	if fine {
+	if p.fine {
 		width = coldWindow
 	}
-	c.cold = c.Value * dearest(charged(periods, fit.Costs), width, 1)
-	if least, most := a.servedShapes(groups, parts, atLeast); calm == nil {
-		c.Low, c.High, c.unlike = c.Low*least, c.High*most, most-least
-	}
-	c.above = all.above
-	c.notes, c.crest = append(all.notes, b.note(loads)), &b.at
+	c.cold = c.Value * dearest(p.charged(fit.Costs), width, 1)
+	c.above, c.others, c.alike = all.above, all.others, len(used) < minBlocks
+	c.notes, c.crest = append(all.notes, b.note(slices.Concat(groups...))), &b.at
 	return c, true
+}
+
+// crestOfGroups returns the crest of loads of which one request charges so much, by
+// group, and how many requests of each group come then for each arrival of the highest
+// rate.
+func crestOfGroups(groups [][]Load, parts []part, costs []float64) (b crest, weights []float64) {
+	var each []float64
+	for g, loads := range groups {
+		for _, l := range loads {
+			each = append(each, costs[g]*chargingShare(parts, l.Name))
+		}
+	}
+	b = crestOf(slices.Concat(groups...), each)
+	i := 0
+	for _, loads := range groups {
+		var weight float64
+		for _, l := range loads {
+			weight += b.rates[i] * chargingShare(parts, l.Name)
+			i++
+		}
+		weights = append(weights, weight)
+	}
+	return b, weights
 }
 
 // charged returns what was charged in each period against what the costs of its requests
 // come to, both counted in requests of the mean cost.
-func charged(periods []stats.Ratio, costs []float64) stats.Ratio {
-	e := stats.Ratio{Num: slices.Clone(periods[0].Num), Den: make([]float64, len(periods[0].Num))}
+func (p periods) charged(costs []float64) stats.Ratio {
+	e := stats.Ratio{Num: slices.Clone(p.used), Den: make([]float64, len(p.used))}
 	var requests float64
-	for g, p := range periods {
-		requests += sum(p.Den)
-		for i, n := range p.Den {
+	for g, of := range p.requests {
+		requests += sum(of)
+		for i, n := range of {
 			e.Den[i] += n * costs[g]
 		}
 	}
@@ -340,7 +393,7 @@ func (a *analysis) servedShapes(groups [][]Load, parts []part, refused float64) 
 
 // notApart returns the cost of all loads together as one that may be off by what the
 // mix of the busiest instant may differ from theirs, whichever of them charges.
-func (a *analysis) notApart(all cost, groups [][]Load, parts []part) cost {
+func notApart(all cost, groups [][]Load, parts []part) cost {
 	loads := slices.Concat(groups...)
 	only := func(of func(i int) bool) []float64 {
 		cost := make([]float64, len(loads))

@@ -15,6 +15,7 @@ import (
 	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // steadyAndSpike simulates 100 cheap requests a second for five minutes, beside which a
@@ -141,5 +142,40 @@ func TestShapesNotToldApart(t *testing.T) {
 	}
 	if !strings.Contains(a.FirstToBindReason, "sums don't tell loads of different shapes apart: dynamodb.T.read, lambda.concurrency") {
 		t.Error(a.FirstToBindReason)
+	}
+}
+
+// Records of two loads: 100 a second of 200 bytes, and for 30 s 400 of 2,000 beside them,
+// which is 820 KB/s of 500 records, 1,640 bytes each, and 900 on average.
+func TestRecordsOfDifferentShapes(t *testing.T) {
+	steady := ramp("steady", 100, 100, 150*time.Second, capacity.Operation{Name: "beat", Share: 1})
+	spike := ramp("spike", 400, 400, 30*time.Second, capacity.Operation{Name: "view", Share: 1})
+	spike.Start = 60
+	for _, l := range []capacity.Load{steady, spike} {
+		l.Operations[0].Kind = "kafka"
+	}
+	w := world{
+		loads: []capacity.Load{steady, spike}, live: true,
+		quotas: []capacity.Quota{{ID: measure.KafkaByteRate, Kind: capacity.RateQuota, Limit: 1e6, Unit: "B", Period: "s", Each: "broker"}},
+		serve: func(time.Duration, string, string) answer {
+			return answer{outcome: measure.OK, tokens: measure.NoTokens, service: 5 * time.Millisecond}
+		},
+	}
+	run := w.run()
+	for load, size := range map[string]float64{"steady": 200, "spike": 2000} {
+		bytes := measure.Series{Source: measure.KafkaClient, Metric: measure.KafkaProducedBytes, Labels: map[string]string{"load": load, "broker": "0"}, Statistic: "Sum", Period: time.Second}
+		records := measure.Series{Source: measure.KafkaClient, Metric: measure.KafkaAcknowledged, Labels: map[string]string{"load": load, "topic": "t", "partition": "0"}, Statistic: "Sum", Period: time.Second}
+		for r := range run.Rows.All() {
+			if r.Load == load {
+				at := run.Manifest.Start.Add(time.Duration(r.Second) * time.Second)
+				bytes.Points.Add(measure.Point{At: at, Value: size * float64(r.OK)})
+				records.Points.Add(measure.Point{At: at, Value: float64(r.OK)})
+			}
+		}
+		run.Series = append(run.Series, bytes, records)
+	}
+	q := quota(t, capacity.Assess(run), measure.KafkaByteRate)
+	if u := q.UnitCost; u == nil || math.Abs(u.Value-1640) > 1 || q.Required == nil || math.Abs(q.Required.Quota-820e3) > 1e3 || !said(q, "rise and fall at different times") {
+		t.Errorf("a record charges %+v, %+v are required: %q", u, q.Required, q.Notes)
 	}
 }

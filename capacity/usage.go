@@ -119,8 +119,8 @@ func (a *analysis) othersOf(q Quota) float64 {
 
 // spreadUse spreads the sums of c over the run's seconds, in proportion to the requests
 // that were sent and not throttled, or where a whole period has none, to what was sent;
-// what others use of them evenly over the whole period. It returns nil where the run sent nothing that charges q; foreign is what was used in
-// periods in which it didn't.
+// what others use of them evenly over the whole period. It returns nil where the run sent
+// nothing that charges q; foreign is what was used in periods in which it didn't.
 func (a *analysis) spreadUse(q Quota, c cloud, others float64) (perSecond []float64, foreign float64) {
 	start := a.run.Manifest.Start.UnixNano()
 	periodOf := func(second, slot int) int64 {
