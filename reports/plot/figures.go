@@ -141,6 +141,7 @@ func use(t *timeline, q capacity.QuotaResult) Figure {
 	if t.step > 1 && len(u.fine) > 0 {
 		f.Caption += fmt.Sprintf(" The line joins the highest second of each %g s.", t.step)
 	}
+	f.Caption += u.picked(t)
 	l, top := quotaLine(q, top)
 	f.chart = t.chart(amounts(axisTitle(q), top, axisLabel(q)), append(marks, l)...)
 	return f
@@ -232,6 +233,9 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 		}
 	}
 	f.Caption = fmt.Sprintf("The slope is the unit cost, %s for one arrival.", UnitCost(q)) + f.Caption
+	if len(minutes.xs) > 0 {
+		f.Caption += u.picked(t)
+	}
 	if len(refusing.xs) > 0 {
 		f.Caption += " Where requests were refused, points stand faint: they show what the limit let through, not what a request costs."
 	}

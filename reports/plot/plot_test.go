@@ -161,6 +161,31 @@ func TestLongRun(t *testing.T) {
 	}
 }
 
+// Of published values that are closer than the steps of a long run, the highest of each
+// step is drawn, as of its own period.
+func TestLongRunOfPublishedSeconds(t *testing.T) {
+	const seconds = 24 * 3600
+	s := measure.Series{Quota: "q", Role: capacity.RoleUsage, Statistic: "Sum", Period: time.Second, Source: "cloudwatch"}
+	for i := range seconds {
+		v := 3.0
+		if i == 41234 {
+			v = 77
+		}
+		s.Points.Add(measure.Point{At: time.Unix(int64(i), 0), Value: v})
+	}
+	run := &capacity.Run{Manifest: capacity.Manifest{State: capacity.Complete, Start: time.Unix(0, 0), Loads: []capacity.Load{{
+		Name: "l", Stages: []capacity.Stage{{Name: "day", From: 3, To: 3, For: seconds}}, Operations: []capacity.Operation{{Name: "o", Share: 1}},
+	}}}, Series: []measure.Series{s}}
+	q := capacity.QuotaResult{ID: "q", Kind: capacity.RateQuota, Unit: "tokens", Limit: 100}
+	u := usage(newTimeline(run), q)
+	if n := len(u.coarse); n > mostSteps || !slices.Contains(u.coarse, span{41234, 41235, 77}) {
+		t.Errorf("%d values, the highest %+v", n, slices.MaxFunc(u.coarse, func(a, b span) int { return int(a.value - b.value) }))
+	}
+	if f := use(newTimeline(run), q); !strings.Contains(f.Caption, "Of each 120 s the highest 1 s mean (cloudwatch) is shown.") {
+		t.Errorf("caption %q", f.Caption)
+	}
+}
+
 // A second whose answers carried no token count is a gap, not a zero.
 func TestLedgerGap(t *testing.T) {
 	run := &capacity.Run{Rows: measure.RowsOf(

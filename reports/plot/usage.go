@@ -11,10 +11,12 @@ import (
 // used is what a run knows of a quota's use over time.
 type used struct {
 	// fine holds values of single seconds (of a long run the highest of each
-	// step), coarse those of longer periods as they were published; both per
-	// second for a rate.
+	// step), coarse those of periods as they were published; both per second for a
+	// rate.
 	fine, coarse         []span
 	fineName, coarseName string
+	// thinned is true where coarse has the highest of each step alone.
+	thinned bool
 	// ledger is true where fine was counted second by second, and false where
 	// it was spread from coarse.
 	ledger bool
@@ -60,7 +62,37 @@ func usage(t *timeline, q capacity.QuotaResult) used {
 			}
 		}
 	}
+	if t.step > 1 {
+		all := len(u.coarse)
+		u.coarse = t.highestSpans(u.coarse)
+		u.thinned = len(u.coarse) < all
+	}
 	return u
+}
+
+// highestSpans returns, of the spans that begin in one step, the highest.
+func (t *timeline) highestSpans(spans []span) (highest []span) {
+	at := map[int]int{}
+	for _, s := range spans {
+		step := int(math.Floor(s.from / t.step))
+		i, there := at[step]
+		switch {
+		case !there:
+			at[step] = len(highest)
+			highest = append(highest, s)
+		case s.value > highest[i].value:
+			highest[i] = s
+		}
+	}
+	return highest
+}
+
+// picked says that not all published values are drawn, where that is so.
+func (u used) picked(t *timeline) string {
+	if !u.thinned {
+		return ""
+	}
+	return fmt.Sprintf(" Of each %g s the highest %s is shown.", t.step, u.coarseName)
 }
 
 // statistics says what a published value is once sums are divided by their
