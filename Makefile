@@ -51,7 +51,7 @@ bench: ## run the benchmarks of the hot paths
 
 BENCH ?=
 
-bench-peers: build ## measure every goal beside vegeta, k6, wrk and h2load (the last two from the system); half an hour, or BENCH='-rounds 1 -long 10'
+bench-peers: build ## measure every goal beside vegeta, k6, wrk and h2load (the last two from the system); three quarters of an hour, or BENCH='-rounds 1 -long 10'
 	GOBIN=$(CURDIR)/bin $(GO) install go.k6.io/k6@v1.8.1
 	cd .ci/bench && $(GO) build -o ../../bin/ tool && $(GO) build -o ../../bin/bench .
 	$(GO) build -o bin/ceiling ./.ci/ceiling

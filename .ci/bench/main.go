@@ -25,7 +25,8 @@ import (
 func main() {
 	log.SetFlags(0)
 	rounds := flag.Int("rounds", 5, "rounds of each row")
-	short := flag.Int("seconds", 6, "length of an open-loop run in seconds")
+	// A run's start and its report take as much as some thousand requests.
+	short := flag.Int("seconds", 20, "length of an open-loop run in seconds")
 	long := flag.Int("long", 60, "length of the run at 10,000/s and of the second memory run in seconds")
 	rows := flag.String("rows", "", "measure only the rows whose name this regular expression matches: 2000 5000 10000 ceiling tls stall memory")
 	realtime := flag.Bool("realtime", false, "run clients before all other programs of this machine (chrt, needs root), so that a busy machine doesn't add to their lag")
@@ -57,7 +58,7 @@ func main() {
 				b.headroom("headroom 5000/s precise", b.urls.Plain, 5000, *short, "precise")
 			}},
 			{"10000", func() {
-				b.vegeta(10000, *short)
+				b.vegeta(10000, min(*short, 6)) // with ever more connections
 				b.headroom("headroom 10000/s", b.urls.Plain, 10000, *long, "default")
 			}},
 			{"ceiling", b.ceiling},
