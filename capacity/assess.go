@@ -1,10 +1,8 @@
 package capacity
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity/stats"
@@ -135,7 +133,7 @@ func times(d *measure.Distribution, withheld bool, censored float64) Times {
 //   - p50 ... p999, mean, max: of the response time, of one operation or all
 //   - errors, throttled: share of the sent requests; dropped: share of the planned
 //   - tokens: mean tokens of one request
-//   - rate: ok answers per second of the measured stages
+//   - rate: ok answers per second that came within the measured stages
 //   - headroom, utilization, binds_at: of a quota
 //
 // Operations count in their measured stages.
@@ -155,10 +153,11 @@ func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld 
 			}
 		}
 		return nil
+	case "rate":
+		return a.deliveredRate(t.Of)
 	}
 	var r measure.Row
 	response := new(measure.Distribution)
-	var seconds secondSet
 	for _, op := range a.ops {
 		if t.Of != "" && op.Name != t.Of {
 			continue
@@ -166,11 +165,6 @@ func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld 
 		r.Add(&op.measured)
 		if d := op.times[measure.ResponseTimes]; d != nil {
 			response.Merge(d)
-		}
-		for row := range op.rows {
-			if row.Measured && row.Planned > 0 {
-				seconds.add(row.Second)
-			}
 		}
 	}
 	whole := times(response, withheld, never)
@@ -197,60 +191,8 @@ func (a *analysis) figure(t scenarios.Threshold, quotas []QuotaResult, withheld 
 		return ratio(r.Dropped(), r.Planned)
 	case "tokens":
 		return ratio(r.TokensDone, r.TokensN)
-	case "rate":
-		if lasted := a.measuredTime(t.Of, seconds); lasted > 0 {
-			return new(float64(r.OK) / lasted)
-		}
 	}
 	return nil
-}
-
-// measuredTime returns for how many seconds the measured stages of the loads with the
-// operation ("" for all) lasted together, as far as the run came; without profiles, the
-// seconds in which something was planned.
-func (a *analysis) measuredTime(operation string, planned secondSet) float64 {
-	end := never
-	if a.run.Manifest.State != Complete {
-		end = a.run.Length()
-	}
-	var stages []segment
-	for _, l := range a.run.Manifest.Loads {
-		if operation != "" && !slices.ContainsFunc(l.Operations, func(op Operation) bool { return op.Name == operation }) {
-			continue
-		}
-		for _, s := range l.segments() {
-			if s.measured && s.t0 < end {
-				stages = append(stages, s)
-			}
-		}
-	}
-	slices.SortFunc(stages, func(x, y segment) int { return cmp.Compare(x.t0, y.t0) })
-	var covered, until float64
-	for _, s := range stages {
-		to := min(s.t1, end)
-		covered += max(0, to-max(s.t0, until))
-		until = max(until, to)
-	}
-	if covered == 0 {
-		return float64(planned.n)
-	}
-	return covered
-}
-
-// secondSet is a set of seconds of a run.
-type secondSet struct {
-	has []bool
-	n   int // seconds in it
-}
-
-func (s *secondSet) add(second int) {
-	if second >= len(s.has) {
-		s.has = append(s.has, make([]bool, second+1-len(s.has))...)
-	}
-	if !s.has[second] {
-		s.has[second] = true
-		s.n++
-	}
 }
 
 // ratio returns n/of, or nil where of is 0.

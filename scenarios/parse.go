@@ -620,6 +620,8 @@ func (p *parser) thresholds(list []Threshold) {
 				hint = suggest("operations", t.Of, names)
 			}
 			p.fault(path, p.quote(path, t.Text)+" is of an operation that no load sends", hint)
+		case t.Metric == "rate" && !slices.ContainsFunc(p.scenario.Loads, func(l Load) bool { return l.sends(t.Of) && l.measuresSecond() }):
+			p.fault(path, p.quote(path, t.Text)+" can never be evaluated: no whole second of the run is measured", "answers are counted by the second: measure for 2s or more")
 		}
 	}
 }

@@ -16,6 +16,7 @@ package scenarios
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"time"
 
@@ -187,6 +188,27 @@ func (l Load) RateAt(t time.Duration) float64 {
 		t -= s.For
 	}
 	return 0
+}
+
+// sends reports whether the load sends an operation; "" is any.
+func (l Load) sends(operation string) bool {
+	return operation == "" || slices.ContainsFunc(l.Operations, func(o Operation) bool { return o.Name == operation })
+}
+
+// measuresSecond reports whether a whole second of the run lies in measured stages.
+func (l Load) measuresSecond() bool {
+	at := l.Start
+	second := at // the first whole one since stages are measured
+	for _, s := range l.Profile {
+		if at += s.For; !s.Measure {
+			second = at
+			continue
+		}
+		if second = (second + time.Second - 1).Truncate(time.Second); second+time.Second <= at {
+			return true
+		}
+	}
+	return false
 }
 
 // Stage is one stretch of a profile. A hold keeps To throughout; a ramp goes

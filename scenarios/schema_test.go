@@ -110,6 +110,7 @@ var beyondShape = map[string]string{
 	"settle-too-long":             "is a bound on a value in a text",
 	"threshold-unknown-operation": "compares a text with other keys",
 	"threshold-never-measured":    "compares a text with other keys",
+	"threshold-rate-of-no-second": "compares a text with other keys",
 	"threshold-never-holds":       "is a bound on a value in a text",
 	"price-twice":                 "relates several items",
 	"iam-without-region":          "relates keys of different mappings",

@@ -56,7 +56,7 @@ var (
 )
 
 // metrics lists every metric. Percentiles are of the response times of ok
-// answers; tokens is the mean of an answer; rate counts ok answers.
+// answers; tokens is the mean of an answer; rate counts the ok answers of a second.
 var metrics = []metric{
 	{"p50", aDuration, anOperation, false},
 	{"p90", aDuration, anOperation, false},
