@@ -23,8 +23,8 @@ func Assess(run *Run) Assessment {
 	a := analyse(run)
 	v := a.verdict()
 	res := Assessment{Verdict: v, Withheld: a.torn(), LimitedBy: a.limitedBy(v), Operations: []OperationResult{}, Thresholds: []ThresholdResult{}}
-	// What was dropped or given up would have come late, and is missing from all times.
-	withheld := v.Status == Invalid || a.total.DroppedSaturation > 0 || a.total.Unfinished > 0 || res.Withheld != ""
+	res.TimesWithheld = a.timesWithheld(v)
+	withheld := res.TimesWithheld != ""
 	for _, op := range a.ops {
 		r := op.result(withheld, a.grows(op), a.censored(op))
 		if res.Withheld != "" {
@@ -55,6 +55,23 @@ func Assess(run *Run) Assessment {
 		res.FirstToBindReason += c.behind()
 	}
 	return res
+}
+
+// timesWithheld says why the run gives neither means nor percentiles of times, or "".
+// What was dropped or given up would have come late, and is missing from all times.
+func (a *analysis) timesWithheld(v Verdict) string {
+	torn := a.torn()
+	switch {
+	case torn != "":
+		return torn
+	case v.Status == Invalid:
+		return "the run is INVALID"
+	case a.total.DroppedSaturation > 0:
+		return "arrivals were dropped at the in-flight limit"
+	case a.total.Unfinished > 0:
+		return "requests were given up with the run"
+	}
+	return ""
 }
 
 // missed says that a VALID run missed a threshold of response times, which then stops

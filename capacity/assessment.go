@@ -68,8 +68,8 @@ type Prediction struct {
 }
 
 // Times is a distribution of times in seconds. A percentile p is nil where
-// n(1-p) < 10. Percentiles and mean are nil where the verdict withholds them:
-// of an INVALID run, and after drops at the in-flight limit.
+// n(1-p) < 10. Percentiles and mean are nil where the assessment withholds them
+// (TimesWithheld).
 type Times struct {
 	N    int64    `json:"n"`
 	Mean *float64 `json:"mean"`
@@ -288,11 +288,14 @@ type Assessment struct {
 	Verdict Verdict `json:"verdict"`
 	// Withheld says why neither use nor cost of any quota is given, nor what limited
 	// the run; "" of a whole record.
-	Withheld    string            `json:"withheld,omitempty"`
-	LimitedBy   LimitedBy         `json:"limited_by"`
-	Operations  []OperationResult `json:"operations"`
-	Quotas      []QuotaResult     `json:"quotas"`
-	FirstToBind *string           `json:"first_to_bind"`
+	Withheld string `json:"withheld,omitempty"`
+	// TimesWithheld says why no operation has a mean or percentiles of its response and
+	// service times, whose maximum stays; "" where they are given, as far as earned.
+	TimesWithheld string            `json:"times_withheld,omitempty"`
+	LimitedBy     LimitedBy         `json:"limited_by"`
+	Operations    []OperationResult `json:"operations"`
+	Quotas        []QuotaResult     `json:"quotas"`
+	FirstToBind   *string           `json:"first_to_bind"`
 	// FirstToBindReason is one sentence: the quota, its binding rate and what
 	// the target rate requires, or why there is no answer; and behind it what else
 	// stops a launch: a threshold that was missed, a group that fell behind.

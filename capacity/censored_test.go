@@ -96,6 +96,35 @@ func TestTimedOutIsAtLeast(t *testing.T) {
 	}
 }
 
+// Who withholds a run's percentiles says why, and who doesn't gives them: of one arrival
+// of very many that was dropped too.
+func TestTimesWithheld(t *testing.T) {
+	for want, change := range map[string]func(*capacity.Run){
+		"": func(*capacity.Run) {},
+		"the run is INVALID": func(r *capacity.Run) {
+			r.Rows.Add(&measure.Row{Second: 59, Load: "l", Operation: "o", Measured: true, Planned: 9, DroppedGenerator: 9})
+		},
+		"arrivals were dropped at the in-flight limit": func(r *capacity.Run) {
+			r.Rows.Add(&measure.Row{Second: 59, Load: "l", Operation: "o", Measured: true, Planned: 1, DroppedSaturation: 1})
+		},
+		"requests were given up with the run": func(r *capacity.Run) {
+			r.Manifest.State = capacity.Interrupted
+			r.Rows.Add(&measure.Row{Second: 59, Load: "l", Operation: "o", Measured: true, Planned: 9, Sent: 9, Unfinished: 9})
+		},
+		"the record is not whole: a line is cut": func(r *capacity.Run) { r.Damage = []string{"a line is cut"} },
+	} {
+		run := answered(60, 400, time.Second, func(int) time.Duration { return 10 * time.Millisecond })
+		change(run)
+		a := capacity.Assess(run)
+		if a.TimesWithheld != want {
+			t.Errorf("withheld for %q, want %q; %s", a.TimesWithheld, want, a.Verdict.Status)
+		}
+		if got := a.Operations[0].ResponseTime; (got.P50 != nil) != (want == "") || (got.Mean != nil) != (want == "") || got.Max == nil {
+			t.Errorf("%q: %+v", want, got)
+		}
+	}
+}
+
 // Requests that were given up with the run have no time at all: percentiles without them
 // would be of those that were quick.
 func TestGivenUpWithholdsPercentiles(t *testing.T) {

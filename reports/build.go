@@ -249,8 +249,10 @@ func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 					row = append(row, Cell{Text: "n/a", Tone: Faint, Notes: []int{latency.note("there were no such answers")}})
 				case x.p > 0 && !stats.Earned(k.t.N, x.p):
 					row = append(row, Cell{Text: notEarned, Tone: Faint, Sub: precision(k.t, x.name, 0)})
+				case a.TimesWithheld == "":
+					row = append(row, latency.missing(notGiven))
 				default:
-					row = append(row, latency.missing(withheldBy(a)))
+					row = append(row, latency.missing("withheld: "+a.TimesWithheld))
 				}
 			}
 			latency.Rows = append(latency.Rows, row)
@@ -295,14 +297,6 @@ func operationsSection(run *capacity.Run, a capacity.Assessment) Section {
 	s.Blocks = append(s.Blocks, clusterBlocks(run)...)
 	s.Blocks = append(s.Blocks, consumerBlocks(a)...)
 	return s
-}
-
-// withheldBy says why a run's percentiles are withheld.
-func withheldBy(a capacity.Assessment) string {
-	if a.Verdict.Status != capacity.Valid {
-		return fmt.Sprintf("withheld: the run is %s", a.Verdict.Status)
-	}
-	return "withheld: arrivals were dropped at the in-flight limit"
 }
 
 // precision says how well a run's percentile, whose value is given where it has
@@ -358,7 +352,7 @@ func tokensSection(run *capacity.Run, a capacity.Assessment) Section {
 			case i == 1:
 				row = append(row, Cell{Text: notEarned, Tone: Faint})
 			default:
-				row = append(row, t.missing("the run does not give it"))
+				row = append(row, t.missing(notGiven))
 			}
 		}
 		t.Rows = append(t.Rows, row)
@@ -505,6 +499,9 @@ var glossary = []Block{
 	Text("A percentile p of the run is printed when at least 10 answers lie above it: n(1-p) >= 10. Otherwise it is not earned. Its 95 % interval is for the service, and counts answers that come slow together as less than their number: it is printed when the run is worth at least 20 independent answers above p, and 30 independent steps of its record."),
 	Text("Peak is the highest use at the resolution named with it. Unit cost is the mean charge of one arrival. A quota binds at limit / unit cost; the safe rate is the highest at which at most 0.1 % would be throttled. Predictions are graded by how far they lie from what was tested: tested, supported (to 1.5 times), indicative (to 3 times), refused beyond."),
 }
+
+// notGiven says that a figure is missing, and not why.
+const notGiven = "the run does not give it"
 
 // notEarned stands for a percentile that a run has too few answers for.
 const notEarned = "not earned"

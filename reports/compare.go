@@ -95,7 +95,7 @@ func (t pairs) pair(name, figure string, f comparison.Figure, print func(float64
 	cell := func(v *float64, least bool) Cell {
 		switch {
 		case v == nil || !finite(*v):
-			return Cell{Text: "n/a", Tone: Faint, Notes: []int{t.note("the run does not give it")}}
+			return Cell{Text: "n/a", Tone: Faint, Notes: []int{t.note(notGiven)}}
 		case least:
 			return Cell{Text: atLeast + print(*v), Notes: []int{t.note(timedOut)}}
 		}

@@ -20,6 +20,9 @@ type jsonReport struct {
 	Verdict capacity.Verdict `json:"verdict"`
 	// Withheld says why no figure of the quotas is given; left out of a whole record.
 	Withheld string `json:"withheld,omitempty"`
+	// TimesWithheld says why means and percentiles of times are null; left out where the
+	// run gives them.
+	TimesWithheld string `json:"times_withheld,omitempty"`
 	// LimitedBy says who kept the run from more or faster answers.
 	LimitedBy capacity.LimitedBy `json:"limited_by"`
 
@@ -66,7 +69,7 @@ func JSON(w io.Writer, run *capacity.Run, a capacity.Assessment) error {
 			State: m.State, Reason: m.Reason, Target: m.Target, Settle: m.Settle, Tool: m.Tool, Machine: m.Machine,
 			Notes: orEmpty(m.Notes), Damage: orEmpty(run.Damage),
 		},
-		Verdict: a.Verdict, Withheld: a.Withheld, LimitedBy: a.LimitedBy, Operations: a.Operations, Quotas: a.Quotas,
+		Verdict: a.Verdict, Withheld: a.Withheld, TimesWithheld: a.TimesWithheld, LimitedBy: a.LimitedBy, Operations: a.Operations, Quotas: a.Quotas,
 		FirstToBind: a.FirstToBind, FirstToBindReason: a.FirstToBindReason, Thresholds: a.Thresholds,
 		ConsumerLag: capacity.Lags(run), Consumers: a.Consumers, MSK: capacity.ClusterOf(run),
 	}

@@ -380,16 +380,36 @@ func TestInvalidShowsNoPrediction(t *testing.T) {
 		}
 	}
 	a.Verdict.Status = capacity.Invalid
-	all := render(t, run, a)
-	for _, name := range []string{"plots/response-time.svg", "plots/latency.svg"} {
-		if all[name] != "" {
-			t.Errorf("%s shows response times that the run withholds", name)
-		}
-	}
-	text := all["terminal"]
+	text := render(t, run, a)["terminal"]
 	for _, want := range []string{"p99 2.00 s", "use a faster machine", "1,000,000 tokens/s"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the terminal lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// Where a run withholds its times, every report says so, and why.
+func TestTimesWithheld(t *testing.T) {
+	run, a := premiere()
+	a.TimesWithheld = "requests were given up with the run"
+	for i := range a.Operations {
+		times := &a.Operations[i].ResponseTime
+		times.Mean, times.P50, times.P90, times.P95, times.P99 = nil, nil, nil, nil, nil
+	}
+	all := render(t, run, a)
+	for _, name := range []string{"terminal", "report.md", "report.html", "report.json"} {
+		text := strings.Join(strings.Fields(all[name]), " ")
+		want := "withheld: " + a.TimesWithheld
+		if name == "report.json" {
+			want = `"times_withheld": "` + a.TimesWithheld + `"`
+		}
+		if !strings.Contains(text, want) {
+			t.Errorf("%s lacks %q", name, want)
+		}
+	}
+	for _, name := range []string{"plots/response-time.svg", "plots/latency.svg"} {
+		if all[name] != "" {
+			t.Errorf("%s shows response times that the run withholds", name)
 		}
 	}
 }

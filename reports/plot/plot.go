@@ -21,7 +21,6 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 
 	"github.com/headroom-load/headroom/capacity"
-	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // Figure is one picture of a run.
@@ -45,7 +44,10 @@ type Figure struct {
 func Figures(run *capacity.Run, a capacity.Assessment) []Figure {
 	t := newTimeline(run)
 	figures := []Figure{rate(t)}
-	why := withheld(t, a)
+	why := ""
+	if a.TimesWithheld != "" {
+		why = "Response times are withheld: " + a.TimesWithheld + "."
+	}
 	if f, ok := clock(t, why); ok {
 		figures = append(figures, f)
 	}
@@ -80,20 +82,6 @@ func Figures(run *capacity.Run, a capacity.Assessment) []Figure {
 		f.chart.title = f.Title
 	}
 	return figures
-}
-
-// withheld says why the run's response times are not shown; empty where they
-// are.
-func withheld(t *timeline, a capacity.Assessment) string {
-	switch {
-	case a.Verdict.Status == capacity.Invalid:
-		return "The run is INVALID, so its response times are withheld."
-	case a.Withheld != "":
-		return "The record is not whole, so its response times are withheld."
-	case t.total(func(r *measure.Row) int64 { return r.DroppedSaturation }) > 0:
-		return "Requests were dropped at the in-flight limit, and their response times are not known: those of the others are withheld."
-	}
-	return ""
 }
 
 // fileName keeps letters, digits, '.', '_' and '-' of s.
