@@ -25,7 +25,7 @@ func LedgerUse(q Quota, rows iter.Seq[*measure.Row]) iter.Seq[SecondUse] {
 		var use SecondUse
 		any := false
 		for r := range rows {
-			if r.TokensNSent == 0 && r.TokensN == 0 || !q.Charges(r.Load, r.Operation) {
+			if r.TokensNSent == 0 && r.TokensN == 0 && r.TokensSent == 0 && r.TokensDone == 0 || !q.Charges(r.Load, r.Operation) {
 				continue
 			}
 			if r.Second != use.Second {

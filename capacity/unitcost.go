@@ -131,7 +131,7 @@ func (a *analysis) ledgerCost(parts []part, calm []bool) (c cost, ok bool) {
 		measured := p.op.measured.TokensN > 0 && calm == nil
 		told := func(yield func(int, charge) bool) {
 			for row := range p.op.rows {
-				if row.TokensN > 0 && (row.Measured || !measured) && (calm == nil || calm[row.Second]) &&
+				if (row.TokensN > 0 || row.TokensDone > 0) && (row.Measured || !measured) && (calm == nil || calm[row.Second]) &&
 					!yield(row.Second, charge{float64(row.TokensDone), float64(row.TokensN)}) {
 					return
 				}
@@ -302,7 +302,7 @@ func (op *operation) cold(mean float64) float64 {
 	}
 	last := 0
 	for r := range op.rows { // in the order of their seconds
-		if r.TokensN == 0 {
+		if r.TokensN == 0 && r.TokensDone == 0 {
 			continue
 		}
 		if r.Second/coldWindow != last/coldWindow {

@@ -3,6 +3,7 @@ package simulator_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -73,6 +74,61 @@ operations: [{name: get, service_time: 1ms, charges: [{limiter: stock.lookups, a
 	}
 	if len(run.Manifest.Notes) != 1 {
 		t.Errorf("notes: %q", run.Manifest.Notes)
+	}
+}
+
+// What a retry charges and how long it is in flight lie in the second in which it is
+// sent. Of 100 requests in the first second a limit serves 40 a second, and those that
+// it refused come again after just 1 s, then after 2 s: in the seconds 0, 1 and 3 there
+// are 100, 60 and 20 attempts, all of them at 5 tokens, and 40, 40 and 20 of them take
+// the 1 ms that the service takes.
+func TestRetriesInTheirSeconds(t *testing.T) {
+	s, sys := load(t, `version: 1
+name: x
+limiters:
+  - {id: appsync.request-tokens, kind: token_bucket, rate: 1000 tokens/s}
+  - {id: stock.lookups, kind: window, rate: 40 ops/s}
+operations: [{name: get, service_time: 1ms, charges: [{limiter: appsync.request-tokens, amount: 5}, {limiter: stock.lookups, amount: 1}]}]
+`, `
+  - name: clients
+    arrivals: uniform
+    profile: [{stage: steady, rate: 100/s, for: 1s}]
+    operations: [{name: get, graphql: {query: "query get { get }"}}]
+`)
+	run, err := simulator.Run(s, sys, simulator.Options{ID: "x", Seed: 1, Retry: retry.Policy{Attempts: 3, Base: time.Second, Jitter: retry.None}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tokens, requests, ok [4]int64
+	var flying [4]float64
+	for r := range run.Rows.All() {
+		tokens[r.Second] += r.TokensSent
+		requests[r.Second] += r.Sent
+		ok[r.Second] += r.OK
+		flying[r.Second] += math.Round(r.InFlight*1e6) / 1e6
+		if r.TokensDone != r.TokensSent {
+			t.Errorf("second %d: %d tokens by sent, %d by done time", r.Second, r.TokensSent, r.TokensDone)
+		}
+	}
+	if want := [4]int64{500, 300, 0, 100}; tokens != want {
+		t.Errorf("tokens %v, want %v", tokens, want)
+	}
+	if want := [4]int64{100}; requests != want {
+		t.Errorf("requests %v, want %v", requests, want)
+	}
+	if want := [4]int64{40, 40, 0, 20}; ok != want {
+		t.Errorf("served %v, want %v", ok, want)
+	}
+	if want := [4]float64{.04, .04, 0, .02}; flying != want {
+		t.Errorf("in flight %v, want %v", flying, want)
+	}
+	a := capacity.Assess(run)
+	i := slices.IndexFunc(a.Quotas, func(q capacity.QuotaResult) bool { return q.ID == capacity.RequestTokens })
+	if q := a.Quotas[i]; q.Peak == nil || *q.Peak != 500 || q.UnitCost == nil || math.Abs(q.UnitCost.Value-9) > 1e-9 {
+		t.Errorf("peak %v, cost of a request with its retries %+v, want 500 and 9", q.Peak, q.UnitCost)
+	}
+	if status := a.Verdict.Status; status == capacity.Invalid {
+		t.Errorf("%s: %+v", status, a.Verdict.Failed())
 	}
 }
 

@@ -45,9 +45,10 @@ type Options struct {
 	Files int
 	Tool  capacity.Tool
 	// Retry is what clients do about a request that was throttled or timed out.
-	// Quotas see every attempt; the Run's rows and times are of requests, from
-	// their first attempt to the last answer. A client that waits for its retry
-	// takes no place of the in-flight limit. Only Run retries.
+	// Quotas see every attempt, and tokens and what is in flight are of attempts, in
+	// the seconds in which these are sent and done. All else of the Run's rows and its
+	// times are of requests, from their first attempt to the last answer. A client that
+	// waits for its retry takes no place of the in-flight limit. Only Run retries.
 	Retry retry.Policy
 	// Fluid lets Simulate and Again follow rates, however few requests there are.
 	Fluid bool
@@ -263,14 +264,18 @@ func (x *simulation) attempt(a *attempt) {
 	case service != "":
 		s.Outcome, s.Reason = measure.Throttled, throttleReason(service)
 	}
+	did := measure.Attempt{Sent: a.at, Done: s.Done, Tokens: measure.NoTokens, First: s.Tokens == measure.NoTokens}
 	if x.tokens && service != "appsync" && s.Outcome != measure.TimedOut {
+		did.Tokens = out.Tokens
 		s.Tokens = max(s.Tokens, 0) + out.Tokens
 	}
-	if !x.retries.again(a) {
-		x.end = max(x.end, s.Done)
-		x.recorder.Record(s)
-		a.stream.flying.push(s.Done)
+	if x.retries.again(a) {
+		x.recorder.Attempt(s.Op, s.Measured, did)
+		return
 	}
+	x.end = max(x.end, s.Done)
+	x.recorder.Record(s, did)
+	a.stream.flying.push(s.Done)
 }
 
 // throttleReason is how a refusal by a limiter of the service reads in an answer.

@@ -54,6 +54,13 @@ type Sample struct {
 	BytesOut int64 // body bytes written
 }
 
+// Attempt is one of several that a client makes at a request.
+type Attempt struct {
+	Sent, Done time.Duration
+	Tokens     int64 // NoTokens where not measured
+	First      bool  // that measured tokens
+}
+
 // Operation names one operation of one load; names are unique within a run.
 type Operation struct {
 	Load string `json:"load"`
@@ -90,19 +97,20 @@ type Row struct {
 	GeneratorErrors int64 `json:"generator_errors,omitempty"`
 	Unfinished      int64 `json:"unfinished,omitempty"`
 
-	// Tokens are summed by the sent and by the done instant; TokensN counts the
-	// answers that carried the header, by the done instant.
+	// Tokens are summed by the sent and by the done instant, of each attempt where
+	// clients make several; TokensN counts the requests whose answer carried the
+	// header, by the done instant of the first answer that did.
 	TokensSent int64 `json:"tokens_sent,omitempty"`
 	TokensDone int64 `json:"tokens_done,omitempty"`
 	TokensN    int64 `json:"tokens_n,omitempty"`
-	// TokensNSent counts the same answers by the sent instant.
+	// TokensNSent counts the same requests by the sent instant.
 	TokensNSent int64 `json:"tokens_n_sent,omitempty"`
 
 	BytesIn  int64 `json:"bytes_in,omitempty"`  // by the done instant
 	BytesOut int64 `json:"bytes_out,omitempty"` // by the done instant
 
-	// InFlight is the time, in seconds, that requests spent between sent and
-	// done within this second: the mean number in flight during it.
+	// InFlight is the time, in seconds, that requests, or their attempts, spent
+	// between sent and done within this second: the mean number in flight during it.
 	InFlight float64 `json:"in_flight,omitempty"`
 
 	// PlannedSlots counts intended instants (but of NotDue) and SentSlots sent

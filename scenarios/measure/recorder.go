@@ -119,7 +119,7 @@ func (r *Recorder) Record(shard int, s *Sample) {
 	}
 	sh := &r.shards[shard%(len(r.shards)-1)]
 	sh.mu.Lock()
-	sh.book.record(s, reason, &sh.book.tallies[s.Op*len(kinds)+response])
+	sh.book.record(s, Attempt{s.Sent, s.Done, s.Tokens, true}, reason, &sh.book.tallies[s.Op*len(kinds)+response])
 	sh.mu.Unlock()
 }
 
@@ -270,21 +270,41 @@ func (b *book) drop(op int, intended time.Duration, measured bool, cause Cause) 
 	}
 }
 
-// record counts s, each part of it at the instant that Row names, and its response
-// time in responses. It returns the cell of the intended instant.
-func (b *book) record(s *Sample, reason int, responses *tally) (intended *cell) {
-	done := b.cell(s.Op, s.Done, s.Measured)
-	intended, sent := done, done
-	if second := s.Done.Truncate(time.Second); s.Intended >= second && s.Sent >= second {
-		done.held += s.Done - s.Sent
+// attempt counts how long an attempt was in flight and what it charged. It returns the
+// cells of its instants.
+func (b *book) attempt(op int, measured bool, a Attempt) (sent, done *cell) {
+	done = b.cell(op, a.Done, measured)
+	if sent = done; a.Sent >= a.Done.Truncate(time.Second) {
+		done.held += a.Done - a.Sent
 	} else {
-		intended = b.cell(s.Op, s.Intended, s.Measured)
-		sent = b.cell(s.Op, s.Sent, s.Measured)
-		for at := s.Sent; at < s.Done; {
-			end := min(at.Truncate(time.Second)+time.Second, s.Done)
-			b.cell(s.Op, at, s.Measured).held += end - at
+		sent = b.cell(op, a.Sent, measured)
+		for at := a.Sent; at < a.Done; {
+			end := min(at.Truncate(time.Second)+time.Second, a.Done)
+			b.cell(op, at, measured).held += end - at
 			at = end
 		}
+	}
+	if a.Tokens != NoTokens {
+		sent.row.TokensSent += a.Tokens
+		done.row.TokensDone += a.Tokens
+		if a.First {
+			sent.row.TokensNSent++
+			done.row.TokensN++
+		}
+	}
+	return sent, done
+}
+
+// record counts s and its last attempt, each part of it at the instant that Row names,
+// and its response time in responses. It returns the cell of the intended instant.
+func (b *book) record(s *Sample, last Attempt, reason int, responses *tally) (intended *cell) {
+	sent, done := b.attempt(s.Op, s.Measured, last)
+	if last.Sent != s.Sent {
+		sent = b.cell(s.Op, s.Sent, s.Measured)
+	}
+	intended = sent
+	if s.Intended < s.Sent.Truncate(time.Second) {
+		intended = b.cell(s.Op, s.Intended, s.Measured)
 	}
 	intended.row.Sent++
 	sent.row.SentSlots[slot(s.Sent)]++
@@ -295,12 +315,6 @@ func (b *book) record(s *Sample, reason int, responses *tally) (intended *cell) 
 	}
 	done.row.BytesIn += s.BytesIn
 	done.row.BytesOut += s.BytesOut
-	if s.Tokens != NoTokens {
-		sent.row.TokensSent += s.Tokens
-		sent.row.TokensNSent++
-		done.row.TokensDone += s.Tokens
-		done.row.TokensN++
-	}
 	if reason >= 0 {
 		if done.reasons == nil {
 			done.reasons = make([]int64, maxReasons+len(Outcomes))

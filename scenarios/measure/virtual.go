@@ -40,8 +40,13 @@ func (v *Virtual) Drop(op int, intended time.Duration, measured bool, cause Caus
 	v.book.drop(op, intended, measured, cause)
 }
 
-// Record counts an arrival that was sent, and its request. The sample is not kept.
-func (v *Virtual) Record(s *Sample) {
+// Attempt counts an attempt at a request that its client makes again. What becomes of
+// the request is recorded with the last one.
+func (v *Virtual) Attempt(op int, measured bool, a Attempt) { v.book.attempt(op, measured, a) }
+
+// Record counts an arrival that was sent, and its request with the last attempt at it.
+// The sample, whose tokens are those of all attempts, is not kept.
+func (v *Virtual) Record(s *Sample, last Attempt) {
 	reason := -1
 	if s.Reason != "" && s.Outcome != OK {
 		reason = v.reasons.index(s.Outcome, s.Reason)
@@ -58,7 +63,7 @@ func (v *Virtual) Record(s *Sample) {
 		}
 		v.responses = append(v.responses, t)
 	}
-	v.book.record(s, reason, &v.responses[i]).plan(s.Intended)
+	v.book.record(s, last, reason, &v.responses[i]).plan(s.Intended)
 }
 
 // Pass says that what is recorded from now on ends after an instant. It closes the

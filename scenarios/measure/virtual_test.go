@@ -49,7 +49,8 @@ func TestVirtualIsARecorder(t *testing.T) {
 		slices.SortStableFunc(samples, func(a, b measure.Sample) int { return int(a.Sent - b.Sent) })
 		for i := range samples {
 			v.Pass(samples[i].Sent.Truncate(time.Second))
-			v.Record(&samples[i])
+			s := &samples[i]
+			v.Record(s, measure.Attempt{Sent: s.Sent, Done: s.Done, Tokens: s.Tokens, First: true})
 		}
 		slices.SortStableFunc(samples, func(a, b measure.Sample) int { return int(a.Done - b.Done) })
 		type kind struct {
