@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	sections   = 10   // of a run that are compared
+	waves      = 7    // slow ones, that the run is held against
 	minBlocks  = 20   // fewer say nothing of how values hang together
 	sureBlocks = 30   // must be independent, as far as is known
 	mostBlocks = 1024 // more are joined two by two
@@ -29,12 +29,13 @@ const (
 //
 // The smaller of two readings counts. One adds up the autocorrelation of the
 // exceedances from block to block until a pair of lags is no longer positive
-// (Geyer, "Practical Markov Chain Monte Carlo", 1992). The other divides the run
-// into ten sections and takes how far their shares of exceedances lie apart
-// (sectioning: Asmussen and Glynn, "Stochastic Simulation", 2007, III.5). Both
-// are reduced by the width of Student's t over the normal, for the few degrees
-// of freedom that the variance rests on. Neither can see a weak dependence that
-// lasts about as long as what is there.
+// (Geyer, "Practical Markov Chain Monte Carlo", 1992). The other takes how much of
+// them goes in the seven slowest cosine waves of the run (Lazarus, Lewis, Stock and
+// Watson, "HAR Inference: Recommendations for Practice", 2018): what hangs together
+// for long shows there, however weakly, which cuts into sections hide. Both are
+// reduced by the width of Student's t over the normal, for the few degrees of
+// freedom that the variance rests on. Neither can see a dependence that lasts about
+// as long as what is there.
 func EffectiveSize(above, n []float64) (size, times float64) {
 	for len(n) > mostBlocks {
 		above, n = pairs(above), pairs(n)
@@ -55,8 +56,8 @@ func EffectiveSize(above, n []float64) (size, times float64) {
 	}
 	serial := initialPositive(excess)
 	width := student(float64(blocks)*alone/serial - 1)
-	width2 := student(sections - 1)
-	variance := max(serial*width*width, sectioned(excess)*width2*width2)
+	width2 := student(waves)
+	variance := max(serial*width*width, slow(excess)*width2*width2)
 	independent := float64(blocks) / max(serial/alone, most(product(excess, 1)/alone, blocks))
 	return min(total, total*total*share*(1-share)/variance), max(sureBlocks/independent, 1)
 }
@@ -88,15 +89,19 @@ func initialPositive(x []float64) float64 {
 	return max(v, alone/2)
 }
 
-// sectioned returns the variance of the sum of a stationary series with mean 0
-// by the sums of its sections.
-func sectioned(x []float64) float64 {
+// slow returns the variance of the sum of a stationary series with mean 0 by the
+// mean square of its slowest cosine transforms, all weighing alike.
+func slow(x []float64) float64 {
 	var squares float64
-	for j := range sections {
-		s := sum(x[j*len(x)/sections : (j+1)*len(x)/sections])
-		squares += s * s
+	for wave := 1; wave <= waves; wave++ {
+		step := math.Pi * float64(wave) / float64(len(x))
+		var c float64
+		for i, v := range x {
+			c += v * math.Cos(step*(float64(i)+.5))
+		}
+		squares += 2 * c * c
 	}
-	return squares * sections / (sections - 1)
+	return squares / waves
 }
 
 // product returns the sum of the products of values that lie lag apart.

@@ -148,10 +148,10 @@ func TestQuantileCoverage(t *testing.T) {
 }
 
 // medians draws runs of 50 values a block around a level that is a first-order
-// autoregressive process, and returns how many had an interval of the median, how
+// autoregressive process and moves by between, and returns how many had an interval of the median, how
 // many of these were wrong, and how many times as long the others must be.
-func medians(blocks int, phi float64, repeats int) (printed, wrong int, longer []float64) {
-	const perBlock, between = 50, .3
+func medians(blocks int, phi, between float64, repeats int) (printed, wrong int, longer []float64) {
+	const perBlock = 50
 	rng := rand.New(rand.NewPCG(3, uint64(blocks)))
 	for range repeats {
 		x := make([]float64, 0, blocks*perBlock)
@@ -203,7 +203,7 @@ func TestShortRuns(t *testing.T) {
 		{60, .95, [2]float64{0, .03}, .03, 4}, // 1.5
 		{600, .9, [2]float64{.75, 1}, .09, 1}, // 32
 	} {
-		printed, wrong, longer := medians(c.blocks, c.phi, repeats)
+		printed, wrong, longer := medians(c.blocks, c.phi, .3, repeats)
 		said, amiss := float64(printed)/repeats, float64(wrong)/repeats
 		slices.Sort(longer)
 		median := 1.0
@@ -218,7 +218,7 @@ func TestShortRuns(t *testing.T) {
 	for _, blocks := range []int{60, 120} {
 		var printed, wrong int
 		for _, phi := range []float64{0, .3, .5, .7, .8, .9, .95} {
-			p, w, _ := medians(blocks, phi, 2*repeats)
+			p, w, _ := medians(blocks, phi, .3, 2*repeats)
 			printed, wrong = printed+p, wrong+w
 		}
 		share := float64(wrong) / float64(printed)
@@ -226,5 +226,13 @@ func TestShortRuns(t *testing.T) {
 		if share > .1 {
 			t.Errorf("%d blocks: %.3f of %d intervals are wrong", blocks, share, printed)
 		}
+	}
+	// A weak dependence can't be seen from one block to the next: most of these runs of
+	// ten correlation times have an interval.
+	printed, wrong, _ := medians(190, .9, .1, 4*repeats)
+	share := float64(wrong) / float64(printed)
+	t.Logf("190 blocks that hang together weakly: %.3f of %d intervals are wrong", share, printed)
+	if share > .09 || printed < 3*repeats {
+		t.Errorf("190 blocks that hang together weakly: %.3f of %d intervals are wrong", share, printed)
 	}
 }
