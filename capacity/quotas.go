@@ -211,7 +211,6 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			note("%s ok answers carried no token count: the ledger is that much too low", count(missing))
 		}
 	} else {
-		use, used = a.cloudPeak(q)
 		if q.Kind != FixedQuota {
 			again = func(calm []bool) (cost, bool) {
 				if len(groups) > 1 {
@@ -221,6 +220,7 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 			}
 			c, known = again(nil)
 		}
+		use, used = a.cloudPeak(q, c.others)
 	}
 	if known && again != nil {
 		all, hidden, atLeast := a.whole(q, c, throttled, again)

@@ -35,8 +35,9 @@ func (a *analysis) ledgerPeak(q Quota) (p peak, ok bool) {
 // minute's mean hides the second that throttles, all the more where the run
 // filled part of the minute only. It is spread over the client's seconds within
 // that minute in proportion to the requests that were sent and not throttled,
-// which supposes that each of them charged the same.
-func (a *analysis) cloudPeak(q Quota) (p peak, ok bool) {
+// which supposes that each of them charged the same; what others use of a rate a second
+// counts evenly.
+func (a *analysis) cloudPeak(q Quota, others float64) (p peak, ok bool) {
 	c, ok := a.series(q.ID, RoleUsage)
 	if !ok {
 		return p, false
@@ -76,7 +77,7 @@ func (a *analysis) cloudPeak(q Quota) (p peak, ok bool) {
 		return p, false
 	}
 	p.resolution = short(c.period) + " sum, spread over the client's seconds"
-	perSecond, foreign := a.spreadUse(q, c, a.othersOf(q))
+	perSecond, foreign := a.spreadUse(q, c, others)
 	for s, v := range perSecond {
 		if v > p.value {
 			p.value, p.at = v, float64(s)
@@ -104,17 +105,9 @@ func UsePerSecond(run *Run, quota string) []float64 {
 	if !ok || c.statistic != "Sum" || c.period <= time.Second {
 		return nil
 	}
-	perSecond, _ := a.spreadUse(a.run.Manifest.Quotas[i], c, a.othersOf(a.run.Manifest.Quotas[i]))
+	q := run.Manifest.Quotas[i]
+	perSecond, _ := a.spreadUse(q, c, a.othersOf(q))
 	return perSecond
-}
-
-// othersOf returns what others use of a rate a second, as cloudCost tells it apart.
-func (a *analysis) othersOf(q Quota) float64 {
-	if a.run.Manifest.Sandbox {
-		return 0
-	}
-	c, _ := a.cloudCost(q, a.mix(q), usageRole(q), nil)
-	return c.others
 }
 
 // spreadUse spreads the sums of c over the run's seconds, in proportion to the requests
