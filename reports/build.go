@@ -177,7 +177,7 @@ func banner(run *capacity.Run, a capacity.Assessment) *Banner {
 	for _, d := range run.Damage {
 		b.Lines = append(b.Lines, "damaged record: "+d)
 	}
-	for _, n := range m.Notes {
+	for _, n := range slices.Concat(m.Notes, deadAddresses(run)) {
 		b.Lines = append(b.Lines, "note: "+n)
 	}
 	return b

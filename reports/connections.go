@@ -70,6 +70,7 @@ func connectionBlocks(run *capacity.Run) (blocks []Block) {
 			blocks = append(blocks, Text(fmt.Sprintf("%s answers of %s had a token header that holds no whole number: their tokens are not measured, and not in any sum.", whole(int64(c.unreadable)), c.load)))
 		}
 	}
+	blocks = slices.Concat(addressBlocks(run), blocks)
 	return append([]Block{t, Text("Times are means over the whole run, with the longest below: of every connection, and from sending to the first byte of the answer for a sample of requests. Nothing is opened because this machine is late, only when every open connection waits for the target.")}, blocks...)
 }
 

@@ -23,11 +23,14 @@ const idleTimeout = 50 * time.Second
 // since the call before.
 func (d *Driver) Watch(at time.Time, period time.Duration) (all []measure.Series, _ []load.Notice) {
 	s := d.client.Stats()
-	add := func(metric, statistic, unit string, v float64) {
+	labelled := func(labels map[string]string, metric, statistic, unit string, v float64) {
 		all = append(all, measure.Series{
-			Source: measure.HTTPClient, Metric: metric, Labels: map[string]string{}, Statistic: statistic, Unit: unit, Period: period,
+			Source: measure.HTTPClient, Metric: metric, Labels: labels, Statistic: statistic, Unit: unit, Period: period,
 			Points: measure.PointsOf(measure.Point{At: at, Value: v}),
 		})
+	}
+	add := func(metric, statistic, unit string, v float64) {
+		labelled(map[string]string{}, metric, statistic, unit, v)
 	}
 	sum := func(metric string, n int64) { add(metric, "Sum", "count", float64(n)) }
 	times := func(metric string, t http1.Timing) {
@@ -49,6 +52,14 @@ func (d *Driver) Watch(at time.Time, period time.Duration) (all []measure.Series
 	if d.secure {
 		sum(measure.HTTPResumed, s.Resumed)
 		times(measure.HTTPHandshakeTime, s.HandshakeTime)
+	}
+	for _, a := range s.Addresses {
+		if a.Opened > 0 {
+			labelled(map[string]string{"address": a.Text}, measure.HTTPAddressOpened, "Sum", "count", float64(a.Opened))
+		}
+		for f, n := range a.Failed {
+			labelled(map[string]string{"address": a.Text, "reason": f.String()}, measure.HTTPAddressFailed, "Sum", "count", float64(n))
+		}
 	}
 	return all, nil
 }

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -489,6 +490,37 @@ func watched(d *Driver) map[string]float64 {
 		seen[s.Metric+" "+s.Statistic] = s.Points.Slice()[0].Value
 	}
 	return seen
+}
+
+// Addresses of a target that has a name are told apart.
+func TestWatchAddresses(t *testing.T) {
+	for _, two := range []bool{false, true} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, clean200) }))
+		server.Config.Protocols = new(http.Protocols)
+		server.Config.Protocols.SetHTTP1(true)
+		server.Config.Protocols.SetUnencryptedHTTP2(true)
+		server.Start()
+		defer server.Close()
+		cfg := config(strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+		cfg.Target.HTTP2 = two
+		d := driver(t, cfg)
+		if s := send(t, t.Context(), d, load.Arrival{}); s.Outcome != measure.OK {
+			t.Fatalf("%v %q", s.Outcome, s.Reason)
+		}
+		series, _ := d.Watch(time.Unix(1, 0), time.Second)
+		opened := 0.
+		for _, s := range series {
+			if s.Metric == measure.HTTPAddressOpened && s.Labels["address"] == strings.TrimPrefix(server.URL, "http://") {
+				opened += s.Points.Slice()[0].Value
+			}
+		}
+		if opened != 1 {
+			t.Errorf("HTTP/2 %v: %v connections to the address, want 1", two, opened)
+		}
+		if again, _ := d.Watch(time.Unix(2, 0), time.Second); slices.ContainsFunc(again, func(s measure.Series) bool { return s.Labels["address"] != "" }) {
+			t.Error("what was seen is seen again")
+		}
+	}
 }
 
 // Connections that the server resets, and tokens that can't be read, are counted.

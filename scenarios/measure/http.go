@@ -16,4 +16,8 @@ const (
 	HTTPConnectTime   = "connect-time"       // of every connection, in seconds
 	HTTPHandshakeTime = "tls-handshake-time" // of every connection with TLS, in seconds
 	HTTPFirstByteTime = "time-to-first-byte" // of a sample of requests, from sending, in seconds
+
+	// Of a server that has a name, by its addresses, which are in the label "address".
+	HTTPAddressOpened = "address-connections"
+	HTTPAddressFailed = "address-failures" // attempts to connect; the label "reason" has why
 )

@@ -4,51 +4,21 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"net/url"
-	"slices"
-	"sync"
 	"time"
 )
 
-const (
-	// dialTimeout bounds looking up, connecting and agreeing on TLS together.
-	dialTimeout = 10 * time.Second
-	// lookupEvery is how long addresses are taken to be the name's. Those of AWS
-	// say 60 s.
-	lookupEvery = 30 * time.Second
-)
+// dialTimeout bounds looking up, connecting and agreeing on TLS together.
+const dialTimeout = 10 * time.Second
 
-// dialer opens connections to one server.
-type dialer struct {
-	host, port string
-	tls        *tls.Config // nil: plain
-	tunnel     []byte      // the request that the proxy at host is sent, nil without one
-	lookup     func(ctx context.Context, network, host string) ([]netip.Addr, error)
-	connect    func(ctx context.Context, network, address string) (net.Conn, error)
-
-	mu        sync.Mutex
-	addresses []address
-	found     time.Time // when they were looked up
-	next      int       // counts the connections
-	looking   *lookup
-}
-
-// lookup is a lookup under way, for which all who open a connection wait.
-type lookup struct {
-	done chan struct{}
-	err  error
-}
-
-// address is one of the server's.
-type address struct {
-	text string
-	six  bool // of IPv6
-	bad  bool // the last attempt failed: the others are tried first
+// Dialer opens connections to one server.
+type Dialer struct {
+	tls    *tls.Config // nil: plain
+	tunnel []byte      // the request that the proxy is sent, nil without one
+	directory
 }
 
 // timing is what opening a connection took.
@@ -57,30 +27,42 @@ type timing struct {
 	resumed            bool
 }
 
-// Dialer returns what opens a connection to the server of cfg for a client of
+// NewDialer returns what opens connections to the server of cfg for a client of
 // another protocol. Looking up, choosing an address and the way through the proxy
-// are the same; TLS is left to the caller, with the settings in secure, which are
-// nil for http. A connection that takes longer than it may is a ConnectTimeout.
-func Dialer(cfg Config) (dial func(context.Context) (net.Conn, error), secure *tls.Config, err error) {
-	d := new(dialer)
-	if err := d.init(cfg); err != nil {
-		return nil, nil, err
-	}
-	return func(parent context.Context) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(parent, dialTimeout)
-		defer cancel()
-		cn, err := d.reach(ctx, new(timing))
-		switch {
-		case err != nil && ctx.Err() != nil && parent.Err() == nil:
-			return nil, &Error{ConnectTimeout, err}
-		case err != nil:
-			return nil, err
-		}
-		return cn.Conn, cn.Conn.SetDeadline(time.Time{})
-	}, d.tls, nil
+// are the same; TLS is left to the caller.
+func NewDialer(cfg Config) (*Dialer, error) {
+	d := new(Dialer)
+	return d, d.init(cfg)
 }
 
-func (d *dialer) init(cfg Config) error {
+// Secure returns the settings of TLS, nil for http.
+func (d *Dialer) Secure() *tls.Config { return d.tls }
+
+// Dial opens a connection as far as TLS, if any. One that takes longer than it may
+// is a ConnectTimeout.
+func (d *Dialer) Dial(parent context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(parent, dialTimeout)
+	defer cancel()
+	cn, err := d.reach(ctx, new(timing))
+	switch {
+	case err != nil && ctx.Err() != nil && parent.Err() == nil:
+		return nil, late(err)
+	case err != nil:
+		return nil, err
+	}
+	return cn.Conn, cn.Conn.SetDeadline(time.Time{})
+}
+
+// late says of an attempt to connect that its time was up. Where this machine kept
+// it from being made, it stays that.
+func late(err error) error {
+	if FailureOf(err).own() {
+		return err
+	}
+	return &Error{ConnectTimeout, err}
+}
+
+func (d *Dialer) init(cfg Config) error {
 	if cfg.URL.Scheme != "http" && cfg.URL.Scheme != "https" {
 		return fmt.Errorf("scheme %q is neither http nor https", cfg.URL.Scheme)
 	}
@@ -123,7 +105,7 @@ func endpoint(u *url.URL) (host, port string) {
 }
 
 // open opens a connection.
-func (d *dialer) open(ctx context.Context, deadline time.Time) (*conn, timing, error) {
+func (d *Dialer) open(ctx context.Context, deadline time.Time) (*conn, timing, error) {
 	var t timing
 	limit := time.Now().Add(dialTimeout)
 	if deadline.Before(limit) {
@@ -133,21 +115,23 @@ func (d *dialer) open(ctx context.Context, deadline time.Time) (*conn, timing, e
 	defer cancel()
 	cn, err := d.attempt(limited, &t)
 	if err != nil && !time.Now().Before(limit) && ctx.Err() == nil {
-		err = &Error{ConnectTimeout, err}
+		err = late(err)
 	}
 	return cn, t, err
 }
 
 // reach opens a connection as far as TLS, if any.
-func (d *dialer) reach(ctx context.Context, t *timing) (*conn, error) {
+func (d *Dialer) reach(ctx context.Context, t *timing) (*conn, error) {
 	addresses, err := d.resolve(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := d.connectAny(ctx, addresses, t)
+	began := time.Now()
+	c, err := d.race(ctx, addresses)
 	if err != nil {
 		return nil, err
 	}
+	t.connect = time.Since(began)
 	cn := new(conn)
 	cn.init(c)
 	cn.stream = &cn.socket
@@ -167,7 +151,7 @@ func (d *dialer) reach(ctx context.Context, t *timing) (*conn, error) {
 	return cn, nil
 }
 
-func (d *dialer) attempt(ctx context.Context, t *timing) (*conn, error) {
+func (d *Dialer) attempt(ctx context.Context, t *timing) (*conn, error) {
 	cn, err := d.reach(ctx, t)
 	if err != nil || d.tls == nil {
 		return cn, err
@@ -186,133 +170,6 @@ func (d *dialer) attempt(ctx context.Context, t *timing) (*conn, error) {
 	}
 	t.handshake, t.resumed = time.Since(began), cn.tls.ConnectionState().DidResume
 	return cn, nil
-}
-
-// connectAny connects to the first of the addresses that is to be reached. Each
-// gets its share of the time.
-func (d *dialer) connectAny(ctx context.Context, addresses []string, t *timing) (net.Conn, error) {
-	limit, _ := ctx.Deadline()
-	var first error
-	for i, text := range addresses {
-		began := time.Now()
-		share, cancel := context.WithDeadline(ctx, began.Add(limit.Sub(began)/time.Duration(len(addresses)-i)))
-		c, err := d.connect(share, "tcp", text)
-		cancel()
-		if err == nil {
-			t.connect = time.Since(began)
-			if i > 0 {
-				d.note(addresses[:i])
-			}
-			return c, nil
-		}
-		if first == nil || FailureOf(first) == Unreachable {
-			first = err
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		switch FailureOf(err) {
-		case NoPort, NoFile, NoBuffer: // no other address helps
-			return nil, err
-		}
-	}
-	return nil, first
-}
-
-// note notes which addresses failed where another one didn't.
-func (d *dialer) note(failed []string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := range d.addresses {
-		for _, text := range failed {
-			d.addresses[i].bad = d.addresses[i].bad || d.addresses[i].text == text
-		}
-	}
-}
-
-// resolve returns the server's addresses in the order in which they are to be
-// tried: each call begins with another of the good ones. A lookup that fails
-// leaves those of the last one.
-func (d *dialer) resolve(ctx context.Context) ([]string, error) {
-	if ip, err := netip.ParseAddr(d.host); err == nil {
-		return []string{net.JoinHostPort(ip.String(), d.port)}, nil
-	}
-	for {
-		d.mu.Lock()
-		current := time.Since(d.found) < lookupEvery || d.looking != nil
-		if current && len(d.addresses) > 0 {
-			list := d.order()
-			d.mu.Unlock()
-			return list, nil
-		}
-		l := d.looking
-		if l == nil {
-			l = &lookup{done: make(chan struct{})}
-			d.looking = l
-			d.mu.Unlock()
-			d.look(ctx, l)
-		} else {
-			d.mu.Unlock()
-		}
-		select {
-		case <-l.done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		if l.err != nil {
-			return nil, &Error{DNSLookup, l.err}
-		}
-	}
-}
-
-// look looks the name up.
-func (d *dialer) look(ctx context.Context, l *lookup) {
-	ips, err := d.lookup(ctx, "ip", d.host)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.looking = nil
-	d.found = time.Now()
-	if len(ips) > 0 {
-		d.addresses = d.addresses[:0]
-		for _, ip := range ips {
-			d.addresses = append(d.addresses, address{text: net.JoinHostPort(ip.Unmap().String(), d.port), six: ip.Unmap().Is6()})
-		}
-	}
-	if len(d.addresses) == 0 {
-		l.err = err
-		if err == nil {
-			l.err = errors.New("the name has no address")
-		}
-	}
-	close(l.done)
-}
-
-// order returns the addresses: the good ones first, each time beginning with
-// another. Those of IPv6 come after those of IPv4, which is to be had nearly
-// everywhere or else fails at once, where IPv6 may only seem to be there.
-func (d *dialer) order() []string {
-	var ranks [3][]string
-	for _, a := range d.addresses {
-		ranks[a.rank()] = append(ranks[a.rank()], a.text)
-	}
-	for i, list := range ranks {
-		if len(list) > 0 {
-			n := d.next % len(list)
-			ranks[i] = slices.Concat(list[n:], list[:n])
-		}
-	}
-	d.next++
-	return slices.Concat(ranks[:]...)
-}
-
-func (a *address) rank() int {
-	switch {
-	case a.bad:
-		return 2
-	case a.six:
-		return 1
-	}
-	return 0
 }
 
 // tunnel returns the request for a tunnel through a proxy.

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -20,104 +19,6 @@ import (
 	"testing/synctest"
 	"time"
 )
-
-func TestAddresses(t *testing.T) {
-	var lookups int
-	var answer []string
-	var fails error
-	u := mustURL(t, "http://api.example:81/")
-	synctest.Test(t, func(t *testing.T) {
-		c := client(t, Config{URL: u})
-		d := &c.dial
-		d.lookup = func(_ context.Context, network, host string) ([]netip.Addr, error) {
-			if lookups++; network != "ip" || host != "api.example" {
-				t.Errorf("looked up %s %s", network, host)
-			}
-			var ips []netip.Addr
-			for _, text := range answer {
-				ips = append(ips, netip.MustParseAddr(text))
-			}
-			return ips, fails
-		}
-		var tried []string
-		d.connect = func(_ context.Context, _, address string) (net.Conn, error) {
-			if tried = append(tried, address); strings.HasPrefix(address, "192.0.2.2") {
-				return nil, syscall.ECONNREFUSED
-			}
-			here, _ := net.Pipe()
-			return here, nil
-		}
-		open := func(want string) {
-			t.Helper()
-			tried = nil
-			if _, _, err := d.open(t.Context(), time.Now().Add(time.Minute)); err != nil {
-				t.Fatal(err)
-			}
-			if got := strings.Join(tried, " "); got != want {
-				t.Errorf("tried %s, want %s", got, want)
-			}
-		}
-		fails = &net.DNSError{Err: "no such host", IsNotFound: true}
-		_, _, err := ask(t.Context(), c, post(t, u, ""), time.Minute)
-		failure(t, err, DNSLookup)
-
-		answer, fails = []string{"2001:db8::4", "192.0.2.1", "192.0.2.2", "192.0.2.3"}, nil
-		open("192.0.2.1:81")
-		open("192.0.2.2:81 192.0.2.3:81")
-		for range 2 { // the bad one is not tried from now on
-			open("192.0.2.1:81")
-			open("192.0.2.3:81")
-		}
-		if lookups != 2 {
-			t.Errorf("%d lookups, want 2", lookups)
-		}
-		time.Sleep(lookupEvery)
-		answer, fails = nil, errors.New("dead")
-		open("192.0.2.1:81")
-		time.Sleep(lookupEvery)
-		answer, fails = []string{"2001:db8::4", "192.0.2.2"}, nil
-		open("192.0.2.2:81 [2001:db8::4]:81")
-		open("[2001:db8::4]:81")
-		time.Sleep(lookupEvery)
-		answer, fails = []string{"192.0.2.9"}, nil
-		open("192.0.2.9:81")
-		if lookups != 5 {
-			t.Errorf("%d lookups, want 5", lookups)
-		}
-		answer = []string{"192.0.2.2"}
-		time.Sleep(lookupEvery)
-		if _, _, err := d.open(t.Context(), time.Now().Add(time.Minute)); FailureOf(err) != Refused {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
-// TestConnectTimeout: addresses share the time, and a server that can't be
-// reached at all is told apart from one that doesn't answer.
-func TestConnectTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := mustURL(t, "http://api.example/")
-		c := client(t, Config{URL: u})
-		c.dial.lookup = func(context.Context, string, string) ([]netip.Addr, error) {
-			return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, nil
-		}
-		var tried int
-		c.dial.connect = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			tried++
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}
-		for timeout, want := range map[time.Duration]Failure{time.Minute: ConnectTimeout, time.Second: TimedOut} {
-			tried = 0
-			began := time.Now()
-			_, _, err := ask(t.Context(), c, post(t, u, ""), timeout)
-			failure(t, err, want)
-			if took := time.Since(began); took != min(timeout, dialTimeout) || tried != 2 {
-				t.Errorf("%d addresses in %v", tried, took)
-			}
-		}
-	})
-}
 
 // TestWarm opens connections over an imitated network in virtual time.
 func TestWarm(t *testing.T) {

@@ -5,7 +5,8 @@
 // two more goroutines for each connection pass every request and answer on.
 //
 // Connections are used last in, first out, and a new one is opened only when
-// all open ones wait for the server. No request is ever sent twice, no redirect
+// all open ones wait for the server. They are spread over the addresses of the
+// server's name that are to be reached (RFC 8305). No request is ever sent twice, no redirect
 // followed, no cookie kept, and no encoding asked for. Whatever keeps an
 // exchange from having a whole answer has a name, a Failure.
 package http1
@@ -47,7 +48,7 @@ type Client struct {
 	max    int
 	idle   time.Duration
 	wanted []string
-	dial   dialer
+	dial   Dialer
 
 	mu      sync.Mutex
 	open    []*conn   // all of them
@@ -73,6 +74,9 @@ type Stats struct {
 	// FirstByteTime is from the first byte of the request to the first byte of the
 	// answer, of every 16th exchange over each connection.
 	FirstByteTime Timing
+	// Addresses are those of the server's name that connections were tried to, in the
+	// order of their texts.
+	Addresses []Address
 }
 
 // Timing sums up times.
@@ -145,7 +149,7 @@ func explain(ctx context.Context, deadline time.Time, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return &Error{FailureOf(ended), err}
 	}
-	if !time.Now().Before(deadline) {
+	if !time.Now().Before(deadline) && !FailureOf(err).own() {
 		return &Error{TimedOut, err}
 	}
 	var known *Error
@@ -197,6 +201,7 @@ func (c *Client) Stats() Stats {
 	s := c.stats
 	c.stats = Stats{}
 	s.Open = int64(len(c.open))
+	s.Addresses = c.dial.Addresses()
 	return s
 }
 

@@ -40,6 +40,7 @@ type Client struct {
 	wanted    []string
 	scheme    string
 	address   string
+	dialer    *http1.Dialer
 	transport *http.Transport
 
 	mu      sync.Mutex
@@ -72,11 +73,11 @@ func New(cfg http1.Config) (*Client, error) {
 	if cfg.MaxConns < 1 {
 		return nil, errors.New("a client needs a connection at least")
 	}
-	dial, secure, err := http1.Dialer(cfg)
+	dialer, err := http1.NewDialer(cfg)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{max: cfg.MaxConns, idle: cfg.IdleTimeout, scheme: cfg.URL.Scheme, room: make(chan struct{})}
+	c := &Client{max: cfg.MaxConns, idle: cfg.IdleTimeout, scheme: cfg.URL.Scheme, dialer: dialer, room: make(chan struct{})}
 	for _, name := range cfg.Headers {
 		c.wanted = append(c.wanted, strings.ToLower(name))
 	}
@@ -88,7 +89,7 @@ func New(cfg http1.Config) (*Client, error) {
 	c.transport = &http.Transport{DisableCompression: true, Protocols: new(http.Protocols)}
 	timed := func(ctx context.Context) (net.Conn, error) {
 		began := time.Now()
-		conn, err := dial(ctx)
+		conn, err := dialer.Dial(ctx)
 		if err == nil {
 			c.mu.Lock()
 			c.stats.ConnectTime.Add(time.Since(began))
@@ -98,7 +99,7 @@ func New(cfg http1.Config) (*Client, error) {
 	}
 	c.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return timed(ctx) }
 	c.transport.Protocols.SetUnencryptedHTTP2(true)
-	if secure != nil {
+	if secure := dialer.Secure(); secure != nil {
 		secure.NextProtos = []string{"h2"}
 		c.transport.Protocols.SetUnencryptedHTTP2(false)
 		c.transport.Protocols.SetHTTP2(true)
@@ -264,6 +265,7 @@ func (c *Client) Stats() http1.Stats {
 	s := c.stats
 	c.stats = http1.Stats{}
 	s.Open = int64(len(c.conns))
+	s.Addresses = c.dialer.Addresses()
 	return s
 }
 
