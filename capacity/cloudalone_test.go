@@ -16,6 +16,11 @@ import (
 // from 10/s to 100/s, a step a minute. Each request charges 2 RCU and holds an
 // environment for 100 ms; others use what is given each minute.
 func inTheCloud(others, heldByOthers, claimed float64) *capacity.Run {
+	return inTheCloudAt([]int64{10, 20, 30, 40, 50, 60, 70, 80, 90, 100}, others, heldByOthers, claimed)
+}
+
+// inTheCloudAt is such a run at the given rates, a minute each.
+func inTheCloudAt(rates []int64, others, heldByOthers, claimed float64) *capacity.Run {
 	start := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 	sum := func(quota, role, unit string) measure.Series {
 		return measure.Series{Source: "cloudwatch", Metric: quota + role, Quota: quota, Role: role, Statistic: "Sum", Unit: unit, Period: time.Minute}
@@ -32,8 +37,7 @@ func inTheCloud(others, heldByOthers, claimed float64) *capacity.Run {
 			{ID: "lambda.concurrency", Kind: capacity.LevelQuota, Limit: 1000, Unit: "environments"},
 		},
 	}}
-	for m := range 10 {
-		rate := int64(10 * (m + 1))
+	for m, rate := range rates {
 		run.Manifest.Loads[0].Stages = append(run.Manifest.Loads[0].Stages, capacity.Stage{From: float64(rate), To: float64(rate), For: 60, Measure: true})
 		for s := range 60 {
 			row := measure.Row{Second: 60*m + s, Load: "users", Operation: "get", Measured: true, Planned: rate, Sent: rate, OK: rate, InFlight: 0.1 * float64(rate)}
@@ -68,6 +72,42 @@ func TestOthersUseIsToldApart(t *testing.T) {
 	q = quota(t, capacity.Assess(inTheCloud(0, 0, 0)), "dynamodb.T.read")
 	if math.Abs(q.UnitCost.Value-2) > 0.02 || said(q, "others use about") || !said(q, "nothing else charged") {
 		t.Errorf("unit cost %+v, notes %q", q.UnitCost, q.Notes)
+	}
+}
+
+// At a rate that is held, sums of minutes don't tell what others use: what a request
+// charges is at most its share of all, and the quota binds at that rate or a higher one.
+// Where the rate was another for a while, as in the minutes in which a run begins and
+// ends, they tell how much is the run's own at least. Others use half of it here.
+func TestOthersUseThatIsNotToldApart(t *testing.T) {
+	for name, c := range map[string]struct {
+		rates     []int64
+		low, high float64 // between which the lower end of the cost lies
+	}{
+		"held":            {[]int64{100, 100, 100, 100, 100, 100, 100, 100, 100, 100}, 0, 0},
+		"few minutes":     {[]int64{50, 100, 100, 50}, 0, 0},
+		"begins and ends": {[]int64{70, 100, 100, 100, 100, 100, 100, 100, 100, 70}, 1.5, 2},
+		"a pause":         {[]int64{100, 100, 100, 100, 0, 100, 100, 100, 100, 100}, 1.5, 2},
+		"a step":          {[]int64{100, 100, 100, 100, 100, 90, 90, 90, 90, 90}, 1, 2},
+	} {
+		run := inTheCloudAt(c.rates, 12_000, 0, 0)
+		run.Manifest.Kind = capacity.Simulated // of which nobody asks how busy the machine was
+		run.Manifest.Quotas[0].Limit = 500
+		a := capacity.Assess(run)
+		q := quota(t, a, "dynamodb.T.read")
+		if said := strings.Contains(a.FirstToBindReason, "requests/s at least"); said != (c.high == 0) {
+			t.Errorf("%s: %s", name, a.FirstToBindReason)
+		}
+		if low := q.UnitCost.Low; low < c.low || low > c.high || q.UnitCost.High < 4 || !said(q, capacity.Shared) {
+			t.Errorf("%s: a request that charges 2 charges %+v: %q", name, q.UnitCost, q.Notes)
+		}
+		// 200 of 500 RCU/s are others', and 300 are left for 150/s.
+		if p := q.BindsAt; p == nil || *p.Low > 150 || (p.High == nil) != (c.high == 0) || p.High != nil && *p.High < 150 {
+			t.Errorf("%s: binds at %+v", name, q.BindsAt)
+		}
+	}
+	if q := quota(t, capacity.Assess(inTheCloud(0, 0, 0)), "dynamodb.T.read"); q.UnitCost.Low < 1.9 {
+		t.Errorf("without others %+v", q.UnitCost)
 	}
 }
 

@@ -23,6 +23,12 @@ type cloudSums struct {
 	largest        float64     // requests of a period
 	sums           stats.Ratio // by periods, or where these are no longer than a second by blocks of them
 	fine           stats.Ratio // by seconds, where periods are none longer
+	idle           []float64   // of periods of more than a second in which nothing was sent, so of others
+}
+
+// everybody returns the sums with those of periods in which nothing was sent.
+func (s *cloudSums) everybody() stats.Ratio {
+	return stats.Ratio{Num: slices.Concat(s.sums.Num, s.idle), Den: slices.Concat(s.sums.Den, make([]float64, len(s.idle)))}
 }
 
 // cloudSums returns the sums of a role of q, of calm's seconds alone where it says so.
@@ -47,7 +53,10 @@ func (a *analysis) cloudSums(q Quota, role Role, calm []bool) (s cloudSums, ok b
 	for _, at := range series.at {
 		f, there := flows[at]
 		if !there && !a.run.Manifest.Sandbox {
-			continue // what others did before and after
+			if s.period > time.Second {
+				s.idle = append(s.idle, series.values[at])
+			}
+			continue // what others did before, after and in a pause
 		}
 		if calm != nil && !a.within(calm, at, s.period) {
 			continue
@@ -126,12 +135,15 @@ func (a *analysis) cloudCost(q Quota, parts []part, role Role, calm []bool) (c c
 	} else if line, ok := a.apart(q, s); ok {
 		c.Estimate, c.draws, c.cold = Estimate{line.Slope, max(line.Low, 0), line.High}, nil, line.Slope
 		c.others = line.Intercept / s.period.Seconds()
-		c.notes = append(c.notes, fmt.Sprintf("others use about %s a second of it, told apart by a robust line through %d %s sums", unit.Human(c.others), len(sums.Num), short(s.period)))
+		c.notes = append(c.notes, fmt.Sprintf("others use about %s a second of it, told apart by a robust line through %d %s sums", unit.Human(c.others), len(sums.Num)+len(s.idle), short(s.period)))
 		for i := range sums.Num {
 			sums.Num[i] = max(0, sums.Num[i]-line.Intercept)
 		}
 	} else {
-		c.notes = append(c.notes, "the cloud's sums hold everybody's use: the unit cost supposes that nothing else charged this quota in those minutes")
+		everybody := s.everybody()
+		c.shared = true
+		c.Low = min(c.Low, ownAtLeast(everybody.Num, [][]float64{everybody.Den}, []float64{1}))
+		c.notes = append(c.notes, Shared)
 	}
 	if s.fewer > 0 && s.fewer < s.requests {
 		c.High = max(c.High, s.used/s.fewer)
@@ -288,7 +300,8 @@ const (
 // as much as half of these: then it is the cost that changed, as it does where loads of
 // several shapes have another mix each minute.
 func (a *analysis) apart(q Quota, s cloudSums) (line stats.Line, ok bool) {
-	num, den := s.sums.Num, s.sums.Den
+	everybody := s.everybody()
+	num, den := everybody.Num, everybody.Den
 	if len(den) == 0 || slices.Max(den) < apartRange*slices.Min(den) || len(shapes(a.charging(q))) > 1 {
 		return line, false
 	}
@@ -319,6 +332,35 @@ func (a *analysis) othersOf(q Quota) float64 {
 		return 0
 	}
 	return line.Intercept / s.period.Seconds()
+}
+
+// Shared is the note on a quota of which it isn't known whether others used it too.
+const Shared = "the cloud's sums hold everybody's use: the unit cost supposes that nothing else charged this quota in those minutes; if others did, it is less, down to the end of its interval, and it binds at a higher rate"
+
+// ownAtLeast returns how much of what was used in each of some periods the requests of
+// these must have charged, as their weighted costs, where others' steady use may be any
+// part of it: the lower end of the interval if that is told apart by how the requests
+// vary, and 0 where they don't.
+func ownAtLeast(used []float64, requests [][]float64, weights []float64) float64 {
+	if len(used) < minBlocks {
+		return 0
+	}
+	var all float64
+	for _, n := range requests {
+		all += sum(n)
+	}
+	// What others use of a period counts as much as the requests of a mean one.
+	steady := slices.Repeat([]float64{all / float64(len(used))}, len(used))
+	fit, ok := resample(len(used)).Apart(used, append(slices.Clone(requests), steady))
+	if !ok {
+		return 0
+	}
+	weights = append(slices.Clone(weights), 0)
+	value, _, iv := fit.Sum(weights)
+	if half, effective := fit.Spread(weights, nil); effective < fewBlocks {
+		return max(0, min(iv.Low, value-half)) // the few in which the requests vary
+	}
+	return max(0, iv.Low)
 }
 
 // twoPoints returns single charges of the given mean that vary as much as sums of

@@ -90,6 +90,9 @@ func (a *analysis) bindsByRate(v Verdict, sorted []assessed) (*string, string) {
 	case first != nil:
 		id = &first.ID
 		fmt.Fprintf(&b, "%s binds at %s", first.ID, a.rate(*first.BindsAt.Rate))
+		if p := first.BindsAt; p.Low != nil && p.High == nil {
+			b.WriteString(" at least")
+		}
 		if first.BindsAt.Grade != Tested {
 			fmt.Fprintf(&b, " (%s: tested to %s)", first.BindsAt.Grade, a.rate(first.TestedRate))
 		}

@@ -322,6 +322,9 @@ func apartCost(all cost, parts []part, groups [][]Load, p periods) (c cost, ok b
 	if effective < fewBlocks {
 		c.Low, c.High = min(c.Low, max(0, c.Value-half)), max(c.High, c.Value+half)
 	}
+	if all.shared {
+		c.Low = min(c.Low, ownAtLeast(used, requests, weights))
+	}
 	c.atLeastFloor()
 	width := 1
 	if p.fine {

@@ -92,6 +92,7 @@ type cost struct {
 	// every charge counts as the mean.
 	values []weighted
 	others float64 // what others use of the quota: per second of a rate, at once of a level
+	shared bool    // others may use it too, and nothing tells how much
 	alike  bool    // which is supposed: sums are too few to tell
 	notes  []string
 }

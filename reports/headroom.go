@@ -109,6 +109,9 @@ func (t *Table) cost(q capacity.QuotaResult) Cell {
 	if q.UnitCost == nil {
 		return t.missing("the run gives no unit cost of " + q.ID)
 	}
+	if q.UnitCost.Low == 0 {
+		return Cell{Text: plot.UnitCost(q), Sub: "at most " + costOf(q.UnitCost.High, q)}
+	}
 	return Cell{Text: plot.UnitCost(q), Sub: interval(q.UnitCost.Low, q.UnitCost.High, func(v float64) string { return costOf(v, q) })}
 }
 
@@ -169,7 +172,10 @@ func (t *Table) prediction(a capacity.Assessment, q capacity.QuotaResult, p *cap
 		return Cell{Text: "refused", Tone: Faint, Notes: []int{t.note(fmt.Sprintf("more than 3 times the highest tested rate, %s/s, which is too far to predict", unit.Human(q.TestedRate)))}}
 	}
 	c := Cell{Text: unit.Human(*p.Rate) + "/s", Sub: string(p.Grade)}
-	if p.Low != nil && p.High != nil {
+	switch {
+	case p.Low != nil && p.High == nil:
+		c.Sub = "at least " + unit.Human(*p.Low) + "/s\n" + c.Sub
+	case p.Low != nil:
 		if i := interval(*p.Low, *p.High, unit.Human); i != "" {
 			c.Sub = i + "\n" + c.Sub
 		}

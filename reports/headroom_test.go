@@ -22,6 +22,20 @@ func TestNoSafeRate(t *testing.T) {
 	}
 }
 
+// A cost that has no lower end is at most so much, and a rate without an upper one at
+// least so much.
+func TestBoundsOfOneSide(t *testing.T) {
+	rate, low := 125.0, 124.9
+	s := headroomSection(capacity.Assessment{Verdict: capacity.Verdict{Status: capacity.Valid}, Quotas: []capacity.QuotaResult{{
+		ID: "dynamodb.T.read", Kind: capacity.RateQuota, Limit: 500, Unit: "RCU", UnitCost: &capacity.Estimate{Value: 4, High: 4.01},
+		BindsAt: &capacity.Prediction{Rate: &rate, Low: &low, Grade: capacity.Supported}, TestedRate: 100,
+	}}})
+	row := s.Blocks[0].(*Table).Rows[0]
+	if row[6].Sub != "at most 4.01 RCU" || row[7].Sub != "at least 125/s\nsupported" {
+		t.Errorf("%+v, %+v", row[6], row[7])
+	}
+}
+
 // What a level requires by the second in which most was held names that second and both
 // reasons, since a backend that stands still leaves as many waiting as a cold one.
 func TestMostHeldIsSaid(t *testing.T) {
