@@ -367,15 +367,19 @@ func (x *execution) collect(ctx context.Context, abort <-chan struct{}) error {
 	type collection struct {
 		series []measure.Series
 		events []capacity.Event
+		lost   *measure.Lost
 	}
 	done := make(chan collection, 1)
 	go func() {
 		var c collection
+		defer func() {
+			c.lost = measure.Recovered(recover())
+			done <- c
+		}()
 		if cloud {
 			c.series, c.events = observe.Collector{Source: x.config.Source, Settle: x.config.Settle}.Collect(ctx, x.config.Want, x.manifest.Start, x.manifest.End)
 			c.series = append(c.series, clock(x.config.Source, x.manifest.End)...)
 		}
-		done <- c
 	}()
 	// The last reading begins when what was acknowledged has come to rest.
 	last := x.manifest.End.Add(max(x.config.Settle, liveRest))
@@ -384,6 +388,9 @@ func (x *execution) collect(ctx context.Context, abort <-chan struct{}) error {
 	for collected, rested := false, x.readings == nil; !collected || !rested; {
 		select {
 		case c := <-done:
+			if c.lost != nil {
+				panic(c.lost) // as where it is read by this goroutine
+			}
 			collected = true
 			failure = errors.Join(failure, x.writer.Series(c.series...), x.writer.Event(c.events...))
 		case r := <-x.readings:

@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -299,6 +300,29 @@ func TestCloudClock(t *testing.T) {
 			}
 		}
 	}
+}
+
+// lost is a cloud whose points can't be read back.
+type lost struct{ cloud }
+
+func (lost) Read(context.Context, []measure.Series, time.Time, time.Time) ([]measure.Series, error) {
+	panic(&measure.Lost{Err: errors.New("the disk is broken")})
+}
+
+// Points that are lost while they are collected are so to the caller, who can end with
+// an error.
+func TestLostPoints(t *testing.T) {
+	c := config(20, 5*time.Second, backend{time.Millisecond})
+	c.Source, c.Want = lost{}, []measure.Series{{Metric: "TokensConsumed"}}
+	synctest.Test(t, func(t *testing.T) {
+		defer func() {
+			if measure.Recovered(recover()) == nil {
+				t.Error("nothing was lost")
+			}
+		}()
+		_, err := Run(t.Context(), nil, c, filepath.Join(t.TempDir(), "run"))
+		t.Errorf("got %v", err)
+	})
 }
 
 func TestGuard(t *testing.T) {

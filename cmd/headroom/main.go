@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 func main() {
@@ -50,7 +51,7 @@ first, at what rate, and what the launch requires.`,
 	root.SetErr(a.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(a.run(), a.simulate(), a.check(), a.report(), a.compare(), a.fit(), a.plan(), a.request(), a.verify(), a.calibrate(), a.sandbox(), a.schema())
-	err := root.ExecuteContext(ctx)
+	err := execute(ctx, root)
 	if err == nil {
 		return exitDone
 	}
@@ -66,6 +67,17 @@ first, at what rate, and what the launch requires.`,
 		fmt.Fprintf(a.stderr, "hint: %s\n", e.hint)
 	}
 	return e.code
+}
+
+// execute runs the command. What it can't go on without is its error, wherever it was
+// missing.
+func execute(ctx context.Context, root *cobra.Command) (err error) {
+	defer func() {
+		if lost := measure.Recovered(recover()); lost != nil {
+			err = &exitError{code: exitFailure, err: lost, hint: "set TMPDIR to a folder on a disk that is sound"}
+		}
+	}()
+	return root.ExecuteContext(ctx)
 }
 
 // tool describes this program for records.

@@ -9,7 +9,7 @@ import (
 // Shelf keeps what is packed of Rows and Points: the last of it in memory, and what
 // was there before in a temporary file without a name, which is closed once nobody has
 // the shelf any more. Where there is no room for such a file, all stays in memory.
-// The zero value is empty. It is safe for concurrent use.
+// A file that can't be read back is Lost. The zero value is empty. It is safe for concurrent use.
 type Shelf struct {
 	mu       sync.Mutex
 	file     *os.File // nil before the first bytes go there; the collector of garbage closes it
@@ -84,8 +84,28 @@ func (s *Shelf) get(k shelved, into []byte) []byte {
 		return into
 	}
 	if _, err := s.file.ReadAt(into[:k.n], k.at); err != nil {
-		// As if memory were lost: what is read of a run can't be told without it.
-		panic(fmt.Sprintf("the temporary file of a run's rows can't be read back: %v", err))
+		panic(&Lost{err})
 	}
 	return into
+}
+
+// Lost is what reading rows or points panics with where their temporary file can't be
+// read back. It is as if memory were lost: nothing can be told of the run without it,
+// and nobody who reads them could go on. The program ends with it as its error.
+type Lost struct{ Err error }
+
+func (l *Lost) Error() string {
+	return fmt.Sprintf("rows of the run were lost: their temporary file in %s can't be read back: %v", os.TempDir(), l.Err)
+}
+
+func (l *Lost) Unwrap() error { return l.Err }
+
+// Recovered is the Lost that a deferred function has recovered, nil without one. Any
+// other panic goes on.
+func Recovered(panicked any) *Lost {
+	lost, ok := panicked.(*Lost)
+	if !ok && panicked != nil {
+		panic(panicked)
+	}
+	return lost
 }

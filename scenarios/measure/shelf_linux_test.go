@@ -1,6 +1,7 @@
 package measure_test
 
 import (
+	"errors"
 	"iter"
 	"os"
 	"path/filepath"
@@ -98,4 +99,27 @@ func same(t *testing.T, rows measure.Rows, points measure.Points, wantRows []mea
 	if !slices.Equal(wantPoints, points.Slice()) {
 		t.Error("the points are others")
 	}
+}
+
+// TestRecovered: what was lost is an error, and any other panic stays one.
+func TestRecovered(t *testing.T) {
+	recovered := func(panics any) (lost *measure.Lost) {
+		defer func() { lost = measure.Recovered(recover()) }()
+		if panics != nil {
+			panic(panics)
+		}
+		return nil
+	}
+	if lost := recovered(&measure.Lost{Err: os.ErrClosed}); lost == nil || !errors.Is(lost, os.ErrClosed) {
+		t.Errorf("got %v", lost)
+	}
+	if lost := recovered(nil); lost != nil {
+		t.Errorf("nothing gives %v", lost)
+	}
+	defer func() {
+		if recover() != "other" {
+			t.Error("another panic was swallowed")
+		}
+	}()
+	recovered("other")
 }
