@@ -7,23 +7,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/fit"
-	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/capacity/simulator"
-	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // Requests that charge 3, 4 or 14 tokens, 5.4 in the mean, which 3,000 tokens/s carry
 // up to 555.6/s.
-const unequal = `version: 1
-name: unequal
-limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 3000 tokens/s, burst: 3000 tokens}]
+const unequal = `limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 3000 tokens/s, burst: 3000 tokens}]
 operations:
   - name: get
     service_time: 20ms
@@ -40,20 +36,8 @@ func above(t *testing.T, times float64, seed int, ramp bool) *capacity.Run {
 	if ramp {
 		profile = fmt.Sprintf("{stage: ramp, ramp: %.3f/s, for: 30s}, %s", rate, profile)
 	}
-	text := fmt.Sprintf("version: 1\nname: above\ntarget: {sandbox: premiere}\nforecast: 1000/s\nloads:\n  - name: users\n    seed: %d\n    profile: [%s]\n    operations: [{name: get, graphql: {query: 'query get { get }'}}]\n", seed, profile)
-	s, faults := scenarios.ParseFile(fstest.MapFS{"scenario.yaml": {Data: []byte(text)}}, "scenario.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	system, err := model.Parse("system.yaml", []byte(unequal))
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, err := simulator.Run(s, system, simulator.Options{ID: "above", Seed: uint64(seed)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run
+	s := simulatortest.Scenario(t, fmt.Sprintf("forecast: 1000/s\nloads:\n  - name: users\n    seed: %d\n    profile: [%s]\n    operations: [{name: get, graphql: {query: 'query get { get }'}}]\n", seed, profile))
+	return simulatortest.Run(t, s, simulatortest.System(t, unequal), simulator.Options{Seed: uint64(seed)})
 }
 
 // However far above its limit a run goes, the unit cost is that of all requests: it

@@ -5,26 +5,19 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
-	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/simulator"
-	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // How much a cost stands on is said in words that fit the number.
 func TestFewSums(t *testing.T) {
-	sys, err := model.Parse("system.yaml", []byte(`version: 1
-name: x
-limiters: [{id: lambda.concurrency, kind: concurrency, limit: 5000}]
+	sys := simulatortest.System(t, `limiters: [{id: lambda.concurrency, kind: concurrency, limit: 5000}]
 operations: [{name: list, service_time: 200ms, charges: [{limiter: lambda.concurrency, hold: service_time}]}]
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	for _, c := range []struct {
 		by    time.Duration
 		lasts string
@@ -34,22 +27,13 @@ operations: [{name: list, service_time: 200ms, charges: [{limiter: lambda.concur
 		{time.Minute, "30s", "unit cost from a single 60s sum, too few"},
 		{time.Second, "3s", "unit cost from few seconds, too few"},
 	} {
-		s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
-name: s
-target: {sandbox: premiere}
-loads:
+		s := simulatortest.Scenario(t, fmt.Sprintf(`loads:
   - name: users
     arrivals: uniform
     profile: [{stage: hold, rate: 500/s, for: %s}]
     operations: [{name: list, graphql: {query: "query list { list }"}}]
-`, c.lasts)}}, "s.yaml", func(string) (string, bool) { return "", false })
-		if faults != nil {
-			t.Fatal(faults)
-		}
-		run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1, Resolution: c.by})
-		if err != nil {
-			t.Fatal(err)
-		}
+`, c.lasts))
+		run := simulatortest.Run(t, s, sys, simulator.Options{Seed: 1, Resolution: c.by})
 		if notes := strings.Join(quota(t, capacity.Assess(run), "lambda.concurrency").Notes, "; "); !strings.Contains(notes, c.want) {
 			t.Errorf("%s by %v: %s, want %q", c.lasts, c.by, notes, c.want)
 		}
@@ -61,36 +45,22 @@ loads:
 // needs twice that, whether the levels are known by the second or by the minute. Without
 // cold starts it needs what the mean says, whatever chance made the peak.
 func TestColdLevel(t *testing.T) {
-	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: []byte(`version: 1
-name: s
-target: {sandbox: premiere}
-forecast: 1000/s
+	s := simulatortest.Scenario(t, `forecast: 1000/s
 loads:
   - name: users
     profile: [{stage: hold, rate: 500/s, for: 120s}]
     operations: [{name: list, graphql: {query: "query list { list }"}}]
-`)}}, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
+`)
 	for _, c := range []struct {
 		init      string
 		low, high float64
 	}{{", init: 1.2s", 1150, 1400}, {"", 200, 205}} {
 		var required []float64
 		for _, by := range []time.Duration{time.Second, time.Minute} {
-			sys, err := model.Parse("system.yaml", fmt.Appendf(nil, `version: 1
-name: x
-limiters: [{id: lambda.concurrency, kind: concurrency, limit: 5000%s}]
+			sys := simulatortest.System(t, fmt.Sprintf(`limiters: [{id: lambda.concurrency, kind: concurrency, limit: 5000%s}]
 operations: [{name: list, service_time: 200ms, charges: [{limiter: lambda.concurrency, hold: service_time}]}]
 `, c.init))
-			if err != nil {
-				t.Fatal(err)
-			}
-			run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1, Resolution: by})
-			if err != nil {
-				t.Fatal(err)
-			}
+			run := simulatortest.Run(t, s, sys, simulator.Options{Seed: 1, Resolution: by})
 			q := quota(t, capacity.Assess(run), "lambda.concurrency")
 			required = append(required, q.Required.Quota)
 			// That one stretch differs from all others leaves no interval without an end.
@@ -112,33 +82,19 @@ func TestDearByChance(t *testing.T) {
 }
 
 func dearByChance(t *testing.T, amount string) {
-	sys, err := model.Parse("system.yaml", fmt.Appendf(nil, `version: 1
-name: x
-limiters: [{id: momento.operations, kind: token_bucket, rate: 500 ops/s, burst: 500 ops}, {id: appsync.request-tokens, kind: token_bucket, rate: 500 tokens/s, burst: 500 tokens}]
+	sys := simulatortest.System(t, fmt.Sprintf(`limiters: [{id: momento.operations, kind: token_bucket, rate: 500 ops/s, burst: 500 ops}, {id: appsync.request-tokens, kind: token_bucket, rate: 500 tokens/s, burst: 500 tokens}]
 operations: [{name: list, service_time: 20ms, charges: [{limiter: momento.operations, %[1]s}, {limiter: appsync.request-tokens, %[1]s}]}]
 `, amount))
-	if err != nil {
-		t.Fatal(err)
-	}
 	const tries = 40
 	dearer := map[string]int{}
 	for n := range tries {
-		s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
-name: s
-target: {sandbox: premiere}
-loads:
+		s := simulatortest.Scenario(t, fmt.Sprintf(`loads:
   - name: users
     seed: %d
     profile: [{stage: hold, rate: 100/s, for: 60s}]
     operations: [{name: list, graphql: {query: "query list { list }"}}]
-`, n)}}, "s.yaml", func(string) (string, bool) { return "", false })
-		if faults != nil {
-			t.Fatal(faults)
-		}
-		run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: uint64(n)})
-		if err != nil {
-			t.Fatal(err)
-		}
+`, n))
+		run := simulatortest.Run(t, s, sys, simulator.Options{Seed: uint64(n)})
 		for _, q := range capacity.Assess(run).Quotas {
 			if *q.ColdCost > 1.05*q.UnitCost.Value {
 				dearer[q.ID]++
@@ -156,29 +112,15 @@ loads:
 // launch meets the limit at 25/s, and a warm system at 50/s. The mean of the run, 150,
 // would have it at 33/s alone, with an interval that holds neither.
 func TestBindsWhereItIsDearest(t *testing.T) {
-	sys, err := model.Parse("system.yaml", []byte(`version: 1
-name: x
-limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 5000 tokens/s, burst: 5000 tokens}]
+	sys := simulatortest.System(t, `limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 5000 tokens/s, burst: 5000 tokens}]
 operations: [{name: list, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: {cold: 200, warm: 100, after: 60s}}]}]
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: []byte(`version: 1
-name: s
-target: {sandbox: premiere}
-loads:
+`)
+	s := simulatortest.Scenario(t, `loads:
   - name: users
     profile: [{stage: hold, rate: 20/s, for: 120s}]
     operations: [{name: list, graphql: {query: "query list { list }"}}]
-`)}}, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
+	run := simulatortest.Run(t, s, sys, simulator.Options{Seed: 1})
 	a := capacity.Assess(run)
 	q := quota(t, a, capacity.RequestTokens)
 	if math.Abs(*q.BindsAt.Low-25) > 0.01 || *q.SafeRate.Rate > 25 || !said(q, "it binds at 25 requests/s") && !said(q, "it binds at 25.0 requests/s") {

@@ -114,7 +114,7 @@ func TestNeedsSeconds(t *testing.T) {
 // Behind a backlog that grows no length of a run earns an interval, and none is
 // named; where response times stay, fall, or follow a rate that rises, one is.
 func TestGrowingResponseTimes(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 5))
+	var rng *rand.Rand
 	noise := func() time.Duration { return time.Duration(80e6 * math.Exp(.4*rng.NormFloat64())) }
 	bound, err := scenarios.ParseThresholds("p50 < 1h")
 	if err != nil {
@@ -132,6 +132,7 @@ func TestGrowingResponseTimes(t *testing.T) {
 		"the service warms up":        {120, false, func(step int) time.Duration { return noise() + time.Duration(120-step)*time.Second/2 }, false},
 		"the rate rises, and so they": {120, true, func(step int) time.Duration { return noise() + time.Duration(step)*time.Millisecond }, false},
 	} {
+		rng = rand.New(rand.NewPCG(5, 5))
 		run := answered(c.seconds, 50, time.Second, c.of)
 		hold := capacity.Stage{Name: "hold", From: 50, To: 50, For: float64(c.seconds), Measure: true}
 		if c.rising {

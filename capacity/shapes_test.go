@@ -6,15 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/fit"
-	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/capacity/simulator"
-	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
@@ -22,9 +20,7 @@ import (
 // spike goes up to 500 dear ones for ten seconds, all of it so many times.
 func steadyAndSpike(t *testing.T, times float64, by time.Duration, lasts int) *capacity.Run {
 	t.Helper()
-	sys, err := model.Parse("system.yaml", []byte(`version: 1
-name: x
-limiters:
+	sys := simulatortest.System(t, `limiters:
   - {id: appsync.request-tokens, kind: token_bucket, rate: 15000 tokens/s, burst: 15000 tokens}
   - {id: lambda.concurrency, kind: concurrency, limit: 5000}
   - {id: dynamodb.T.read, kind: token_bucket, rate: 40000 RCU/s, burst: 40000 RCU}
@@ -36,14 +32,8 @@ operations:
   - name: dear
     service_time: 200ms
     charges: [{limiter: appsync.request-tokens, amount: 20}, {limiter: lambda.concurrency, hold: service_time}, {limiter: dynamodb.T.read, amount: 30}, {limiter: momento.operations, amount: 4}]
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
-name: s
-target: {sandbox: premiere}
-forecast: 1200/s
+`)
+	s := simulatortest.Scenario(t, fmt.Sprintf(`forecast: 1200/s
 loads:
   - name: steady
     profile: [{stage: hold, rate: %g/s, for: %ds}]
@@ -52,15 +42,8 @@ loads:
     start: %ds
     profile: [{stage: up, ramp: %[4]g/s, for: 10s}, {stage: top, rate: %[4]g/s, for: 10s}, {stage: down, ramp: 0/s, for: 10s}]
     operations: [{name: dear, graphql: {query: "query dear { dear }"}}]
-`, 100*times, lasts, lasts/2, 500*times)}}, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1, Resolution: by})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run
+`, 100*times, lasts, lasts/2, 500*times))
+	return simulatortest.Run(t, s, sys, simulator.Options{Seed: 1, Resolution: by})
 }
 
 // The spike makes up a quarter of all arrivals and nearly all of what is charged while

@@ -6,38 +6,23 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/headroom-load/headroom/capacity"
-	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/simulator"
-	"github.com/headroom-load/headroom/scenarios"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 )
 
 // simulated assesses a run of the given profile against a System of which the
 // limiters and the one operation are given.
 func simulated(t *testing.T, profile, limiters, operation string) capacity.Assessment {
 	t.Helper()
-	sys, err := model.Parse("system.yaml", []byte("version: 1\nname: x\nlimiters:\n"+limiters+"operations:\n"+operation))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
-name: s
-target: {sandbox: premiere}
-loads:
+	s := simulatortest.Scenario(t, fmt.Sprintf(`loads:
   - name: users
     profile: %s
     operations: [{name: list, graphql: {query: "query list { list }"}}]
-`, profile)}}, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return capacity.Assess(run)
+`, profile))
+	sys := simulatortest.System(t, "limiters:\n"+limiters+"operations:\n"+operation)
+	return capacity.Assess(simulatortest.Run(t, s, sys, simulator.Options{Seed: 1}))
 }
 
 // Environments serve ten requests a second each, however short these are: 100 of

@@ -7,13 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/fit"
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
@@ -21,9 +21,7 @@ import (
 // truth is a System with varying amounts, limits as given.
 func truth(t testing.TB, tokens, environments int) *model.System {
 	t.Helper()
-	s, err := model.Parse("truth.yaml", fmt.Appendf(nil, `version: 1
-name: truth
-as_of: 2026-11-21
+	return simulatortest.System(t, fmt.Sprintf(`as_of: 2026-11-21
 limiters:
   - {id: appsync.request-tokens, kind: token_bucket, rate: %d tokens/s, burst: %[1]d tokens}
   - {id: lambda.concurrency, kind: concurrency, limit: %d}
@@ -42,38 +40,23 @@ operations:
       - {limiter: appsync.request-tokens, amount: 1}
       - {limiter: lambda.concurrency, hold: service_time}
 `, tokens, environments))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 func scenario(t testing.TB, rate float64, seed int) *scenarios.Scenario {
 	t.Helper()
-	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
-name: s
-target: {sandbox: premiere}
-loads:
+	return simulatortest.Scenario(t, fmt.Sprintf(`loads:
   - name: users
     seed: %d
     profile: [{stage: hold, rate: %g/s, for: 120s}]
     operations:
       - {name: list, weight: 3, graphql: {query: "query list { list }"}}
       - {name: fetch, weight: 1, graphql: {query: "query get { get }"}}
-`, seed, rate)}}, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	return s
+`, seed, rate))
 }
 
 func simulate(t testing.TB, s *scenarios.Scenario, sys *model.System, seed uint64) *capacity.Run {
 	t.Helper()
-	run, err := simulator.Run(s, sys, simulator.Options{ID: fmt.Sprintf("run-%d", seed), Seed: seed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run
+	return simulatortest.Run(t, s, sys, simulator.Options{ID: fmt.Sprintf("run-%d", seed), Seed: seed})
 }
 
 // What a System is made of is found again in the System that is fitted to its
@@ -112,7 +95,7 @@ func TestFindsTheSystemAgain(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"run-1, simulated, 2026-11-21", "run-2", "the network's time included", "System file truth"} {
+	for _, want := range []string{"run-1, simulated, 2026-11-21", "run-2", "the network's time included", "System file x"} {
 		if !strings.Contains(string(f.Text), want) {
 			t.Errorf("the file doesn't say %q:\n%s", want, f.Text)
 		}
@@ -138,9 +121,7 @@ func TestBytesOfThoseThatTell(t *testing.T) {
 // A limit of sizes has no cost per request: what was refused for its size is as large
 // as the largest, in the share of those that came so far.
 func TestSizes(t *testing.T) {
-	sys, err := model.Parse("sizes.yaml", []byte(`version: 1
-name: sizes
-limiters:
+	sys := simulatortest.System(t, `limiters:
   - {id: appsync.request-tokens, kind: token_bucket, rate: 50 tokens/s, burst: 50 tokens}
   - {id: momento.item-size, kind: item_size, largest: 1MB}
 operations:
@@ -153,10 +134,7 @@ operations:
     service_time: 80ms
     charges:
       - {limiter: appsync.request-tokens, amount: 1}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	f, err := fit.Runs([]*capacity.Run{simulate(t, scenario(t, 100, 1), sys, 1)}, "again") // half of it is refused before
 	if err != nil {
 		t.Fatal(err)
@@ -180,18 +158,13 @@ operations:
 // A table's partitions stay what they are: full at the same use, with the same savings,
 // and no quota of AWS that one could have raised. A limit by the second stays one, too.
 func TestKindsStay(t *testing.T) {
-	sys, err := model.Parse("table.yaml", []byte(`version: 1
-name: table
-limiters:
+	sys := simulatortest.System(t, `limiters:
   - {id: momento.operations, kind: window, rate: 700 ops/s}
   - {id: dynamodb.Episodes.read, kind: partitions, partitions: 4, rate: 100 RCU/s, burst: 30s}
 operations:
   - {name: list, service_time: 80ms, charges: [{limiter: momento.operations, amount: 1}, {limiter: dynamodb.Episodes.read, amount: 2, key: {zipf: 500}}]}
   - {name: get, service_time: 80ms, charges: [{limiter: momento.operations, amount: 1}]}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	found := func(run *capacity.Run) capacity.Quota {
 		return run.Manifest.Quotas[slices.IndexFunc(run.Manifest.Quotas, func(q capacity.Quota) bool { return q.ID == "dynamodb.Episodes.read" })]
 	}
@@ -229,28 +202,17 @@ operations:
 // Operations that no run tells apart have the mean of the requests that charge a quota,
 // 15, and not that of all of the load's, a third of which charge nothing: 10.
 func TestMeanOfThoseThatCharge(t *testing.T) {
-	sys, err := model.Parse("system.yaml", []byte(`version: 1
-name: x
-limiters: [{id: dynamodb.T.read, kind: token_bucket, rate: 9000 RCU/s, burst: 9000 RCU}]
+	sys := simulatortest.System(t, `limiters: [{id: dynamodb.T.read, kind: token_bucket, rate: 9000 RCU/s, burst: 9000 RCU}]
 operations:
   - {name: a, service_time: 10ms, charges: [{limiter: dynamodb.T.read, amount: 10}]}
   - {name: b, service_time: 10ms, charges: [{limiter: dynamodb.T.read, amount: 20}]}
   - {name: c, service_time: 10ms}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: []byte(`version: 1
-name: s
-target: {sandbox: premiere}
-loads:
+`)
+	s := simulatortest.Scenario(t, `loads:
   - name: users
     profile: [{stage: hold, rate: 200/s, for: 60s}]
     operations: [{name: a, graphql: {query: "query a { a }"}}, {name: b, graphql: {query: "query b { b }"}}, {name: c, graphql: {query: "query c { c }"}}]
-`)}}, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
+`)
 	f, err := fit.Runs([]*capacity.Run{simulate(t, s, sys, 1)}, "x")
 	if err != nil {
 		t.Fatal(err)
@@ -322,16 +284,11 @@ func TestBackTestBeyondALimit(t *testing.T) {
 
 // An operation whose tokens fall after a minute is fitted with both amounts.
 func TestColdAndWarm(t *testing.T) {
-	sys, err := model.Parse("truth.yaml", []byte(`version: 1
-name: truth
-limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 100000 tokens/s, burst: 100000 tokens}]
+	sys := simulatortest.System(t, `limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 100000 tokens/s, burst: 100000 tokens}]
 operations:
   - {name: list, service_time: 10ms, charges: [{limiter: appsync.request-tokens, amount: {cold: 200, warm: 100, after: 60s}}]}
   - {name: get, service_time: 10ms, charges: [{limiter: appsync.request-tokens, amount: 1}]}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	f, err := fit.Runs([]*capacity.Run{simulate(t, scenario(t, 40, 1), sys, 1)}, "x")
 	if err != nil {
 		t.Fatal(err)

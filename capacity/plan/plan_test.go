@@ -7,15 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/headroom-load/headroom/capacity"
-	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/plan"
 	"github.com/headroom-load/headroom/capacity/price"
 	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
@@ -25,27 +24,14 @@ import (
 // given limiters, whose operation "list" has the given charges.
 func simulated(t *testing.T, rate float64, limiters, charges string) *capacity.Run {
 	t.Helper()
-	sys, err := model.Parse("system.yaml", []byte("version: 1\nname: x\nlimiters:\n"+limiters+"operations:\n  - name: list\n    service_time: 200ms\n    charges:\n"+charges))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: fmt.Appendf(nil, `version: 1
-name: s
-target: {sandbox: premiere}
-loads:
+	sys := simulatortest.System(t, "limiters:\n"+limiters+"operations:\n  - name: list\n    service_time: 200ms\n    charges:\n"+charges)
+	s := simulatortest.Scenario(t, fmt.Sprintf(`loads:
   - name: users
     arrivals: uniform
     profile: [{stage: hold, rate: %g/s, for: 60s}]
     operations: [{name: list, graphql: {query: "query list { list }"}}]
-`, rate)}}, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run
+`, rate))
+	return simulatortest.Run(t, s, sys, simulator.Options{Seed: 1})
 }
 
 func planned(t *testing.T, run *capacity.Run, r plan.Request) *plan.Plan {
@@ -380,9 +366,7 @@ func TestDoubtsOfBytes(t *testing.T) {
 // arrivals, whatever the loads had been: by hand, of the cost too. And what doesn't call
 // the function needs no environments.
 func TestLoadsApart(t *testing.T) {
-	sys, err := model.Parse("system.yaml", []byte(`version: 1
-name: x
-limiters:
+	sys := simulatortest.System(t, `limiters:
   - {id: appsync.request-tokens, kind: token_bucket, rate: 2000 tokens/s}
   - {id: lambda.concurrency, kind: concurrency, limit: 5000}
 operations:
@@ -394,14 +378,8 @@ operations:
     service_time: 20ms
     response: {bytes: 1KB}
     charges: [{limiter: appsync.request-tokens, amount: 1}]
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: []byte(`version: 1
-name: s
-target: {sandbox: premiere}
-loads:
+`)
+	s := simulatortest.Scenario(t, `loads:
   - name: viewers
     arrivals: uniform
     profile: [{stage: hold, rate: 100/s, for: 60s}]
@@ -410,14 +388,8 @@ loads:
     arrivals: uniform
     profile: [{stage: hold, rate: 100/s, for: 60s}]
     operations: [{name: look, graphql: {query: "query get { get }"}}]
-`)}}, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
+	run := simulatortest.Run(t, s, sys, simulator.Options{Seed: 1})
 	p := planned(t, run, plan.Request{Rate: 6000, WhatIf: plan.WhatIf{Mix: map[string]float64{"list": 5, "get": 1}}})
 	if n := p.Enough; len(n) != 1 || n[0].Quota != "lambda.concurrency" || n[0].Required != 500 {
 		t.Errorf("%+v, want 6,000/s x 5/6 x 100 ms", n)
@@ -473,18 +445,9 @@ func TestMarginOfVaryingCharges(t *testing.T) {
 		{"uniform", "{mixture: [{amount: 1, share: 99%}, {amount: 100, share: 1%}]}"},
 		{"uniform", "2"},
 	} {
-		sys, err := model.Parse("system.yaml", []byte("version: 1\nname: x\nlimiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 9000 tokens/s, burst: 9000 tokens}]\noperations: [{name: list, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: "+c.amount+"}]}]\n"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, faults := scenarios.ParseFile(fstest.MapFS{"s.yaml": {Data: []byte("version: 1\nname: s\ntarget: {sandbox: premiere}\nloads:\n  - name: users\n    arrivals: " + c.arrivals + "\n    profile: [{stage: hold, rate: 1000/s, for: 300s}]\n    operations: [{name: list, graphql: {query: 'query list { list }'}}]\n")}}, "s.yaml", func(string) (string, bool) { return "", false })
-		if faults != nil {
-			t.Fatal(faults)
-		}
-		run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		sys := simulatortest.System(t, "limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 9000 tokens/s, burst: 9000 tokens}]\noperations: [{name: list, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: "+c.amount+"}]}]\n")
+		s := simulatortest.Scenario(t, "loads:\n  - name: users\n    arrivals: "+c.arrivals+"\n    profile: [{stage: hold, rate: 1000/s, for: 300s}]\n    operations: [{name: list, graphql: {query: 'query list { list }'}}]\n")
+		run := simulatortest.Run(t, s, sys, simulator.Options{Seed: 1})
 		n := planned(t, run, plan.Request{Rate: 1000, Margin: 0.99}).Enough[0]
 		if c.amount == "2" {
 			if n.Required != 2000 {

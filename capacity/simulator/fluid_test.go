@@ -7,18 +7,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 	"github.com/headroom-load/headroom/scenarios"
 )
 
-const five = `version: 1
-name: five
-limiters:
+const five = `limiters:
   - {id: appsync.request-tokens, kind: token_bucket, rate: %d tokens/s}
   - {id: lambda.concurrency, kind: concurrency, limit: 2000, scaling: {step: 1000, per: 10s}, init: 1s}
   - {id: dynamodb.T.read, kind: partitions, partitions: 4, rate: 5000 RCU/s, burst: 300s}
@@ -37,23 +35,11 @@ operations:
 
 func written(t testing.TB, tokens int, profile string) (*scenarios.Scenario, *model.System) {
 	t.Helper()
-	sys, err := model.Parse("five.yaml", fmt.Appendf(nil, five, tokens))
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := fstest.MapFS{"five.yaml": {}, "s.yaml": {Data: []byte(`version: 1
-name: hour
-target: {sandbox: five.yaml}
-loads:
+	return simulatortest.Scenario(t, `loads:
   - name: viewers
-    profile: ` + profile + `
+    profile: `+profile+`
     operations: [{name: list, graphql: {query: "query list { list }"}}]
-`)}}
-	s, faults := scenarios.ParseFile(files, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	return s, sys
+`), simulatortest.System(t, fmt.Sprintf(five, tokens))
 }
 
 // A fluid run of an overload has the counts, tokens, peaks and times of one whose
@@ -117,20 +103,12 @@ func TestFluidHasNoConfidence(t *testing.T) {
 // of an empty bucket that it is lost in rounding: what comes of it is a number, and refusals
 // are about those of single requests, of which cheap ones find room where dear ones don't.
 func TestFluidOfNextToNothing(t *testing.T) {
-	sys, err := model.Parse("x.yaml", []byte(`version: 1
-name: x
-limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 6000 tokens/s, burst: 6000 tokens}]
+	sys := simulatortest.System(t, `limiters: [{id: appsync.request-tokens, kind: token_bucket, rate: 6000 tokens/s, burst: 6000 tokens}]
 operations:
   - {name: cheap, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: 1}]}
   - {name: dear, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: 20}]}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, faults := scenarios.ParseFile(fstest.MapFS{"x.yaml": {}, "s.yaml": {Data: []byte(`version: 1
-name: s
-target: {sandbox: x.yaml}
-loads:
+`)
+	s := simulatortest.Scenario(t, `loads:
   - name: steady
     arrivals: uniform
     profile: [{stage: hold, rate: 100/s, for: 120s}]
@@ -140,10 +118,7 @@ loads:
     start: 60s
     profile: [{stage: up, ramp: 500/s, for: 10s}, {stage: top, rate: 500/s, for: 10s}, {stage: down, ramp: 0/s, for: 10s}]
     operations: [{name: dear, graphql: {query: "query dear { dear }"}}]
-`)}}, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
+`)
 	var refused []float64
 	for _, fluid := range []bool{false, true} {
 		run, err := simulator.Simulate(s, sys, simulator.Options{ID: "x", Fluid: fluid})

@@ -16,7 +16,7 @@ import (
 	"github.com/headroom-load/headroom/scenarios"
 )
 
-const anything = "version: 1\nname: x\noperations: [{name: get}]\n"
+const anything = "operations: [{name: get}]\n"
 
 const oneLoad = `
   - name: clients
@@ -146,9 +146,7 @@ func TestSimulationConserves(t *testing.T) {
 // Rates and limits k times as high have k times the counts.
 func TestScaledSimulation(t *testing.T) {
 	counts := func(k int) (ok, throttled float64) {
-		s, sys := load(t, fmt.Sprintf(`version: 1
-name: x
-limiters:
+		s, sys := load(t, fmt.Sprintf(`limiters:
   - {id: appsync.request-tokens, kind: token_bucket, rate: %d tokens/s}
   - {id: lambda.concurrency, kind: concurrency, limit: %d}
 operations:

@@ -5,46 +5,32 @@ import (
 	"math"
 	"slices"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/model/retry"
 	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 	"github.com/headroom-load/headroom/scenarios"
 )
 
 func load(t testing.TB, system, loads string) (*scenarios.Scenario, *model.System) {
 	t.Helper()
-	sys, err := model.Parse("system.yaml", []byte(system))
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := fstest.MapFS{"system.yaml": {}, "s.yaml": {Data: []byte("version: 1\nname: x\ntarget: {sandbox: system.yaml}\nloads:\n" + loads)}}
-	s, faults := scenarios.ParseFile(files, "s.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	return s, sys
+	return simulatortest.Scenario(t, "loads:"+loads), simulatortest.System(t, system)
 }
 
 // Refused requests that come again raise what the limit refuses to the fixed
 // point, and leave what it serves.
 func TestRetriesOfRefusals(t *testing.T) {
-	s, sys := load(t, `version: 1
-name: x
-limiters: [{id: stock.lookups, kind: token_bucket, rate: 1000 ops/s}]
+	s, sys := load(t, `limiters: [{id: stock.lookups, kind: token_bucket, rate: 1000 ops/s}]
 operations: [{name: get, service_time: 1ms, charges: [{limiter: stock.lookups, amount: 1}]}]
 `, `
   - name: clients
     profile: [{stage: steady, rate: 1100/s, for: 60s}]
     operations: [{name: get, graphql: {query: "query get { get }"}}]
 `)
-	run, err := simulator.Run(s, sys, simulator.Options{ID: "x", Seed: 1, Retry: retry.Policy{Attempts: 3, Base: time.Second, Cap: time.Second, Jitter: retry.Full}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	run := simulatortest.Run(t, s, sys, simulator.Options{ID: "x", Seed: 1, Retry: retry.Policy{Attempts: 3, Base: time.Second, Cap: time.Second, Jitter: retry.Full}})
 	var served, refused float64
 	for _, x := range run.Series {
 		for p := range x.Points.All() {
@@ -83,9 +69,7 @@ operations: [{name: get, service_time: 1ms, charges: [{limiter: stock.lookups, a
 // are 100, 60 and 20 attempts, all of them at 5 tokens, and 40, 40 and 20 of them take
 // the 1 ms that the service takes.
 func TestRetriesInTheirSeconds(t *testing.T) {
-	s, sys := load(t, `version: 1
-name: x
-limiters:
+	s, sys := load(t, `limiters:
   - {id: appsync.request-tokens, kind: token_bucket, rate: 1000 tokens/s}
   - {id: stock.lookups, kind: window, rate: 40 ops/s}
 operations: [{name: get, service_time: 1ms, charges: [{limiter: appsync.request-tokens, amount: 5}, {limiter: stock.lookups, amount: 1}]}]
@@ -95,10 +79,7 @@ operations: [{name: get, service_time: 1ms, charges: [{limiter: appsync.request-
     profile: [{stage: steady, rate: 100/s, for: 1s}]
     operations: [{name: get, graphql: {query: "query get { get }"}}]
 `)
-	run, err := simulator.Run(s, sys, simulator.Options{ID: "x", Seed: 1, Retry: retry.Policy{Attempts: 3, Base: time.Second, Jitter: retry.None}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	run := simulatortest.Run(t, s, sys, simulator.Options{ID: "x", Seed: 1, Retry: retry.Policy{Attempts: 3, Base: time.Second, Jitter: retry.None}})
 	var tokens, requests, ok [4]int64
 	var flying [4]float64
 	for r := range run.Rows.All() {
@@ -136,9 +117,7 @@ operations: [{name: get, service_time: 1ms, charges: [{limiter: appsync.request-
 // 280/s with two attempts, and recovers at 149/s.
 func TestMetastableRun(t *testing.T) {
 	for rate, up := range map[int]bool{280: false, 149: true} {
-		s, sys := load(t, `version: 1
-name: x
-limiters: [{id: redis.node, kind: queue, rate: 300 ops/s, longest: 3s}]
+		s, sys := load(t, `limiters: [{id: redis.node, kind: queue, rate: 300 ops/s, longest: 3s}]
 operations: [{name: get, service_time: 1ms, charges: [{limiter: redis.node, amount: 1}]}]
 `, fmt.Sprintf(`
   - name: clients
@@ -147,10 +126,7 @@ operations: [{name: get, service_time: 1ms, charges: [{limiter: redis.node, amou
     profile: [{stage: before, rate: %[1]d/s, for: 20s}, {stage: spike, rate: 1500/s, for: 5s}, {stage: after, rate: %[1]d/s, for: 10m}]
     operations: [{name: get, graphql: {query: "query get { get }"}}]
 `, rate))
-		run, err := simulator.Run(s, sys, simulator.Options{ID: "x", Seed: 1, Retry: retry.Policy{Attempts: 2, Base: 100 * time.Millisecond, Jitter: retry.Full}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		run := simulatortest.Run(t, s, sys, simulator.Options{ID: "x", Seed: 1, Retry: retry.Policy{Attempts: 2, Base: 100 * time.Millisecond, Jitter: retry.Full}})
 		var ok, sent int64
 		for r := range run.Rows.All() {
 			if r.Second >= 560 && r.Second < 620 {

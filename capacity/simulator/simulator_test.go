@@ -10,29 +10,13 @@ import (
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 	"github.com/headroom-load/headroom/scenarios"
 )
 
-func ready(t testing.TB, name string) (*scenarios.Scenario, *model.System) {
-	t.Helper()
-	s, faults := scenarios.ParseFile(scenarios.Ready(), name+".yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	sys, err := model.Open(s.Target.Sandbox, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, sys
-}
-
 func simulate(t testing.TB, s *scenarios.Scenario, sys *model.System) *capacity.Run {
 	t.Helper()
-	run, err := simulator.Run(s, sys, simulator.Options{ID: "x", Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run
+	return simulatortest.Run(t, s, sys, simulator.Options{Seed: 1})
 }
 
 // The ready-made premiere is stopped by its tokens at 2,000/200 = 10/s, and the
@@ -42,7 +26,7 @@ func TestReady(t *testing.T) {
 		name, first string
 		rate        float64
 	}{{"premiere", "appsync.request-tokens", 10}, {"premiere-cached", "momento.throughput", 500}} {
-		s, sys := ready(t, c.name)
+		s, sys := simulatortest.Ready(t, c.name)
 		a := capacity.Assess(simulate(t, s, sys))
 		if a.Verdict.Status != capacity.Valid {
 			t.Errorf("%s: %s, failed %+v", c.name, a.Verdict.Status, a.Verdict.Failed())
@@ -66,9 +50,7 @@ func TestReady(t *testing.T) {
 
 // A second in which nothing was charged is known to be one.
 func TestEverySecondHasItsPoint(t *testing.T) {
-	s, sys := load(t, `version: 1
-name: x
-limiters:
+	s, sys := load(t, `limiters:
   - {id: stock.lookups, kind: token_bucket, rate: 1000 ops/s}
   - {id: lambda.concurrency, kind: concurrency, limit: 100}
 operations: [{name: get, service_time: 2500ms, charges: [{limiter: lambda.concurrency, hold: service_time, share: 50%}, {limiter: stock.lookups, amount: 1, share: 20%}]}]
@@ -99,7 +81,7 @@ operations: [{name: get, service_time: 2500ms, charges: [{limiter: lambda.concur
 }
 
 func TestSameSeedSameRun(t *testing.T) {
-	s, sys := ready(t, "premiere")
+	s, sys := simulatortest.Ready(t, "premiere")
 	one, two := simulate(t, s, sys), simulate(t, s, sys)
 	if diff := cmp.Diff(one.Rows.Slice(), two.Rows.Slice()); diff != "" {
 		t.Error(diff)
@@ -115,7 +97,7 @@ func TestSameSeedSameRun(t *testing.T) {
 // What a record keeps is enough for the same simulation again.
 func TestAgain(t *testing.T) {
 	for _, name := range []string{"premiere", "premiere-cached"} {
-		s, sys := ready(t, name)
+		s, sys := simulatortest.Ready(t, name)
 		run := simulate(t, s, sys)
 		again, err := simulator.Again(run, sys, simulator.Change{}, simulator.Options{ID: "y", Seed: 1})
 		if err != nil {
@@ -135,7 +117,7 @@ func TestAgain(t *testing.T) {
 
 // One thing changed moves the wall as arithmetic says.
 func TestAgainChanged(t *testing.T) {
-	s, sys := ready(t, "premiere")
+	s, sys := simulatortest.Ready(t, "premiere")
 	run := simulate(t, s, sys)
 	constant := model.Distribution{Shape: model.Constant, Mean: time.Second}
 	for _, c := range []struct {

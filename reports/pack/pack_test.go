@@ -12,29 +12,18 @@ import (
 	"testing"
 
 	"github.com/headroom-load/headroom/capacity"
-	"github.com/headroom-load/headroom/capacity/model"
 	"github.com/headroom-load/headroom/capacity/record"
 	"github.com/headroom-load/headroom/capacity/simulator"
+	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
 	"github.com/headroom-load/headroom/reports/pack"
-	"github.com/headroom-load/headroom/scenarios"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
 // recorded is the record of a simulated premiere.
 func recorded(t *testing.T) string {
 	t.Helper()
-	s, faults := scenarios.ParseFile(scenarios.Ready(), "premiere.yaml", func(string) (string, bool) { return "", false })
-	if faults != nil {
-		t.Fatal(faults)
-	}
-	sys, err := model.Open("premiere", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, err := simulator.Run(s, sys, simulator.Options{ID: "run", Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, sys := simulatortest.Ready(t, "premiere")
+	run := simulatortest.Run(t, s, sys, simulator.Options{Seed: 1})
 	dir := filepath.Join(t.TempDir(), "run")
 	if err := record.Save(dir, run); err != nil {
 		t.Fatal(err)
