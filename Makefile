@@ -23,7 +23,7 @@ demo: build ## rehearse two ready-made scenarios on the embedded sandbox, compar
 	@echo "reports: runs/before/report.html  runs/after/report.html"
 
 test: ## run all tests; needs Go alone
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 	$(GO) test -tags synctests -run Virtual ./scenarios/kafka ./capacity/observe/kafkabroker ./capacity/sandbox/broker
 
 check: bin/staticcheck bin/gofumpt ## formatting, vet, staticcheck, a tidy go.mod, an up-to-date schema

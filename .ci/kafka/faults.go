@@ -16,8 +16,9 @@ import (
 
 var faults = []story{
 	{
-		// Quantile p of the response time is D - (1-p)T for a pause of D in T.
-		name: "pause", rate: 1000, length: 30 * time.Second, meanwhile: pause,
+		// Quantile p of the response time is D - (1-p)T for a pause of D in T, which some
+		// milliseconds of this machine's don't change by a twentieth.
+		name: "pause", rate: 1000, length: 30 * time.Second, meanwhile: pause, anyVerdict: true,
 		check: func(o *told) error {
 			if p99, want := o.response.Quantile(0.99)/1e6, 3-0.01*30; math.Abs(p99/want-1) > 0.05 {
 				return fmt.Errorf("p99 is %.3f s, want %.3f", p99, want)
@@ -35,7 +36,7 @@ var faults = []story{
 		},
 	},
 	{
-		name: "restart", rate: 1000, length: 20 * time.Second, meanwhile: func(string) error {
+		name: "restart", rate: 1000, length: 20 * time.Second, anyVerdict: true, meanwhile: func(string) error {
 			_, version := first.running()
 			return errors.Join(first.stop(), up(version, false))
 		},

@@ -30,7 +30,7 @@ const (
 )
 
 var lagStory = story{
-	name: "lag", rate: lagRate, length: 20 * time.Second, settle: 5 * time.Second, group: lagGroup, beside: consumeSlowly,
+	name: "lag", rate: lagRate, length: 20 * time.Second, settle: 5 * time.Second, group: lagGroup, beside: consumeSlowly, anyVerdict: true,
 	check: func(o *told) error { return errors.Join(o.conserved(), o.offsetsChecked(), o.lagged()) },
 }
 

@@ -45,9 +45,11 @@ func cluster(t *testing.T, options ...kfake.Opt) *kfake.Cluster {
 	return c
 }
 
-// run drives a load and returns all of its rows in one, and its driver's series.
+// run drives a load and returns all of its rows in one, and its driver's series. It
+// drops nothing, however late this machine is.
 func run(t *testing.T, cfg Config) (measure.Row, map[string]measure.Distribution, []measure.Series) {
 	t.Helper()
+	cfg.Load.Late = scenarios.Send
 	if cfg.InFlight == 0 {
 		cfg.InFlight = load.InFlightLimits([]scenarios.Load{cfg.Load}, 0)[0]
 	}
