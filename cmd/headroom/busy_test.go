@@ -13,7 +13,8 @@ import (
 // and is skipped; where the witness saw nothing, it fails.
 const (
 	mostTries, leastTries = 10, 3
-	patience              = 4 * time.Minute // of all stories together
+	patience              = 3 * time.Minute // of all stories together
+	reserve               = 3 * time.Minute // of the test's time that tries leave to other stories
 )
 
 // again is the time, in nanoseconds, that tries after the first have taken so far.

@@ -115,17 +115,20 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 			again.Add(int64(w.took))
 		}
 		said := fmt.Sprintf("headroom %s: exit code %d, want %s", strings.Join(args[1:], " "), code, args[0])
-		switch last := try == mostTries || try >= leastTries && time.Duration(again.Load()) > patience; {
+		t := ts.Value(story{}).(inTurn)
+		deadline, bounded := t.Deadline()
+		last := try == mostTries || try >= leastTries && time.Duration(again.Load()) > patience || bounded && time.Until(deadline) < reserve
+		switch {
 		case code != exitInvalid || last && 2*held <= try:
 			ts.Fatalf("%s", said)
 		case last:
-			ts.Value(story{}).(testscript.T).Skip(fmt.Sprintf("%s in %d tries; this machine was busy in %d of them, and kept a sleeper waiting for %s", said, try, held, w))
+			t.Skip(fmt.Sprintf("%s in %d tries; this machine was busy in %d of them, and kept a sleeper waiting for %s", said, try, held, w))
 		}
 		ts.Logf("try %d was INVALID; this machine kept a sleeper waiting for %s", try, w)
 	}
 }
 
-// story is the key of the value that is the story's testscript.T.
+// story is the key of the value that is the story's inTurn.
 type story struct{}
 
 // serve is "serve KIND": it starts a GraphQL server that behaves in the given
