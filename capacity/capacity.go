@@ -8,6 +8,7 @@
 package capacity
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/headroom-load/headroom/scenarios"
@@ -299,6 +300,18 @@ type Machine struct {
 	// Calibration is what headroom calibrate found of this machine with this
 	// program; nil where it was not run.
 	Calibration *Calibration `json:"calibration,omitempty"`
+}
+
+// String says what the machine is, as linux/amd64, 2 CPUs; empty where a run had none,
+// as a simulated one. What it was found able to do is no part of it.
+func (m Machine) String() string {
+	switch m.CPUs {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("%s/%s, 1 CPU", m.OS, m.Arch)
+	}
+	return fmt.Sprintf("%s/%s, %d CPUs", m.OS, m.Arch, m.CPUs)
 }
 
 // Event is something that happened in the run.

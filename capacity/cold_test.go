@@ -131,6 +131,26 @@ operations: [{name: list, service_time: 20ms, charges: [{limiter: appsync.reques
 	}
 }
 
+// Where even the dearest stretch binds far above what was tested, no rate is named for it:
+// a request that charges 200 tokens for a minute meets 50,000 tokens/s at 250/s, beyond
+// three times 20/s.
+func TestDearestIsNamedAsFarAsPredicted(t *testing.T) {
+	for _, c := range []struct {
+		limit string
+		says  bool
+	}{{"50000", false}, {"8000", true}} { // 40/s of the dear ones, 80/s of the others
+		a := simulated(t, "[{stage: hold, rate: 20/s, for: 120s}]", "  - {id: appsync.request-tokens, kind: token_bucket, rate: "+c.limit+" tokens/s}\n",
+			"  - {name: list, service_time: 20ms, charges: [{limiter: appsync.request-tokens, amount: {cold: 200, warm: 100, after: 60s}}]}\n")
+		q := quota(t, a, capacity.RequestTokens)
+		if said(q, "dearest stretch") != c.says || strings.Contains(a.FirstToBindReason, "dearest stretch") != c.says {
+			t.Errorf("%s tokens/s: %q; %q", c.limit, q.Notes, a.FirstToBindReason)
+		}
+		if said(q, "the interval of binds_at covers") != (c.says && q.BindsAt.Rate != nil) {
+			t.Errorf("%s tokens/s has binds_at %+v: %q", c.limit, q.BindsAt, q.Notes)
+		}
+	}
+}
+
 // A backend that stands still for two seconds leaves all requests waiting at once, which
 // is not known from environments that start: the second is named, and both.
 func TestMostHeldByAnOutage(t *testing.T) {

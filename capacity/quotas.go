@@ -321,16 +321,20 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	if GradeOf(r.binds, r.TestedRate) == Indicative {
 		if len(groups) > 1 {
 			note("the run's rates don't tell linear use from any other, since its mix changes with them: the interval of binds_at supposes that it is linear")
-		} else if least, most, ok := a.models(q); ok {
+		} else if least, most, ok := a.models(q, r.loads); ok {
 			low, high = min(low, least), max(high, most)
 			note("far beyond what was tested, the interval of binds_at covers linear, quadratic and power-law use")
 		} else {
 			note("the run's rates vary too little to tell linear use from any other: the interval of binds_at supposes that it is linear")
 		}
 	}
-	if dear := r.free / c.cold; dear < low/(1+maxDifference) {
+	if dear := r.free / c.cold; dear < low/(1+maxDifference) && GradeOf(dear, r.TestedRate) != Refused {
 		low, r.dear = dear, dear
-		note("what it costs changed in the run: in the dearest stretch, as a launch may begin, it binds at %s, which the interval of binds_at covers", a.rate(dear))
+		covered := ", which the interval of binds_at covers"
+		if GradeOf(r.binds, r.TestedRate) == Refused {
+			covered = ""
+		}
+		note("what it costs changed in the run: in the dearest stretch, as a launch may begin, it binds at %s%s", a.rate(dear), covered)
 	}
 	r.BindsAt = predict(r.binds, low, high, r.TestedRate)
 	if kafka != nil {

@@ -16,12 +16,18 @@ import (
 // limiters and the one operation are given.
 func simulated(t *testing.T, profile, limiters, operation string) capacity.Assessment {
 	t.Helper()
+	return simulatedMix(t, profile, `[{name: list, graphql: {query: "query list { list }"}}]`, limiters, operation)
+}
+
+// simulatedMix assesses a run of several operations.
+func simulatedMix(t *testing.T, profile, mix, limiters, operations string) capacity.Assessment {
+	t.Helper()
 	s := simulatortest.Scenario(t, fmt.Sprintf(`loads:
   - name: users
     profile: %s
-    operations: [{name: list, graphql: {query: "query list { list }"}}]
-`, profile))
-	sys := simulatortest.System(t, "limiters:\n"+limiters+"operations:\n"+operation)
+    operations: %s
+`, profile, mix))
+	sys := simulatortest.System(t, "limiters:\n"+limiters+"operations:\n"+operations)
 	return capacity.Assess(simulatortest.Run(t, s, sys, simulator.Options{Seed: 1}))
 }
 
@@ -77,6 +83,41 @@ func TestSpreadOfModels(t *testing.T) {
 	if !slices.ContainsFunc(ramp.Notes, func(n string) bool { return strings.Contains(n, "power-law") }) ||
 		!slices.ContainsFunc(hold.Notes, func(n string) bool { return strings.Contains(n, "vary too little") }) {
 		t.Errorf("notes %q and %q", ramp.Notes, hold.Notes)
+	}
+}
+
+// One request in four charges the quota one unit: with 100 of them a second it binds at
+// 400/s of all requests by any model of its use, and by none at the 100/s of those that
+// charge it.
+func TestSpreadOfModelsInAMix(t *testing.T) {
+	const mix = `[{name: list, graphql: {query: "query list { list }"}}, {name: get, weight: 3, graphql: {query: "query get { get }"}}]`
+	a := simulatedMix(t, "[{stage: ramp, ramp: 200/s, for: 60s}, {stage: hold, rate: 200/s, for: 60s}]", mix,
+		"  - {id: momento.operations, kind: token_bucket, rate: 100 ops/s}\n",
+		"  - {name: list, service_time: 20ms, charges: [{limiter: momento.operations, amount: 1}]}\n  - {name: get, service_time: 20ms}\n")
+	if q := quota(t, a, "momento.operations"); q.BindsAt.Grade != capacity.Indicative || *q.BindsAt.Low < 340 || *q.BindsAt.High > 460 || *q.SafeRate.Rate < 300 {
+		t.Errorf("binds at %v from %v to %v, safe to %v", *q.BindsAt.Rate, *q.BindsAt.Low, *q.BindsAt.High, *q.SafeRate.Rate)
+	}
+}
+
+// Provisioned environments are those of the requests that charge their own limiter: the
+// requests of a function run in none of its account, and those of the account in none of it.
+func TestProvisionedBesideAFunction(t *testing.T) {
+	const mix = `[{name: list, graphql: {query: "query list { list }"}}, {name: get, graphql: {query: "query get { get }"}}]`
+	const profile = "[{stage: hold, rate: 100/s, for: 120s}]"
+	operations := "  - {name: list, service_time: 100ms, charges: [{limiter: lambda.items.concurrency, hold: service_time}]}\n" +
+		"  - {name: get, service_time: 100ms, charges: [{limiter: lambda.concurrency, hold: service_time}]}\n"
+	for _, c := range []struct{ account, function, of string }{
+		{", provisioned: 5", "", "lambda.concurrency"}, {"", ", provisioned: 5", "lambda.items.concurrency"},
+	} {
+		a := simulatedMix(t, profile, mix, "  - {id: lambda.concurrency, kind: concurrency, limit: 1000"+c.account+"}\n"+
+			"  - {id: lambda.items.concurrency, kind: concurrency, account: lambda.concurrency"+c.function+"}\n", operations)
+		s := quota(t, a, c.of).SpillOver
+		if s == nil || s.Requests < 5700 || s.Requests > 6300 || math.Abs(*s.Share-0.285) > 0.04 {
+			t.Fatalf("%s: %+v, want half of 12,000 requests, of which B(5, 5) = 0.285 spill over", c.of, s)
+		}
+		if (s.Predicted != nil) != (c.of != "lambda.concurrency") {
+			t.Errorf("%s: Erlang's formula has %v of a hold that is both functions'", c.of, s.Predicted)
+		}
 	}
 }
 

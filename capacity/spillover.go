@@ -25,6 +25,10 @@ func (a *analysis) spillOver(q Quota, loads []Load, held float64) (s *SpillOver,
 	}
 	if q.Provisioned > 0 {
 		s.Provisioned = &q.Provisioned
+		// An account's hold is also that of functions whose requests run elsewhere.
+		if all, ok := a.series(q.ID, RoleRequests); ok && math.Round(all.sum()) > float64(s.Requests) {
+			return s, ""
+		}
 		if share := spillShare(loads, held, int(q.Provisioned)); !math.IsNaN(share) && !uniformArrivals(loads) {
 			s.Predicted = &share
 		}

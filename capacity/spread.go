@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -13,19 +14,20 @@ const (
 	spreadRange = 1.5 // highest rate over lowest
 )
 
-// observed is the use of a quota in one step of the run, and the arrivals that
-// charged it, both per second.
+// observed is the use of a quota in one step of the run, and the arrivals of the
+// loads that charge it, both per second.
 type observed struct{ rate, use float64 }
 
 // models returns the lowest and the highest rate at which a quota binds by three
 // models of its use: proportional to the rate, with a quadratic part, and a power
 // of it. A prediction far beyond what was tested is no better than the choice
 // among these. ok is false where the run's rates vary too little to tell them
-// apart, or nothing was observed in steps.
+// apart, or nothing was observed in steps. Rates are of the loads that charge the
+// quota, whichever of their operations do.
 //
 // Steps with refusals are left out: what is refused charges nothing.
-func (a *analysis) models(q Quota) (low, high float64, ok bool) {
-	points := a.observed(q)
+func (a *analysis) models(q Quota, loads []Load) (low, high float64, ok bool) {
+	points := a.observed(q, loads)
 	if len(points) < spreadSteps {
 		return 0, 0, false
 	}
@@ -68,7 +70,7 @@ func (a *analysis) models(q Quota) (low, high float64, ok bool) {
 
 // observed returns the steps of the run in which the quota was charged and
 // nothing was throttled.
-func (a *analysis) observed(q Quota) []observed {
+func (a *analysis) observed(q Quota, loads []Load) []observed {
 	use := make([]float64, a.seconds)
 	known := make([]bool, a.seconds)
 	switch c, ok := a.series(q.ID, usageRole(q)); {
@@ -90,8 +92,10 @@ func (a *analysis) observed(q Quota) []observed {
 		clean[s] = true
 	}
 	for r := range a.run.Rows.All() {
-		if q.Charges(r.Load, r.Operation) {
+		if slices.ContainsFunc(loads, func(l Load) bool { return l.Name == r.Load }) {
 			sent[r.Second] += float64(r.Sent)
+		}
+		if q.Charges(r.Load, r.Operation) {
 			clean[r.Second] = clean[r.Second] && r.Throttled == 0
 		}
 	}

@@ -228,7 +228,7 @@ func spillTable(a capacity.Assessment) *Table {
 			units,
 			{Text: whole(x.Requests)},
 			{Text: whole(x.Spilled)},
-			share(x.Share, "no request ran in any"), share(x.Predicted, "it takes Poisson arrivals, the unit cost and the number that is provisioned"),
+			share(x.Share, "no request ran in any"), share(x.Predicted, "it takes Poisson arrivals, the number that is provisioned and the unit cost of the requests that may run there"),
 		})
 	}
 	if len(t.Rows) == 0 {

@@ -36,7 +36,9 @@ func provenanceSection(run *capacity.Run) Section {
 	add("target", m.Target)
 	add("headroom", tool)
 	add("built with", m.Tool.Go)
-	add("machine", fmt.Sprintf("%s/%s, %s", m.Machine.OS, m.Machine.Arch, plural(m.Machine.CPUs, "CPU", "CPUs")))
+	if machine := m.Machine.String(); machine != "" {
+		add("machine", machine)
+	}
 	if m.Machine.Files > 0 {
 		add("open files at most", whole(int64(m.Machine.Files)))
 	}
@@ -128,7 +130,10 @@ func seriesTable(run *capacity.Run) *Table {
 		}
 		c := capacity.Coverage(run, s)
 		coverage := Cell{Text: unit.HumanShare(c)}
-		if math.IsNaN(c) {
+		switch {
+		case s.Metric == capacity.CloudClock:
+			coverage = t.missing("it comes with answers of the cloud, not by the minute")
+		case math.IsNaN(c):
 			coverage = t.missing("no minute to cover")
 		}
 		t.Rows = append(t.Rows, append(row(s), Cell{Text: whole(int64(s.Points.Len()))}, coverage))

@@ -293,8 +293,8 @@ func warnings(a, b *capacity.Run, x, y capacity.Assessment) []string {
 	if m.Target != n.Target {
 		warn("the targets differ: %s and %s", m.Target, n.Target)
 	}
-	if m.Machine != n.Machine {
-		warn("the generators' machines differ: %s and %s", machine(m.Machine), machine(n.Machine))
+	if x, y := m.Machine.String(), n.Machine.String(); x != y && x != "" && y != "" {
+		warn("the generators' machines differ: %s and %s", x, y)
 	}
 	if m.Tool.Version != n.Tool.Version || m.Tool.Revision != n.Tool.Revision {
 		warn("the versions of headroom differ: %s and %s", version(m.Tool), version(n.Tool))
@@ -321,10 +321,6 @@ func label(s capacity.Scenario) string {
 		digest = digest[:8]
 	}
 	return strings.TrimSpace(s.Name + " " + digest)
-}
-
-func machine(m capacity.Machine) string {
-	return fmt.Sprintf("%s/%s with %d CPUs", m.OS, m.Arch, m.CPUs)
 }
 
 func version(t capacity.Tool) string { return strings.TrimSpace(t.Version + " " + t.Revision) }

@@ -108,6 +108,20 @@ func TestCompareWarnings(t *testing.T) {
 	if c := comparison.Compare(same(), same()); len(c.Warnings) != 0 || c.Warnings == nil {
 		t.Errorf("the same run twice: %q", c.Warnings)
 	}
+	// Each run has a calibration of its own, whichever machine both had; a simulated one has neither.
+	calibrated := func(at int) *capacity.Run {
+		r := same()
+		r.Manifest.Machine.Calibration = &capacity.Calibration{Ceiling: float64(40000 + at)}
+		return r
+	}
+	if c := comparison.Compare(calibrated(1), calibrated(2)); len(c.Warnings) != 0 {
+		t.Errorf("on the same machine: %q", c.Warnings)
+	}
+	none := same()
+	none.Manifest.Machine = capacity.Machine{}
+	if c := comparison.Compare(same(), none); len(c.Warnings) != 0 {
+		t.Errorf("one without a machine: %q", c.Warnings)
+	}
 	for want, change := range map[string]func(*capacity.Run){
 		"scenarios differ":   func(r *capacity.Run) { r.Manifest.Scenario.Digest = "other" },
 		"machines differ":    func(r *capacity.Run) { r.Manifest.Machine.CPUs = 64 },

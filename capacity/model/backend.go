@@ -200,7 +200,7 @@ func (b *Backend) ServeNumber(at time.Duration, operation int) *Outcome {
 			c.Limiter, c.Number = x.limiter, x.number
 			made++
 		}
-		c.Amount, c.Hold, c.Level, c.Wait, c.Spilled = x.draw(at >= x.warm), 0, 0, 0, false
+		c.Amount, c.Hold, c.Level, c.Wait, c.InProvisioned, c.Spilled = x.draw(at >= x.warm), 0, 0, 0, false, false
 		if x.bucket != nil {
 			c.Refused = !x.bucket.Admit(at, c.Amount)
 		} else {

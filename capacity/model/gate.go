@@ -143,11 +143,12 @@ func (e *environments) admit(at, service time.Duration, c *Charge) (ok bool) {
 			return false
 		}
 		c.Hold, ok = e.Admit(at, service)
-		c.Level, c.Spilled = float64(e.own.Claimed(at)), ok && e.Spilled()
-		return ok
+		c.Level = float64(e.own.Claimed(at))
+	} else {
+		c.Hold, ok = e.Admit(at, service)
+		c.Level = float64(e.InUse())
 	}
-	c.Hold, ok = e.Admit(at, service)
-	c.Level, c.Spilled = float64(e.InUse()), ok && e.Spilled()
+	c.InProvisioned, c.Spilled = ok && e.InProvisioned(), ok && e.Spilled()
 	return ok
 }
 

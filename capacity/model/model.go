@@ -223,5 +223,8 @@ type Charge struct {
 	Level   float64       // of a concurrency limiter: environments in use, with this one
 	Wait    time.Duration // how long the charge delays the request, where its limiter delays instead of refusing
 	Refused bool
-	Spilled bool // every provisioned environment was busy, where there are any
+	// InProvisioned and Spilled say whether the request runs in a provisioned
+	// environment of the limiter, or found every one of them busy; neither where it has
+	// none, or the request is a function's that the account is charged with.
+	InProvisioned, Spilled bool
 }

@@ -69,8 +69,8 @@ type Bill struct {
 	ordered  bool    // the run tells the order
 	arrivals float64 // that were sent
 	held     Line    // Lambda's duration, wherever it ran
-	// environments are those of Lambda that are provisioned.
-	environments float64
+	// pools are what Lambda keeps provisioned, of lambda.concurrency first.
+	pools []pool
 }
 
 // Of returns the bill of a run: of its requests, and of what its series say was
@@ -115,9 +115,11 @@ func Of(run *capacity.Run) Bill {
 		switch {
 		case q.ID == capacity.RequestTokens:
 			b.add("appsync.requests", Line{What: "AppSync requests", Amount: requests, Unit: "requests", of: all, by: "appsync.requests"})
-		case q.ID == lambdaConcurrency:
+		case ofAccount(q):
 			use("lambda.requests", q, capacity.RoleRequests, Line{What: "Lambda requests", Unit: "requests", by: "lambda.requests"})
 			b.lambda(run, q, seconds)
+		case service == "lambda" && q.Kind == capacity.LevelQuota && !slices.ContainsFunc(run.Manifest.Quotas, ofAccount):
+			b.Missing = append(b.Missing, Missing{"Lambda of " + q.ID, "it is billed with lambda.concurrency, its account's, of which the run tells nothing"})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".read"):
 			use("dynamodb.read", q, capacity.RoleUsage, Line{What: "DynamoDB reads of " + q.ID, Unit: "RCU", Note: "on demand", by: q.ID})
 		case service == "dynamodb" && strings.HasSuffix(q.ID, ".write"):
@@ -277,7 +279,10 @@ func total(run *capacity.Run, quota string, role capacity.Role) (sum float64, to
 func (b Bill) PerHour(rate float64, use map[string]float64, environments float64) Bill {
 	out := b
 	out.Lines, out.USD = nil, 0
-	out.environments += environments
+	if out.pools = slices.Clone(b.pools); len(out.pools) == 0 {
+		out.pools = []pool{{share: 1}}
+	}
+	out.pools[0].environments += environments
 	arrivals := rate * time.Hour.Seconds()
 	held := false
 	for _, l := range b.Lines {
@@ -325,7 +330,7 @@ func (b Bill) PerHour(rate float64, use map[string]float64, environments float64
 		}
 		out.add(l.Price.ID, l)
 	}
-	out.provision(out.environments, time.Hour.Seconds())
+	out.provision(time.Hour.Seconds())
 	return out
 }
 

@@ -282,6 +282,41 @@ func TestProvisioned(t *testing.T) {
 	})
 }
 
+// Two functions of an account, one with 5 environments of its own: half of the duration
+// is its own, and four in five of its requests ran in them. Where nobody counted, as of
+// rates, Erlang's formula says how many: 5 held of 5, of which B(5, 5) = 0.28487 spill over.
+func TestProvisionedOfAFunction(t *testing.T) {
+	series := func(quota string, role capacity.Role, unit string, sum float64) measure.Series {
+		return measure.Series{Quota: quota, Role: role, Statistic: "Sum", Unit: unit, Points: measure.PointsOf(measure.Point{Value: sum})}
+	}
+	start := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	run := &capacity.Run{
+		Manifest: capacity.Manifest{
+			Sandbox: true, Start: start, End: start.Add(10 * time.Second),
+			Quotas: []capacity.Quota{{ID: "lambda.concurrency", Kind: capacity.LevelQuota}, {ID: "lambda.items", Kind: capacity.LevelQuota, Provisioned: 5}},
+		},
+		Series: []measure.Series{
+			series("lambda.concurrency", capacity.RoleDuration, "ms", 100_000), series("lambda.concurrency", capacity.RoleRequests, "requests", 1000),
+			series("lambda.items", capacity.RoleDuration, "ms", 50_000),
+			series("lambda.items", capacity.RoleProvisioned, "requests", 400), series("lambda.items", capacity.RoleSpilled, "requests", 100),
+		},
+	}
+	for _, ran := range []float64{0.8, 1 - 0.2848683} {
+		amounts := map[string]float64{}
+		for _, l := range price.Of(run).Lines {
+			amounts[l.What] = l.Amount
+		}
+		if amounts["5 environments provisioned"] != 50 || math.Abs(amounts["Lambda duration in provisioned environments"]-50*ran) > 1e-4 || math.Abs(amounts["Lambda duration"]-(100-50*ran)) > 1e-4 {
+			t.Errorf("%v of the function's requests ran in its environments: %v", ran, amounts)
+		}
+		run.Series = run.Series[:3]
+	}
+	run.Manifest.Quotas = run.Manifest.Quotas[1:]
+	if b := price.Of(run); len(b.Missing) != 1 || b.Missing[0].What != "Lambda of lambda.items" {
+		t.Errorf("nothing is known of the account: %+v", b)
+	}
+}
+
 // Half of the large answers are missing, and come back where nothing is refused.
 func TestDataOfOperations(t *testing.T) {
 	run := &capacity.Run{

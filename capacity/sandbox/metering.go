@@ -136,12 +136,15 @@ func (m *meters) served(at time.Time, out model.Outcome) {
 			x.requests.Add(at, 1)
 		}
 		if x.spilled != nil {
-			spilled := 0.0
-			if c.Spilled {
+			ready, spilled := 0.0, 0.0
+			switch {
+			case c.InProvisioned:
+				ready = 1
+			case c.Spilled:
 				spilled = 1
 			}
+			x.inReady.Add(at, ready)
 			x.spilled.Add(at, spilled)
-			x.inReady.Add(at, 1-spilled)
 		}
 		if x.duration != nil {
 			x.duration.Add(at, float64(c.Hold)/float64(time.Millisecond))

@@ -28,7 +28,8 @@ type charged struct {
 	amount    float64
 	highest   float64 // level, or size that was asked for, refused or not
 	requests  float64 // admitted
-	spilled   float64 // of these, those that found every provisioned environment busy
+	ready     float64 // of these, those that ran in a provisioned environment
+	spilled   float64 // and those that found every one of them busy
 	throttled float64
 	held      float64 // milliseconds
 }
@@ -46,7 +47,7 @@ var counted = map[capacity.Role]func(*charged) float64{
 	capacity.RoleThrottles:   func(c *charged) float64 { return c.throttled },
 	capacity.RoleRequests:    func(c *charged) float64 { return c.requests },
 	capacity.RoleDuration:    func(c *charged) float64 { return c.held },
-	capacity.RoleProvisioned: func(c *charged) float64 { return c.requests - c.spilled },
+	capacity.RoleProvisioned: func(c *charged) float64 { return c.ready },
 	capacity.RoleSpilled:     func(c *charged) float64 { return c.spilled },
 }
 
@@ -125,7 +126,10 @@ func (m *meters) served(at time.Duration, out *model.Outcome) {
 		if c.Hold > 0 {
 			l.held += float64(c.Hold) / float64(time.Millisecond)
 		}
-		if c.Spilled {
+		switch {
+		case c.InProvisioned:
+			l.ready++
+		case c.Spilled:
 			l.spilled++
 		}
 		if c.Level > l.highest {

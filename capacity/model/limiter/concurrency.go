@@ -21,7 +21,7 @@ type Concurrency struct {
 	credit          *TokenBucket // nil: creation is unlimited
 	requests        *TokenBucket // nil: as many as the environments take
 	provisioned     bool         // some environments are
-	spilled         bool         // the last request admitted found none of these idle
+	inProvisioned   bool         // the last request admitted runs in one of these
 
 	busy  wheel
 	ready int // idle provisioned environments
@@ -65,14 +65,14 @@ func NewConcurrency(e Environments) *Concurrency {
 func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok bool) {
 	c.advance(at)
 	hold = service
-	provisioned := false
+	c.inProvisioned = false
 	if c.requests != nil && !c.requests.Admit(at, 1) {
 		return 0, false
 	}
 	switch {
 	case c.ready > 0:
 		c.ready--
-		provisioned = true
+		c.inProvisioned = true
 	case len(c.idle) > c.oldest:
 		c.idle = c.idle[:len(c.idle)-1]
 	case c.busy.n < c.limit && (c.credit == nil || c.credit.Admit(at, 1)):
@@ -80,8 +80,7 @@ func (c *Concurrency) Admit(at, service time.Duration) (hold time.Duration, ok b
 	default:
 		return 0, false
 	}
-	c.spilled = c.provisioned && !provisioned
-	c.busy.add(newLease(at+hold, provisioned))
+	c.busy.add(newLease(at+hold, c.inProvisioned))
 	return hold, true
 }
 
@@ -97,7 +96,11 @@ func (c *Concurrency) InUseAt(at time.Duration) int {
 
 // Spilled reports whether the last request admitted runs in a created environment
 // because every provisioned one was busy; false where none is provisioned.
-func (c *Concurrency) Spilled() bool { return c.spilled }
+func (c *Concurrency) Spilled() bool { return c.provisioned && !c.inProvisioned }
+
+// InProvisioned reports whether the last request admitted runs in a provisioned
+// environment.
+func (c *Concurrency) InProvisioned() bool { return c.inProvisioned }
 
 // advance frees the environments whose requests have ended and drops those
 // that have been idle too long.
