@@ -406,6 +406,7 @@ func KafkaRates(run *Run) (rates map[string]KafkaRate, seconds int) {
 // acknowledged.
 func (a *analysis) kafkaCost(u *kafkaUse, q Quota, parts []part) (c cost, ok bool) {
 	use, name, skew := u.hottest(q)
+	c.skew = skew
 	records := u.total(u.records)
 	n := sum(records)
 	if use == nil || n == 0 {
@@ -430,7 +431,7 @@ func (a *analysis) kafkaCost(u *kafkaUse, q Quota, parts []part) (c cost, ok boo
 		c.byOperation = []OperationCost{{Load: charging[0].op.Load, Name: charging[0].op.Name, UnitCost: c.Value}}
 	}
 	if skew > 1+maxDifference {
-		c.notes = append(c.notes, fmt.Sprintf("%s takes the most, %.2f times the mean: were they charged alike, %s in all would fit", name, skew, unit.HumanRate(q.Limit/c.Value*skew, unit.Records)))
+		c.notes = append(c.notes, fmt.Sprintf("%s takes the most, %.2f times the mean", name, skew))
 	}
 	return c, true
 }

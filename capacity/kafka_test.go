@@ -246,6 +246,19 @@ func TestKafkaHottestPartition(t *testing.T) {
 			t.Errorf("%q", q.Notes)
 		}
 	}
+	// What would fit if all were charged alike is a prediction, as the binding rate is.
+	cut := c.run()
+	cut.Manifest.State = capacity.Interrupted
+	for _, of := range []struct {
+		run  *capacity.Run
+		says bool
+	}{{c.run(), true}, {cut, false}} {
+		for _, id := range []string{"kafka.partition-ingress", "kafka.broker-ingress"} {
+			if notes := strings.Join(quotaOf(t, capacity.Assess(of.run), id).Notes, "; "); strings.Contains(notes, "records/s in all would fit") != of.says {
+				t.Errorf("%s, predicted %v: %q", id, of.says, notes)
+			}
+		}
+	}
 	if a.FirstToBind == nil || *a.FirstToBind != "kafka.cluster-ingress" && *a.FirstToBind != "kafka.partition-ingress" {
 		t.Errorf("%v binds first", a.FirstToBind)
 	}

@@ -338,6 +338,9 @@ func (a *analysis) quota(q Quota, throttled *int64, predictable bool, trial func
 	}
 	r.BindsAt = predict(r.binds, low, high, r.TestedRate)
 	if kafka != nil {
+		if even := r.binds * c.skew; c.skew > 1+maxDifference && GradeOf(even, r.TestedRate) != Refused {
+			note("were all charged like the mean, %s in all would fit", unit.HumanRate(even, unit.Records))
+		}
 		r.Notes = append(r.Notes, NoRefusals)
 		return r
 	}

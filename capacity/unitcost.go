@@ -94,6 +94,7 @@ type cost struct {
 	others float64 // what others use of the quota: per second of a rate, at once of a level
 	shared bool    // others may use it too, and nothing tells how much
 	alike  bool    // which is supposed: sums are too few to tell
+	skew   float64 // of the broker or partition charged most, of which the cost is, to the mean of all; 0 elsewhere
 	notes  []string
 }
 
