@@ -199,23 +199,29 @@ func dearest(sums stats.Ratio, width int, mean float64) float64 {
 		to := min(from+width, len(sums.Num))
 		windows.Num, windows.Den = append(windows.Num, sum(sums.Num[from:to])), append(windows.Den, sum(sums.Den[from:to]))
 	}
+	if len(windows.Den) == 0 {
+		return mean
+	}
 	dearest := mean
+	fewest := max(0.2*slices.Max(windows.Den), coldAnswers)
+	deviations := math.Sqrt2 * math.Erfinv(1-2*0.001/float64(len(windows.Num))) // that chance makes in one of a thousand runs
 	for i, n := range windows.Den {
-		if n < 0.2*slices.Max(windows.Den) || n < coldAnswers {
+		if n < fewest {
 			continue
 		}
-		if m := windows.Num[i] / n; m-mean > maxDifference*mean && m > dearest && m-mean > byChance(sums, width, windows, i, mean) {
+		m := windows.Num[i] / n
+		chance := func(sd float64) float64 { return sd / math.Sqrt(n) * deviations }
+		if m-mean > maxDifference*mean && m > dearest && m-mean > chance(mean) && m-mean > chance(variation(sums, width, windows, i, mean)) {
 			dearest = m
 		}
 	}
 	return dearest
 }
 
-// byChance returns how far the mean of the i-th window may lie above that of all without
-// more than chance: it does in one of a thousand runs. Single charges are supposed to
-// vary by their mean, or by more where the sums tell so that don't lie in one stretch
-// with it above the mean.
-func byChance(sums stats.Ratio, width int, windows stats.Ratio, i int, mean float64) float64 {
+// variation returns how much single charges vary: by their mean, as is supposed, or by
+// more where the sums tell so that don't lie in one stretch with the i-th window above
+// the mean.
+func variation(sums stats.Ratio, width int, windows stats.Ratio, i int, mean float64) float64 {
 	above := func(k int) bool {
 		return k >= 0 && k < len(windows.Num) && windows.Num[k] > mean*windows.Den[k]
 	}
@@ -234,7 +240,7 @@ func byChance(sums stats.Ratio, width int, windows stats.Ratio, i int, mean floa
 			sd = max(sd, deviation(sum(others.Num)/n, others))
 		}
 	}
-	return sd / math.Sqrt(windows.Den[i]) * math.Sqrt2 * math.Erfinv(1-2*0.001/float64(len(windows.Num)))
+	return sd
 }
 
 // deviation returns the standard deviation of single charges around the mean, of which

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headroom-load/headroom/capacity"
 	"github.com/headroom-load/headroom/capacity/simulator"
 	"github.com/headroom-load/headroom/capacity/simulator/simulatortest"
+	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
 // simulated assesses a run of the given profile against a System of which the
@@ -22,13 +24,50 @@ func simulated(t *testing.T, profile, limiters, operation string) capacity.Asses
 // simulatedMix assesses a run of several operations.
 func simulatedMix(t *testing.T, profile, mix, limiters, operations string) capacity.Assessment {
 	t.Helper()
+	return capacity.Assess(simulatedRun(t, profile, mix, limiters, operations, time.Second))
+}
+
+// simulatedRun is a run whose limiters are known by so long periods.
+func simulatedRun(t *testing.T, profile, mix, limiters, operations string, period time.Duration) *capacity.Run {
+	t.Helper()
 	s := simulatortest.Scenario(t, fmt.Sprintf(`loads:
   - name: users
     profile: %s
     operations: %s
 `, profile, mix))
 	sys := simulatortest.System(t, "limiters:\n"+limiters+"operations:\n"+operations)
-	return capacity.Assess(simulatortest.Run(t, s, sys, simulator.Options{Seed: 1}))
+	return simulatortest.Run(t, s, sys, simulator.Options{Seed: 1, Resolution: period})
+}
+
+// A request that one of a service's quotas refused in a minute of which nothing was
+// published may have been any of them's: that the other minutes have none is no zero.
+func TestRefusedInAMissingMinute(t *testing.T) {
+	run := simulatedRun(t, "[{stage: hold, rate: 20/s, for: 3m}]", `[{name: list, graphql: {query: "query list { list }"}}]`,
+		"  - {id: momento.item-size, kind: item_size, largest: 1MB}\n  - {id: momento.operations, kind: token_bucket, rate: 100 ops/s}\n",
+		"  - name: list\n    service_time: 20ms\n    charges:\n      - {limiter: momento.item-size, amount: {mixture: [{amount: 2MB, share: 0.05%}, {amount: 1KB, share: 99.95%}]}}\n      - {limiter: momento.operations, amount: 1}\n", time.Minute)
+	refused := map[time.Time]bool{}
+	for _, s := range run.Series {
+		for p := range s.Points.All() {
+			refused[p.At] = refused[p.At] || s.Role == capacity.RoleThrottles && p.Value > 0
+		}
+	}
+	for missing := range 2 {
+		a := capacity.Assess(run)
+		for _, id := range []string{"momento.item-size", "momento.operations"} {
+			if n := quota(t, a, id).Throttled; (n == nil) != (missing > 0) {
+				t.Errorf("%s, %d: %v refused", id, missing, n)
+			}
+		}
+		for i := range run.Series {
+			var left []measure.Point
+			for p := range run.Series[i].Points.All() {
+				if !refused[p.At] {
+					left = append(left, p)
+				}
+			}
+			run.Series[i].Points = measure.PointsOf(left...)
+		}
+	}
 }
 
 // Environments serve ten requests a second each, however short these are: 100 of

@@ -102,6 +102,8 @@ func (a *analysis) throttled(q Quota) *int64 {
 	cloud := int64(math.Round(c.sum()))
 	if client != nil {
 		cloud = max(cloud, *client)
+	} else if covered, _ := a.coverage(q.ID, RoleUsage); cloud == 0 && covered < 1 {
+		return nil // some were refused, and may have been in the minutes that are missing
 	}
 	return &cloud
 }
