@@ -87,6 +87,12 @@ func TestGroupThatFallsBehind(t *testing.T) {
 		{Group: "readers", Topic: "views", Required: 900, Takes: &capacity.Estimate{Value: 90}, Partitions: 12},
 		{Group: "writers", Topic: "views", Required: 900, Seen: 135, Partitions: 12},
 	}}
+	for tested, want := range map[float64]string{400: "a prediction, graded supported; a prediction at 1,000/s would be", 10: "arithmetic too, limit by unit cost, so far beyond the run;"} {
+		p.Tested = tested
+		if got := Plan(p).Under[0]; !strings.Contains(got, "What the present limits carry is "+want) {
+			t.Errorf("405/s, tested to %v/s: %s", tested, got)
+		}
+	}
 	got := Plan(p).Lead
 	for _, want := range []string{
 		"Group readers must take 900 records/s of views, 10.0x the 90.0 records/s that it takes.",

@@ -18,8 +18,8 @@ func Plan(p *plan.Plan) *Report {
 		Title: fmt.Sprintf("%s at %s", p.Scenario, unit.HumanRate(p.Rate, unit.Arrivals)),
 		Facts: []string{"planned from " + p.Run, Margin(p.Margin)},
 		Lead:  chain(p),
-		Under: []string{fmt.Sprintf("Requirements are arithmetic. What the present limits carry is a prediction; one at %s would be %s: the run tested up to %s.",
-			unit.HumanRate(p.Rate, unit.Arrivals), p.Grade, unit.HumanRate(p.Tested, unit.Arrivals))},
+		Under: []string{fmt.Sprintf("Requirements are arithmetic. What the present limits carry is %s; a prediction at %s would be %s: the run tested up to %s.",
+			carried(p), unit.HumanRate(p.Rate, unit.Arrivals), p.Grade, unit.HumanRate(p.Tested, unit.Arrivals))},
 	}
 	for _, s := range p.Supposed {
 		r.Under = append(r.Under, "Supposed: "+s+".")
@@ -142,6 +142,21 @@ func quotaChain(p *plan.Plan) string {
 		steps = append(steps, text)
 	}
 	return fmt.Sprintf("%s For %s: %s.", now, target, strings.Join(steps, "; then "))
+}
+
+// carried says what stands behind the rate that the present limits carry.
+func carried(p *plan.Plan) string {
+	rate := p.Carries
+	if p.Rest != nil {
+		rate = &p.Rest.Carries
+	}
+	if rate == nil {
+		return "a prediction"
+	}
+	if g := capacity.GradeOf(*rate, p.Tested); g != capacity.Refused {
+		return fmt.Sprintf("a prediction, graded %s", g)
+	}
+	return "arithmetic too, limit by unit cost, so far beyond the run"
 }
 
 // carries says what rate the present limit of a quota carries.

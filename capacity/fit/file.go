@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -170,7 +171,12 @@ func (f *fitter) write(w *bytes.Buffer, op *operation, limiters []*quota) {
 				if v, ok = q.pooled(op.name); !ok {
 					continue
 				}
+			}
+			if !own && !q.apart(op.name) {
 				why = "mean of all operations that charge it: the runs don't tell them apart"
+				if !slices.Contains(f.pooled, q.ID) {
+					f.pooled = append(f.pooled, q.ID)
+				}
 				f.warn("%s: the runs tell only what its operations cost together; rehearse them alone to tell them apart", q.ID)
 			}
 			fmt.Fprintf(&charges, "      - {limiter: %s, amount: %s} # %s\n", q.ID, strconv.FormatFloat(v, 'g', 9, 64), why)

@@ -28,6 +28,9 @@ type Fitted struct {
 	// Warnings say what could not be fitted, and where runs disagree by more than
 	// their intervals.
 	Warnings []string
+	// Pooled are the limiters, by id, of which every operation charges the mean of all that
+	// charge them, since the runs don't tell them apart: they hold for the runs' own mix.
+	Pooled []string
 }
 
 // NotValidError is the refusal of a run that says itself that it can't be
@@ -60,7 +63,7 @@ func Runs(runs []*capacity.Run, name string) (*Fitted, error) {
 	if err != nil {
 		return nil, fmt.Errorf("what was fitted is no System: %w", err)
 	}
-	return &Fitted{System: s, Text: text, Warnings: f.warnings}, nil
+	return &Fitted{System: s, Text: text, Warnings: f.warnings, Pooled: f.pooled}, nil
 }
 
 // fitter pools runs.
@@ -73,6 +76,7 @@ type fitter struct {
 	quotaOrder []string
 	levels     []level // of all runs
 	warnings   []string
+	pooled     []string // limiters whose operations the runs don't tell apart
 }
 
 // operation is one kind of request over all runs.
@@ -199,9 +203,10 @@ func (f *fitter) add(run *capacity.Run, a capacity.Assessment) {
 			}
 			for _, l := range m.Loads {
 				k := slices.IndexFunc(res.ByLoad, func(c capacity.LoadCost) bool { return c.Load == l.Name })
-				for _, op := range l.Operations {
-					if k >= 0 && of.Charges(l.Name, op.Name) {
-						q.loads = append(q.loads, loadCost{op.ServedAs(), res.ByLoad[k].UnitCost, float64(l.Planned) * op.Share})
+				charging := slices.DeleteFunc(slices.Clone(l.Operations), func(op capacity.Operation) bool { return !of.Charges(l.Name, op.Name) })
+				for _, op := range charging {
+					if k >= 0 {
+						q.loads = append(q.loads, loadCost{op.ServedAs(), res.ByLoad[k].UnitCost, float64(l.Planned) * op.Share, len(charging) == 1})
 					}
 				}
 			}
@@ -245,6 +250,14 @@ func (f *fitter) settle() {
 type loadCost struct {
 	operation        string
 	unitCost, weight float64
+	alone            bool // no other operation of the load charges the quota
+}
+
+// apart reports whether loads tell what an operation charges of the quota from what
+// others do.
+func (q *quota) apart(operation string) bool {
+	of := func(l loadCost) bool { return l.operation == operation }
+	return slices.ContainsFunc(q.loads, of) && !slices.ContainsFunc(q.loads, func(l loadCost) bool { return of(l) && !l.alone })
 }
 
 // pooled returns the mean cost of a request that charges the quota over all runs: of an

@@ -213,9 +213,25 @@ operations:
     profile: [{stage: hold, rate: 200/s, for: 60s}]
     operations: [{name: a, graphql: {query: "query a { a }"}}, {name: b, graphql: {query: "query b { b }"}}, {name: c, graphql: {query: "query c { c }"}}]
 `)
-	f, err := fit.Runs([]*capacity.Run{simulate(t, s, sys, 1)}, "x")
+	run := simulate(t, s, sys, 1)
+	f, err := fit.Runs([]*capacity.Run{run}, "x")
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Of another mix nothing is said of the quota: at twice as many of b as of a it costs
+	// 16.7, which 15 would deny.
+	if !slices.Equal(f.Pooled, []string{"dynamodb.T.read"}) {
+		t.Errorf("pooled: %q", f.Pooled)
+	}
+	for mixed, mix := range map[bool]map[string]float64{false: nil, true: {"a": 1, "b": 2}} {
+		again, err := simulator.Again(run, f.System, simulator.Change{Mix: mix, Pooled: f.Pooled}, simulator.Options{ID: "again", Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := strings.Contains(strings.Join(again.Manifest.Notes, "; "), "left out: dynamodb.T.read, of which the record tells only what its own mix")
+		if left := len(again.Manifest.Quotas) == 0; left != mixed || said != mixed {
+			t.Errorf("another mix: %v, quotas %v, notes %q", mixed, again.Manifest.Quotas, again.Manifest.Notes)
+		}
 	}
 	for _, op := range f.System.Operations {
 		if op.Name == "c" {

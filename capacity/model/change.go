@@ -87,6 +87,19 @@ func (s *System) Change(c Change) (*System, error) {
 	return &n, nil
 }
 
+// Without returns the System without some of its limiters, by id, and what is charged to
+// them.
+func (s *System) Without(limiters []string) *System {
+	n := *s
+	n.Limiters = slices.DeleteFunc(slices.Clone(s.Limiters), func(l Limiter) bool { return slices.Contains(limiters, l.ID) })
+	n.Operations = slices.Clone(s.Operations)
+	for i := range n.Operations {
+		o := &n.Operations[i]
+		o.Charges = slices.DeleteFunc(slices.Clone(o.Charges), func(c ChargeSpec) bool { return slices.Contains(limiters, c.Limiter) })
+	}
+	return &n
+}
+
 func find(limiters []Limiter, id string) (*Limiter, error) {
 	i := slices.IndexFunc(limiters, func(l Limiter) bool { return l.ID == id })
 	if i < 0 {

@@ -19,6 +19,9 @@ type Change struct {
 	// Mix gives operations, by name, another weight in their load; an operation
 	// whose load has one here and that has none itself isn't sent.
 	Mix map[string]float64
+	// Pooled are the limiters of the System of which nobody knows what each operation
+	// charges, but only what the run's mix does: with another one they are left out.
+	Pooled []string
 	// System lists what changes of the System, each after the one before. Its
 	// limits replace those that the scenario had set.
 	System []model.Change
@@ -30,7 +33,7 @@ type Change struct {
 // changed and of which record.
 func Again(run *capacity.Run, sys *model.System, c Change, o Options) (*capacity.Run, error) {
 	s := loads.Back(&run.Manifest)
-	var notes []string
+	var notes, left []string
 	if c.Rate > 0 && c.Rate != 1 {
 		loads.Scale(s.Loads, c.Rate)
 		notes = append(notes, fmt.Sprintf("rates x %.4g", c.Rate))
@@ -60,6 +63,11 @@ func Again(run *capacity.Run, sys *model.System, c Change, o Options) (*capacity
 		}
 		notes = append(notes, fmt.Sprintf("%s x %.4g in the mix", name, w))
 	}
+	if c.Mix != nil && len(c.Pooled) > 0 {
+		sys = sys.Without(c.Pooled)
+		s.Quotas = slices.DeleteFunc(s.Quotas, func(q scenarios.QuotaOverride) bool { return slices.Contains(c.Pooled, q.ID) })
+		left = append(left, fmt.Sprintf("left out: %s, of which the record tells only what its own mix of operations charges; name a System with --system that tells what each of them does", strings.Join(c.Pooled, ", ")))
+	}
 	for _, change := range c.System {
 		var err error
 		if sys, err = sys.Change(change); err != nil {
@@ -67,7 +75,8 @@ func Again(run *capacity.Run, sys *model.System, c Change, o Options) (*capacity
 		}
 		for id, limit := range change.Limits {
 			s.Quotas = slices.DeleteFunc(s.Quotas, func(q scenarios.QuotaOverride) bool { return q.ID == id })
-			notes = append(notes, fmt.Sprintf("limit of %s %s", id, unit.Human(limit)))
+			i := slices.IndexFunc(sys.Limiters, func(l model.Limiter) bool { return l.ID == id })
+			notes = append(notes, fmt.Sprintf("limit of %s %s", id, limitText(sys.Limiters[i], limit)))
 		}
 		for id, a := range change.Amounts {
 			notes = append(notes, fmt.Sprintf("%s on %s", unit.Human(a.Mean()), id))
@@ -88,6 +97,14 @@ func Again(run *capacity.Run, sys *model.System, c Change, o Options) (*capacity
 	if len(notes) > 0 {
 		said = "simulated from the record " + run.Manifest.ID + " with " + strings.Join(notes, ", ")
 	}
-	again.Manifest.Notes = append(again.Manifest.Notes, said)
+	again.Manifest.Notes = append(append(again.Manifest.Notes, said), left...)
 	return again, nil
+}
+
+// limitText writes a limit of a limiter's kind: 2,000 tokens/s, 100 environments, 5.00 MB.
+func limitText(l model.Limiter, limit float64) string {
+	if l.Kind == model.Concurrency || l.Kind == model.ItemSize {
+		return unit.HumanQuantity(limit, l.Unit)
+	}
+	return unit.HumanRate(limit, l.Unit)
 }

@@ -150,6 +150,9 @@ func TestAgainChanged(t *testing.T) {
 		if len(again.Manifest.Notes) == 0 {
 			t.Errorf("%s: no note says where the run came from", c.what)
 		}
+		if notes := strings.Join(again.Manifest.Notes, "; "); c.what == "service time" && !strings.Contains(notes, "limit of appsync.request-tokens 20,000 tokens/s, limit of lambda.concurrency 50 environments") {
+			t.Errorf("limits without their units: %s", notes)
+		}
 		if c.change.Rate == 3 && math.Abs(float64(again.Manifest.Loads[0].Planned)/float64(run.Manifest.Loads[0].Planned)-3) > 0.2 {
 			t.Errorf("planned %d and %d", run.Manifest.Loads[0].Planned, again.Manifest.Loads[0].Planned)
 		}

@@ -164,6 +164,7 @@ func (w *whatIf) again(dir string, sys *model.System, o simulator.Options) (*cap
 		if sys, err = model.Parse("System of "+dir, f.Text); err != nil {
 			return nil, failure(err)
 		}
+		c.Pooled = f.Pooled
 	}
 	limits, err := w.limitsOf(sys)
 	if err != nil {

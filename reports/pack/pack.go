@@ -347,7 +347,8 @@ func text(run *capacity.Run, a capacity.Assessment, r *Request, covered *plan.Pl
 		fields.Rows = append(fields.Rows, []reports.Cell{{Text: question}, c})
 	}
 	add("who", r.Asked.Contact, "not said (--contact)")
-	add("account and Region", strings.Trim(r.Asked.Account+" "+r.Asked.Region, " "), "not said (--region)")
+	add("account", r.Asked.Account, "not said (--account)")
+	add("Region", r.Asked.Region, "not said (--region)")
 	add("what", strings.Join(wanted(r.Plan), "; "), "")
 	margin := reports.Margin(r.Plan.Margin)
 	if r.Plan.Margin == 0 {

@@ -189,6 +189,9 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 		}
 	case q.Kind == capacity.LevelQuota:
 		points.name = "the client's requests in flight, one second"
+		if t.step > 1 {
+			points.name = fmt.Sprintf("the client's requests in flight, mean of %g s", t.step)
+		}
 		for i, at := range t.at {
 			second := span{at - t.step/2, at + t.step/2, t.inFlight[i]}
 			seen(&points, second, offered(second.from, second.to), second.value)
@@ -233,6 +236,9 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 		}
 	}
 	f.Caption = fmt.Sprintf("The slope is the unit cost, %s for one arrival.", UnitCost(q)) + f.Caption
+	if u.ledger && t.step > 1 {
+		f.Caption += fmt.Sprintf(" Of each %g s the second of the highest use is shown.", t.step)
+	}
 	if len(minutes.xs) > 0 {
 		f.Caption += u.picked(t)
 	}

@@ -199,6 +199,36 @@ func TestLedgerGap(t *testing.T) {
 	}
 }
 
+// Of a long run, whose steps hold many seconds, the second of the highest use stands at its
+// own rate, and so on the slope of what a request costs.
+func TestLongRunAgainstItsRate(t *testing.T) {
+	run := &capacity.Run{Manifest: capacity.Manifest{State: capacity.Complete, Start: time.Unix(0, 0), Loads: []capacity.Load{{Name: "l", Stages: []capacity.Stage{{To: 40, For: 3600}}}}}}
+	for s := range 3600 {
+		n := int64(s%7 + 1)
+		refused := int64(0)
+		if s == 1001 {
+			refused = 1
+		}
+		run.Rows.Add(&measure.Row{Second: s, Load: "l", Operation: "o", Planned: n, Sent: n, OK: n - refused, Throttled: refused, TokensN: n, TokensNSent: n, TokensDone: 5 * n, TokensSent: 5 * n})
+	}
+	q := capacity.QuotaResult{ID: capacity.RequestTokens, Kind: capacity.RateQuota, Unit: "tokens", Limit: 100, TestedRate: 40, UnitCost: &capacity.Estimate{Value: 5}, Resolution: "1s ledger"}
+	f := cost(newTimeline(run), q)
+	seen := map[string]int{}
+	for _, m := range f.chart.marks {
+		if d, ok := m.(dots); ok {
+			seen[d.name] = len(d.xs)
+			for i, x := range d.xs {
+				if d.ys[i] != 5*x {
+					t.Fatalf("%s: %v tokens at %v/s", d.name, d.ys[i], x)
+				}
+			}
+		}
+	}
+	if seen["one second"] < 300 || seen["with refusals"] != 1 || !strings.Contains(f.Caption, "Of each 5 s the second of the highest use is shown.") {
+		t.Errorf("%v: %s", seen, f.Caption)
+	}
+}
+
 // Seconds with refusals show what a limit let through: they stand apart from those that
 // the slope goes through.
 func TestSecondsWithRefusals(t *testing.T) {

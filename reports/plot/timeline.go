@@ -99,10 +99,11 @@ func (t *timeline) offered(q capacity.QuotaResult) func(from, to float64) float6
 	}
 }
 
-// refused reports whether requests were refused between two instants.
+// refused reports whether requests were refused in a step that reaches between two
+// instants.
 func (t *timeline) refused(from, to float64) bool {
 	for i, n := range t.throttled {
-		if n > 0 && t.at[i] > from && t.at[i] < to {
+		if n > 0 && t.at[i]+t.step/2 > from && t.at[i]-t.step/2 < to {
 			return true
 		}
 	}

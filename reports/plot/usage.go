@@ -152,7 +152,7 @@ func (t *timeline) ledger(q capacity.QuotaResult) (spans []span) {
 		any = true
 		if i := int(float64(u.Second) / t.step); u.Second >= 0 && i < len(spans) {
 			if v := float64(u.PerSecond()); !(spans[i].value >= v) {
-				spans[i].value = v
+				spans[i] = span{float64(u.Second), float64(u.Second) + 1, v}
 			}
 		}
 	}
