@@ -2,6 +2,7 @@ package simulator_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
