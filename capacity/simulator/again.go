@@ -103,7 +103,10 @@ func Again(run *capacity.Run, sys *model.System, c Change, o Options) (*capacity
 
 // limitText writes a limit of a limiter's kind: 2,000 tokens/s, 100 environments, 5.00 MB.
 func limitText(l model.Limiter, limit float64) string {
-	if l.Kind == model.Concurrency || l.Kind == model.ItemSize {
+	switch l.Kind {
+	case model.Concurrency:
+		return unit.HumanCount(limit, l.Unit)
+	case model.ItemSize:
 		return unit.HumanQuantity(limit, l.Unit)
 	}
 	return unit.HumanRate(limit, l.Unit)
