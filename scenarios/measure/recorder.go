@@ -303,7 +303,7 @@ func (b *book) record(s *Sample, last Attempt, reason int, responses *tally) (in
 		sent = b.cell(s.Op, s.Sent, s.Measured)
 	}
 	intended = sent
-	if s.Intended < s.Sent.Truncate(time.Second) {
+	if second := s.Sent.Truncate(time.Second); s.Intended < second || s.Intended >= second+time.Second {
 		intended = b.cell(s.Op, s.Intended, s.Measured)
 	}
 	intended.row.Sent++
