@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/headroom-load/headroom/capacity"
+	"github.com/headroom-load/headroom/scenarios/measure"
 	"github.com/headroom-load/headroom/scenarios/unit"
 )
 
@@ -95,6 +96,9 @@ func (q *quota) limiter(w *bytes.Buffer) {
 			fmt.Fprintf(w, " # of %d partitions the one that is charged most, by what the whole table uses when it is full; beyond that, others would still serve", q.Partitions)
 		}
 		w.WriteByte('\n')
+		return
+	case q.ID == measure.KafkaByteRate: // which holds back, and refuses nothing
+		fmt.Fprintf(w, "  - {id: %s, kind: kafka_quota, rate: %s/s}\n", q.ID, amount(q.Limit))
 		return
 	case q.Windowed:
 		fmt.Fprintf(w, "  - {id: %s, kind: window, rate: %s/s}\n", q.ID, amount(q.Limit))

@@ -161,8 +161,9 @@ func TestKindsStay(t *testing.T) {
 	sys := simulatortest.System(t, `limiters:
   - {id: momento.operations, kind: window, rate: 700 ops/s}
   - {id: dynamodb.Episodes.read, kind: partitions, partitions: 4, rate: 100 RCU/s, burst: 30s}
+  - {id: kafka.producer-byte-rate, kind: kafka_quota, rate: 900KB/s}
 operations:
-  - {name: list, service_time: 80ms, charges: [{limiter: momento.operations, amount: 1}, {limiter: dynamodb.Episodes.read, amount: 2, key: {zipf: 500}}]}
+  - {name: list, service_time: 80ms, charges: [{limiter: momento.operations, amount: 1}, {limiter: kafka.producer-byte-rate, amount: 200}, {limiter: dynamodb.Episodes.read, amount: 2, key: {zipf: 500}}]}
   - {name: get, service_time: 80ms, charges: [{limiter: momento.operations, amount: 1}]}
 `)
 	found := func(run *capacity.Run) capacity.Quota {
@@ -173,7 +174,7 @@ operations:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l := f.System.Limiters; len(l) != 2 || l[0].Kind != model.Window || l[1].Kind != model.Partitions || l[1].Saved != 30*time.Second {
+	if l := f.System.Limiters; len(l) != 3 || l[2].Kind != model.KafkaQuota || l[0].Kind != model.Window || l[1].Kind != model.Partitions || l[1].Saved != 30*time.Second {
 		t.Fatalf("%s", f.Text)
 	}
 	again := simulate(t, scenario(t, 100, 1), f.System, 1)

@@ -407,11 +407,18 @@ func rates(run *capacity.Run, target float64) string {
 		planned += float64(l.Planned)
 		end = max(end, l.End())
 	}
+	thing, each := unit.Requests, unit.Requests // in all, and a second
+	switch loads := run.Manifest.Loads; {
+	case len(loads) > 0 && !slices.ContainsFunc(loads, func(l capacity.Load) bool { return !l.Kafka() }):
+		thing, each = unit.Records, unit.Records
+	case slices.ContainsFunc(loads, capacity.Load.Kafka):
+		thing, each = "requests and records", unit.Arrivals
+	}
 	if end == 0 {
-		return fmt.Sprintf("peak %s", unit.HumanRate(target, unit.Requests))
+		return fmt.Sprintf("peak %s", unit.HumanRate(target, each))
 	}
 	return fmt.Sprintf("peak %s expected; the rehearsal sent %s over %s, %s on average",
-		unit.HumanRate(target, unit.Requests), unit.HumanCount(planned, unit.Requests), unit.HumanSeconds(end), unit.HumanRate(planned/end, unit.Requests))
+		unit.HumanRate(target, each), unit.HumanCount(planned, thing), unit.HumanSeconds(end), unit.HumanRate(planned/end, each))
 }
 
 func profile(run *capacity.Run) string {

@@ -163,6 +163,10 @@ func TestMarginIsSaid(t *testing.T) {
 	if strings.Contains(covered, none) || !strings.Contains(covered, "margin 99") {
 		t.Error("with a margin it doesn't say which")
 	}
+	// Each of account and Region is said not to be given where it isn't.
+	if !strings.Contains(bare, "| account | not said (--account) |") || !strings.Contains(bare, "| Region | ap-northeast-1 |") {
+		t.Error("without an account it doesn't say so")
+	}
 	if unit.Human(mean[0].DesiredValue) != "1,000,000" {
 		t.Errorf("the mean is %g", mean[0].DesiredValue)
 	}
