@@ -24,10 +24,14 @@ const (
 
 // rate shows what was offered and what became of it.
 func rate(t *timeline) Figure {
-	f := Figure{Name: "rate", Title: "Offered, served and throttled requests"}
+	sent := "requests"
+	if loads := t.run.Manifest.Loads; len(loads) > 0 && !slices.ContainsFunc(loads, func(l capacity.Load) bool { return !l.Kafka() }) {
+		sent = "records"
+	}
+	f := Figure{Name: "rate", Title: "Offered, served and throttled " + sent}
 	planned := t.total(func(r *measure.Row) int64 { return r.Planned })
 	if planned == 0 {
-		f.Missing = "The record holds no requests."
+		f.Missing = "The record holds no " + sent + "."
 		return f
 	}
 	marks := []mark{
@@ -35,8 +39,8 @@ func rate(t *timeline) Figure {
 		line{name: "offered", role: ink, weight: 1.3, xs: t.at, ys: t.planned},
 		line{name: "served", role: blue, weight: 2, xs: t.at, ys: t.ok},
 	}
-	f.Caption = fmt.Sprintf("%s requests were offered, at most %s/s, and %s served.",
-		count(planned), unit.Human(slices.Max(t.planned)), count(t.total(func(r *measure.Row) int64 { return r.OK })))
+	f.Caption = fmt.Sprintf("%s %s were offered, at most %s/s, and %s served.",
+		count(planned), sent, unit.Human(slices.Max(t.planned)), count(t.total(func(r *measure.Row) int64 { return r.OK })))
 	more := func(name string, r role, dash []vg.Length, ys []float64, of func(*measure.Row) int64) {
 		if n := t.total(of); n > 0 {
 			marks = append(marks, line{name: name, role: r, dash: dash, weight: 1.8, xs: t.at, ys: ys})
@@ -55,7 +59,7 @@ func rate(t *timeline) Figure {
 	for _, ys := range [][]float64{t.planned, t.ok, t.throttled, t.errors} {
 		top = max(top, slices.Max(ys))
 	}
-	f.chart = t.chart(amounts("requests per second", top, short), marks...)
+	f.chart = t.chart(amounts(sent+" per second", top, short), marks...)
 	return f
 }
 
@@ -205,7 +209,9 @@ func cost(t *timeline, q capacity.QuotaResult) Figure {
 			}
 			seen(&minutes, s, x, s.value)
 		}
-		f.Caption = " A maximum of a minute stands at the minute's highest rate."
+		if slices.ContainsFunc(u.coarse, func(s span) bool { return s.to-s.from > 1 }) {
+			f.Caption = " A maximum of a minute stands at the minute's highest rate."
+		}
 	default:
 		for _, s := range u.coarse {
 			seen(&minutes, s, offered(s.from, s.to), s.value)

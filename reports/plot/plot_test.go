@@ -229,6 +229,31 @@ func TestLongRunAgainstItsRate(t *testing.T) {
 	}
 }
 
+// Loads of Kafka offer records, and no requests; what a maximum of a minute stands for is
+// said where there is one.
+func TestCaptionsSayWhatIsThere(t *testing.T) {
+	for _, c := range []struct {
+		kind, sent string
+		period     time.Duration
+	}{{"graphql", "requests", time.Minute}, {"kafka", "records", time.Second}} {
+		run := &capacity.Run{Manifest: capacity.Manifest{State: capacity.Complete, Start: time.Unix(0, 0), Loads: []capacity.Load{{
+			Name: "l", Stages: []capacity.Stage{{To: 1, For: 60}}, Operations: []capacity.Operation{{Name: "o", Kind: c.kind}},
+		}}}}
+		for s := range 60 {
+			run.Rows.Add(&measure.Row{Second: s, Load: "l", Operation: "o", Planned: 1, Sent: 1, OK: 1})
+		}
+		run.Series = []measure.Series{{Source: "x", Quota: "lambda.concurrency", Role: capacity.RoleUsage, Statistic: "Maximum", Period: c.period, Points: measure.PointsOf(measure.Point{At: time.Unix(0, 0), Value: 2})}}
+		f := rate(newTimeline(run))
+		if f.Title != "Offered, served and throttled "+c.sent || !strings.HasPrefix(f.Caption, "60 "+c.sent+" were offered") || f.chart.y.title != c.sent+" per second" {
+			t.Errorf("%s: %q, %q, %q", c.kind, f.Title, f.Caption, f.chart.y.title)
+		}
+		level := cost(newTimeline(run), capacity.QuotaResult{ID: "lambda.concurrency", Kind: capacity.LevelQuota, Unit: "environments", Limit: 10, TestedRate: 1, UnitCost: &capacity.Estimate{Value: 1}})
+		if got := strings.Contains(level.Caption, "A maximum of a minute"); got != (c.period == time.Minute) {
+			t.Errorf("%v: %s", c.period, level.Caption)
+		}
+	}
+}
+
 // Seconds with refusals show what a limit let through: they stand apart from those that
 // the slope goes through.
 func TestSecondsWithRefusals(t *testing.T) {
