@@ -67,7 +67,7 @@ func connectionBlocks(run *capacity.Run) (blocks []Block) {
 			c.connect.cell(), secure, c.first.cell(),
 		})
 		if c.unreadable > 0 {
-			blocks = append(blocks, Text(fmt.Sprintf("%s answers of %s had a token header that holds no whole number: their tokens are not measured, and not in any sum.", whole(int64(c.unreadable)), c.load)))
+			blocks = append(blocks, Text(fmt.Sprintf("%s answers of %s had a token header that holds no whole number up to 1,000,000,000, or several different ones: their tokens are not measured, and not in any sum.", whole(int64(c.unreadable)), c.load)))
 		}
 	}
 	blocks = slices.Concat(addressBlocks(run), blocks)

@@ -365,8 +365,13 @@ func (r *reasons) bounded(reason string) string {
 	return reason
 }
 
-// parseTokens reads the token header: a whole number that isn't negative.
+// mostTokens is how many tokens an answer may say that it cost: far more than a
+// request can, and so few that sums and histograms hold those of any run.
+const mostTokens = 1e9
+
+// parseTokens reads the token header: a whole number of at most mostTokens that isn't
+// negative.
 func parseTokens(v string) (int64, bool) {
 	n, err := strconv.ParseInt(v, 10, 64)
-	return n, err == nil && n >= 0
+	return n, err == nil && n >= 0 && n <= mostTokens
 }

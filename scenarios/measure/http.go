@@ -12,7 +12,7 @@ const (
 	HTTPReused        = "reused-connections" // requests over a connection that had one before
 	HTTPResets        = "connection-resets"  // requests that ended with one
 	HTTPResumed       = "resumed-tls"        // handshakes that resumed a session
-	HTTPUnreadable    = "unreadable-tokens"  // token headers that hold no whole number
+	HTTPUnreadable    = "unreadable-tokens"  // token headers that tell no count
 	HTTPConnectTime   = "connect-time"       // of every connection, in seconds
 	HTTPHandshakeTime = "tls-handshake-time" // of every connection with TLS, in seconds
 	HTTPFirstByteTime = "time-to-first-byte" // of a sample of requests, from sending, in seconds

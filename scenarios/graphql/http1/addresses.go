@@ -72,6 +72,16 @@ func (d *directory) Addresses() []Address {
 	return all
 }
 
+// Unresolved reports whether no address of the server's name is known.
+func (d *directory) Unresolved() bool {
+	if _, err := netip.ParseAddr(d.host); err == nil {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.addresses) == 0
+}
+
 // resolve returns the server's addresses in the order in which they are to be
 // tried: each call begins with another of the good ones. A lookup that fails
 // leaves those of the last one.

@@ -52,8 +52,8 @@ const (
 	endless = -2 // to the connection's end
 )
 
-// Header returns the first value of a header that the client wants, nil where
-// the answer has none. It is good until the next exchange.
+// Header returns the value of a header that the client wants, nil where the answer has
+// none, and a list where it has several different ones. It is good until the next exchange.
 func (a *Answer) Header(name string) []byte {
 	for i, wanted := range a.wanted {
 		if a.present[i] && isName(name, wanted) {
@@ -254,12 +254,9 @@ func (a *Answer) readFields(s *stream, old bool) error {
 			matters = false
 		}
 		for i, wanted := range a.wanted {
-			if len(name) == len(wanted) && !a.present[i] && isName(name, wanted) {
-				a.present[i], matters = true, true
-				a.values[i] = append(a.values[i][:0], value...)
-				if a.values[i] == nil {
-					a.values[i] = []byte{}
-				}
+			if len(name) == len(wanted) && isName(name, wanted) {
+				matters = true
+				a.keep(i, value)
 			}
 		}
 	}
@@ -269,6 +266,22 @@ func (a *Answer) readFields(s *stream, old bool) error {
 		a.length = unknown
 	}
 	return nil
+}
+
+// keep keeps a value of the wanted header i. Of a header that comes again with
+// another value, the values make a list (RFC 9110, section 5.3): which of them holds
+// nobody knows.
+func (a *Answer) keep(i int, value []byte) {
+	switch {
+	case !a.present[i]:
+		a.present[i] = true
+		a.values[i] = append(a.values[i][:0], value...)
+		if a.values[i] == nil {
+			a.values[i] = []byte{}
+		}
+	case !bytes.Equal(a.values[i], value):
+		a.values[i] = append(append(a.values[i], ", "...), value...)
+	}
 }
 
 // readBody reads the body to its end and gives it to the sink in pieces.

@@ -37,9 +37,9 @@ func (c coding) and(name []byte) coding {
 func (a *Answer) Receive(status int, header map[string][]string, next func() ([]byte, error), sink func(piece []byte)) error {
 	a.Status, a.coding = status, identity
 	for i, name := range a.wanted {
-		values := header[textproto.CanonicalMIMEHeaderKey(name)]
-		if a.present[i] = len(values) > 0; a.present[i] {
-			a.values[i] = []byte(values[0]) // never nil
+		a.present[i] = false
+		for _, value := range header[textproto.CanonicalMIMEHeaderKey(name)] {
+			a.keep(i, []byte(value))
 		}
 	}
 	for _, value := range header["Content-Encoding"] {

@@ -56,7 +56,7 @@ func (d *Dialer) Dial(parent context.Context) (net.Conn, error) {
 // late says of an attempt to connect that its time was up. Where this machine kept
 // it from being made, it stays that.
 func late(err error) error {
-	if FailureOf(err).own() {
+	if FailureOf(err).Own() {
 		return err
 	}
 	return &Error{ConnectTimeout, err}

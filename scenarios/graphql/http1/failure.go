@@ -43,8 +43,8 @@ var failures = [...]string{
 
 func (f Failure) String() string { return failures[f] }
 
-// own reports whether it is this machine's.
-func (f Failure) own() bool { return f <= NoBuffer }
+// Own reports whether it is this machine's.
+func (f Failure) Own() bool { return f <= NoBuffer }
 
 // Error is an exchange, or an attempt to connect, that failed.
 type Error struct {

@@ -149,7 +149,7 @@ func explain(ctx context.Context, deadline time.Time, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return &Error{FailureOf(ended), err}
 	}
-	if !time.Now().Before(deadline) && !FailureOf(err).own() {
+	if !time.Now().Before(deadline) && !FailureOf(err).Own() {
 		return &Error{TimedOut, err}
 	}
 	var known *Error

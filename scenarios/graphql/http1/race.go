@@ -79,7 +79,7 @@ func (d *directory) race(ctx context.Context, addresses []string) (net.Conn, err
 				d.won(begun, a, time.Since(began))
 				return a.conn, nil
 			}
-			if ctx.Err() != nil || FailureOf(a.err).own() { // no other address helps
+			if ctx.Err() != nil || FailureOf(a.err).Own() { // no other address helps
 				addresses = nil
 				turn.Stop()
 			}
@@ -153,7 +153,7 @@ func (d *directory) lost(begun []*attempt) (why error) {
 		if FailureOf(err) != Cancelled {
 			d.count(a.address, err)
 		}
-		if why == nil || FailureOf(why) == Unreachable || FailureOf(err).own() {
+		if why == nil || FailureOf(why) == Unreachable || FailureOf(err).Own() {
 			why = err
 		}
 	}

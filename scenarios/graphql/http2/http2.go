@@ -246,7 +246,7 @@ func explain(ctx, limited context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return &http1.Error{Failure: http1.FailureOf(ctx.Err()), Err: err}
-	case limited.Err() != nil:
+	case limited.Err() != nil && !http1.FailureOf(err).Own():
 		return &http1.Error{Failure: http1.TimedOut, Err: err}
 	case errors.As(err, &known):
 		return known

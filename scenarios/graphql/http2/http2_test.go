@@ -373,6 +373,77 @@ func TestNothingIsSentTwice(t *testing.T) {
 	}
 }
 
+// TestSilentNameServer: that nobody says where the server is is this machine's fault,
+// however little time a request has.
+func TestSilentNameServer(t *testing.T) {
+	was := net.DefaultResolver
+	defer func() { net.DefaultResolver = was }()
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	u, _ := url.Parse("http://api.headroom.test/")
+	c, err := New(http1.Config{URL: u, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _, err = ask(t.Context(), c, post(t, u.String(), ""), 10*time.Millisecond)
+	failure(t, err, http1.DNSLookup)
+}
+
+// TestOpeningIsShared: a connection that is being opened isn't lost for those who wait
+// for it when the one who began gives up.
+func TestOpeningIsShared(t *testing.T) {
+	c, s, _ := serve(t, true, nil, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	go func() { // passes bytes on, once it may
+		for first := true; ; first = false {
+			here, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if first {
+				close(begun)
+			}
+			<-goOn
+			there, err := net.Dial("tcp", s.Listener.Addr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			go func() { io.Copy(there, here); there.Close() }()
+			go func() { io.Copy(here, there); here.Close() }()
+		}
+	}()
+	u, _ := url.Parse("https://" + l.Addr().String())
+	c, err = New(http1.Config{URL: u, MaxConns: 10, TLS: &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	waits := make(chan error, 1)
+	go func() {
+		<-begun
+		_, _, err := ask(t.Context(), c, post(t, u.String(), ""), time.Minute)
+		waits <- err
+	}()
+	_, _, err = ask(t.Context(), c, post(t, u.String(), ""), 100*time.Millisecond)
+	failure(t, err, http1.TimedOut)
+	close(goOn)
+	if err := <-waits; err != nil {
+		t.Errorf("the other request failed: %v", err)
+	}
+	if n := c.Stats().Opened; n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
 func TestProxy(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		there, err := net.Dial("tcp", r.RequestURI)

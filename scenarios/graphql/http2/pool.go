@@ -29,7 +29,7 @@ func (c *Client) take(ctx context.Context) (*conn, error) {
 		}
 		c.mu.Unlock()
 		if mine {
-			c.open(ctx, o)
+			go c.open(o)
 		}
 		var opened chan struct{}
 		if o != nil {
@@ -42,6 +42,9 @@ func (c *Client) take(ctx context.Context) (*conn, error) {
 				return nil, o.err
 			}
 		case <-ctx.Done():
+			if c.dialer.Unresolved() {
+				return nil, &http1.Error{Failure: http1.DNSLookup, Err: ctx.Err()}
+			}
 			return nil, ctx.Err()
 		}
 	}
@@ -81,9 +84,10 @@ func (c *Client) prune(now time.Time) {
 	})
 }
 
-// open opens a connection for all who wait for o.
-func (c *Client) open(ctx context.Context, o *opening) {
-	made, err := c.transport.NewClientConn(ctx, c.scheme, c.address)
+// open opens a connection for all who wait for o, whichever of them gives up before:
+// connecting and agreeing on TLS have bounds of their own.
+func (c *Client) open(o *opening) {
+	made, err := c.transport.NewClientConn(context.Background(), c.scheme, c.address)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
@@ -144,7 +148,7 @@ func (c *Client) Warm(ctx context.Context, n int, perSecond float64) error {
 			return nil
 		}
 		if mine {
-			c.open(ctx, o)
+			go c.open(o)
 		}
 		select {
 		case <-o.done:
