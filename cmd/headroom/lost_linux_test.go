@@ -32,7 +32,7 @@ func unreadable() {
 	}
 	program := []instruction{ // classic BPF, over the number of the system call
 		{code: load},
-		{code: jumpIfEqual, jf: 1, k: syscall.SYS_PREAD64},
+		{code: jumpIfEqual, jt: 0, jf: 1, k: syscall.SYS_PREAD64},
 		{code: give, k: fail | uint32(syscall.EIO)},
 		{code: give, k: allow},
 	}

@@ -122,7 +122,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		case code != exitInvalid || last && 2*held <= try:
 			ts.Fatalf("%s", said)
 		case last:
-			t.Skip(fmt.Sprintf("%s in %d tries; this machine was busy in %d of them, and kept a sleeper waiting for %s", said, try, held, w))
+			t.Skipf("%s in %d tries; this machine was busy in %d of them, and kept a sleeper waiting for %s", said, try, held, w)
 		}
 		ts.Logf("try %d was INVALID; this machine kept a sleeper waiting for %s", try, w)
 	}

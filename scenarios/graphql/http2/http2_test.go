@@ -395,7 +395,7 @@ func TestSilentNameServer(t *testing.T) {
 // TestOpeningIsShared: a connection that is being opened isn't lost for those who wait
 // for it when the one who began gives up.
 func TestOpeningIsShared(t *testing.T) {
-	c, s, _ := serve(t, true, nil, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })
+	_, s, _ := serve(t, true, nil, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -422,7 +422,7 @@ func TestOpeningIsShared(t *testing.T) {
 		}
 	}()
 	u, _ := url.Parse("https://" + l.Addr().String())
-	c, err = New(http1.Config{URL: u, MaxConns: 10, TLS: &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}})
+	c, err := New(http1.Config{URL: u, MaxConns: 10, TLS: &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}})
 	if err != nil {
 		t.Fatal(err)
 	}
