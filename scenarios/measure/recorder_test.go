@@ -280,6 +280,17 @@ func TestEmptyDistribution(t *testing.T) {
 	}
 }
 
+// Where all values are equal the mean is no larger.
+func TestMeanOfEqualValues(t *testing.T) {
+	var d measure.Distribution
+	for range 100 {
+		d.Record(20_000)
+	}
+	if d.Mean() != 20_000 || d.Max() != 20_000 {
+		t.Errorf("mean %v, maximum %v", d.Mean(), d.Max())
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	r := measure.NewRecorder(twoOps, 2)
 	var workers sync.WaitGroup
