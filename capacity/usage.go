@@ -61,14 +61,21 @@ func (a *analysis) cloudPeak(q Quota, others float64) (p peak, ok bool) {
 			}
 		}
 		if claimed, there := a.series(q.ID, RoleClaimed); there && ok {
-			executing := p.value
+			executing, idle := p.value, never
 			for _, at := range claimed.at {
-				if v := claimed.values[at]; v > p.value {
+				v := claimed.values[at]
+				if v > p.value {
 					p.value, p.at = v, max(0, time.Unix(0, at).Sub(start).Seconds())
+				}
+				if executed, known := c.values[at]; known {
+					idle = min(idle, v-executed)
 				}
 			}
 			if p.value > executing {
 				p.notes = append(p.notes, fmt.Sprintf("the limit counts what is claimed, reserved and provisioned parts included: %s were executing at most", unit.HumanCount(executing, q.Unit)))
+			}
+			if idle >= 1 && idle < never {
+				p.notes = append(p.notes, fmt.Sprintf("%s or more were set aside and idle all the time: unless these requests can use them, a rate requires so many more, and the quota binds so much earlier", unit.HumanCount(idle, q.Unit)))
 			}
 		}
 		return p, ok
