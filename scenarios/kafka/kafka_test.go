@@ -23,10 +23,11 @@ import (
 	"github.com/headroom-load/headroom/scenarios/measure"
 )
 
-// views returns a load of records at a rate.
+// views returns a load of records at a rate, of which nothing is dropped however late
+// this machine is.
 func views(rate float64, length time.Duration) scenarios.Load {
 	return scenarios.Load{
-		Name: "views", Arrivals: scenarios.Poisson, Seed: 1, Late: scenarios.Drop, Lateness: 100 * time.Millisecond, Timeout: 30 * time.Second,
+		Name: "views", Arrivals: scenarios.Poisson, Seed: 1, Late: scenarios.Send, Lateness: 100 * time.Millisecond, Timeout: 30 * time.Second,
 		Profile: []scenarios.Stage{{Name: "steady", From: rate, To: rate, For: length, Measure: true}},
 		Operations: []scenarios.Operation{{Name: "view", Weight: 1, Kafka: &scenarios.KafkaOperation{
 			Topic: "views", Key: scenarios.Key{Zipf: 1000}, Value: scenarios.Value{Bytes: 200},
@@ -45,11 +46,9 @@ func cluster(t *testing.T, options ...kfake.Opt) *kfake.Cluster {
 	return c
 }
 
-// run drives a load and returns all of its rows in one, and its driver's series. It
-// drops nothing, however late this machine is.
+// run drives a load and returns all of its rows in one, and its driver's series.
 func run(t *testing.T, cfg Config) (measure.Row, map[string]measure.Distribution, []measure.Series) {
 	t.Helper()
-	cfg.Load.Late = scenarios.Send
 	if cfg.InFlight == 0 {
 		cfg.InFlight = load.InFlightLimits([]scenarios.Load{cfg.Load}, 0)[0]
 	}

@@ -147,6 +147,7 @@ func TestVirtualStall(t *testing.T) {
 	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
 		stall(c)
 		cfg.Load, cfg.InFlight = views(1000, time.Minute), 100
+		cfg.Load.Late = scenarios.Drop
 		sum, _, _ := run(t, cfg)
 		if written(c) != sum.OK || sum.DroppedGenerator != 0 || sum.DroppedSaturation < 2500 || sum.DroppedSaturation > 3000 {
 			t.Errorf("ok %d of %d, written %d, dropped %d", sum.OK, sum.Planned, written(c), sum.DroppedSaturation)
@@ -156,6 +157,7 @@ func TestVirtualStall(t *testing.T) {
 	virtual(t, func(t *testing.T, c *kfake.Cluster, cfg Config) {
 		stall(c)
 		cfg.Load = views(1000, time.Minute)
+		cfg.Load.Late = scenarios.Drop
 		cfg.Load.Operations[0].Kafka.Producer.BufferBytes = 20_000
 		sum, _, _ := run(t, cfg)
 		if written(c) != sum.OK || sum.DroppedGenerator != 0 || sum.DroppedSaturation < 2500 || sum.DroppedSaturation > 3000 {
