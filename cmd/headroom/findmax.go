@@ -377,7 +377,7 @@ func (m *maximum) conclude(a search.Answer, limit float64) {
 		m.Answer = fmt.Sprintf("highest passing rate %s; confirmed %d of %d%s", rate, a.Confirmed, search.Confirmations, failing)
 		return
 	case search.None:
-		m.Answer = "no rate passed" + failing
+		m.Answer = "no rate passed" + failing + "; nothing lower was tried, where a run of this length soon has too few answers to judge by: give it longer stages"
 		return
 	}
 	reason := ""

@@ -148,7 +148,7 @@ func TestConclude(t *testing.T) {
 		"none": {
 			search.Answer{Status: search.None, Failing: 431},
 			[]trial{failed},
-			[]string{"no rate passed", "p99 612 ms"},
+			[]string{"no rate passed", "p99 612 ms", "longer stages"},
 			exitThreshold,
 		},
 		"generator": {
