@@ -9,6 +9,7 @@ package capacity
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/headroom-load/headroom/scenarios"
@@ -234,6 +235,11 @@ type Load struct {
 // Kafka reports whether the load's operations produce records. All of a load's
 // operations are of one kind.
 func (l Load) Kafka() bool { return len(l.Operations) > 0 && l.Operations[0].Kind == "kafka" }
+
+// OnlyKafka reports whether all arrivals of the run are records, and none is a request.
+func (m *Manifest) OnlyKafka() bool {
+	return len(m.Loads) > 0 && !slices.ContainsFunc(m.Loads, func(l Load) bool { return !l.Kafka() })
+}
 
 // Stage is one stretch of a load's profile; rates are arrivals per second.
 type Stage struct {

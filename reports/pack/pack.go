@@ -408,10 +408,10 @@ func rates(run *capacity.Run, target float64) string {
 		end = max(end, l.End())
 	}
 	thing, each := unit.Requests, unit.Requests // in all, and a second
-	switch loads := run.Manifest.Loads; {
-	case len(loads) > 0 && !slices.ContainsFunc(loads, func(l capacity.Load) bool { return !l.Kafka() }):
+	switch {
+	case run.Manifest.OnlyKafka():
 		thing, each = unit.Records, unit.Records
-	case slices.ContainsFunc(loads, capacity.Load.Kafka):
+	case slices.ContainsFunc(run.Manifest.Loads, capacity.Load.Kafka):
 		thing, each = "requests and records", unit.Arrivals
 	}
 	if end == 0 {

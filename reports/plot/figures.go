@@ -25,7 +25,7 @@ const (
 // rate shows what was offered and what became of it.
 func rate(t *timeline) Figure {
 	sent := "requests"
-	if loads := t.run.Manifest.Loads; len(loads) > 0 && !slices.ContainsFunc(loads, func(l capacity.Load) bool { return !l.Kafka() }) {
+	if t.run.Manifest.OnlyKafka() {
 		sent = "records"
 	}
 	f := Figure{Name: "rate", Title: "Offered, served and throttled " + sent}

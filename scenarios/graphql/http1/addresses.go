@@ -72,9 +72,9 @@ func (d *directory) Addresses() []Address {
 	return all
 }
 
-// Unresolved reports whether no address of the server's name is known.
+// Unresolved reports whether the server has a name of which no address is known.
 func (d *directory) Unresolved() bool {
-	if _, err := netip.ParseAddr(d.host); err == nil {
+	if _, named := d.literal(); !named {
 		return false
 	}
 	d.mu.Lock()
@@ -82,11 +82,17 @@ func (d *directory) Unresolved() bool {
 	return len(d.addresses) == 0
 }
 
+// literal returns the address of a server that has no name.
+func (d *directory) literal() (ip netip.Addr, named bool) {
+	ip, err := netip.ParseAddr(d.host)
+	return ip, err != nil
+}
+
 // resolve returns the server's addresses in the order in which they are to be
 // tried: each call begins with another of the good ones. A lookup that fails
 // leaves those of the last one.
 func (d *directory) resolve(ctx context.Context) ([]string, error) {
-	if ip, err := netip.ParseAddr(d.host); err == nil {
+	if ip, named := d.literal(); !named {
 		return []string{net.JoinHostPort(ip.String(), d.port)}, nil
 	}
 	d.mu.Lock()
